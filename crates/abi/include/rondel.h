@@ -1,0 +1,241 @@
+/* rondel.h: the boundary between Rondel and its plugins.
+ *
+ * A plugin is a shared object that exports one symbol, `rondel_entry_<library name>`, a `rondel_entry`.
+ * `libglow.so` exports `rondel_entry_glow`; `-` in a name is written `_`. Through the entry the host gets a
+ * factory of node kinds; each kind is a specification in JSON and one function, `run`, from values to values.
+ *
+ * Reading rules
+ *   - Every struct begins with its size and only ever grows at its end. Use a field only if `struct_size` says
+ *     that it is there. A null function pointer means "not offered".
+ *   - [any]  may be called from any thread, also concurrently.
+ *     [init] only inside init().
+ *     [run]  only inside run(), on the thread that entered it or on threads that it joins.
+ *   - Nobody unwinds (C++ exceptions, Rust panics, longjmp) across any of these functions.
+ *
+ * Ownership, in four sentences
+ *   1. Nobody frees the other side's memory.
+ *   2. What is passed in is borrowed until the call returns; who wants to keep text copies it, who wants to keep
+ *      a bundle retains it.
+ *   3. A bundle is immutable and atomically counted; its maker's `release` runs when the count reaches zero, on
+ *      whatever thread that happens.
+ *   4. Entries, factories, nodes and specifications belong to the plugin and live until deinit() returns.
+ *
+ * There are no owned strings or error objects in flight: outputs and errors are calls into the host, which
+ * copies on the spot.
+ */
+#ifndef RONDEL_H
+#define RONDEL_H
+
+#include <stdbool.h>
+#include <stdint.h>
+
+#ifdef __cplusplus
+extern "C" {
+#endif
+
+/* The host loads entries of its own major; a higher minor only adds. */
+#define RONDEL_ABI_MAJOR 1
+#define RONDEL_ABI_MINOR 0
+
+/* Borrowed UTF-8, not terminated. Valid while the call that passed it runs. Null with length 0 is empty. */
+typedef struct rondel_str {
+    const char *ptr;
+    uint64_t len;
+} rondel_str;
+
+/* How a call ended. Anything but RONDEL_OK after `fail` was called with the reason. */
+typedef int32_t rondel_status;
+enum {
+    RONDEL_OK = 0,
+    RONDEL_FAILED = 1,        /* the step failed and would fail again */
+    RONDEL_INVALID_INPUT = 2, /* one input is at fault; `fail` names it */
+    RONDEL_TRANSIENT = 3,     /* trying again later may help */
+    RONDEL_CANCELLED = 4,     /* stopped because `cancelled` said so */
+    RONDEL_OUT_OF_MEMORY = 5,
+    RONDEL_UNSUPPORTED = 6,   /* this build or machine cannot do it */
+    RONDEL_PANICKED = 7,      /* a bug in the plugin, fenced */
+    RONDEL_NEEDS_INPUT = 8    /* a lazy input is wanted first */
+};
+
+/* ---- data ---- */
+
+/* One tensor of a bundle. dtype and device use DLPack's codes (dtype_code: 0 int, 1 uint, 2 float, 4 bfloat,
+ * 6 bool; device_type 1 is host memory). Memory belongs to the bundle. */
+typedef struct rondel_tensor {
+    rondel_str name;
+    uint8_t dtype_code, dtype_bits;
+    uint16_t dtype_lanes;
+    int32_t device_type, device_id, ndim;
+    const int64_t *shape;   /* ndim entries */
+    const int64_t *strides; /* in elements; null = contiguous, row-major */
+    void *data;
+    uint64_t byte_offset, byte_len;
+} rondel_tensor;
+
+/* Named tensors plus a little text: the one shape of every large value. Immutable and counted; whoever keeps it
+ * past a call retains it. */
+typedef struct rondel_bundle rondel_bundle;
+struct rondel_bundle {
+    uint32_t struct_size, reserved;
+    void (*retain)(const rondel_bundle *);  /* [any] */
+    void (*release)(const rondel_bundle *); /* [any] frees at zero, with its maker's allocator */
+    void *maker_data;
+    /* -- up to here the layout holds for every future major: anyone can always let go -- */
+    rondel_str kind;      /* "Image", "Latent", "Conditioning", "Mask", "Tensor" */
+    rondel_str meta_json; /* an object of strings */
+    const rondel_tensor *tensors;
+    uint64_t n_tensors; /* sorted by name */
+    rondel_status (*read)(const rondel_bundle *, uint64_t tensor, void *dst, uint64_t len); /* [any] copies to host memory */
+    const void *native_tag, *native; /* a shortcut within one linked image; everyone else ignores it */
+};
+
+/* Which member of the union holds. A choice is RONDEL_TEXT, its name, or RONDEL_JSON if it carries values; a size
+ * is RONDEL_PAIR (width, height); a model and a saved file are RONDEL_JSON; a duration is RONDEL_INT nanoseconds. */
+enum {
+    RONDEL_NONE,
+    RONDEL_BOOL,
+    RONDEL_INT,
+    RONDEL_FLOAT,
+    RONDEL_SEED,
+    RONDEL_TEXT,
+    RONDEL_JSON,
+    RONDEL_BUNDLE,
+    RONDEL_LIST,
+    RONDEL_PAIR
+};
+typedef struct rondel_value rondel_value;
+struct rondel_value {
+    uint32_t tag, reserved;
+    union {
+        bool b;
+        int64_t i;
+        double f;
+        uint64_t seed;
+        int64_t pair[2];
+        rondel_str text; /* RONDEL_TEXT and RONDEL_JSON */
+        const rondel_bundle *bundle;
+        struct {
+            const rondel_value *items;
+            uint64_t len;
+        } list;
+    } as;
+};
+
+/* ---- one execution ---- */
+
+/* Made by the host for one run() and dead when it returns. */
+typedef struct rondel_call rondel_call;
+struct rondel_call {
+    uint32_t struct_size, reserved;
+    void *host_data;
+    const rondel_value *inputs; /* in the order of the specification; borrowed */
+    uint64_t n_inputs;
+    /* [run] The host copies text and retains bundles. */
+    rondel_status (*set_output)(const rondel_call *, uint32_t port, const rondel_value *);
+    /* [run] Says why; return a status afterwards. input: index of the one at fault, or -1. */
+    void (*fail)(const rondel_call *, int32_t input, rondel_str message);
+    const void *(*get_extension)(const rondel_call *, rondel_str id); /* [run] null if unknown */
+};
+
+/* A kind of node. Owned by the plugin, valid until deinit(). */
+typedef struct rondel_node rondel_node;
+struct rondel_node {
+    uint32_t struct_size, reserved;
+    void *plugin_data;
+    rondel_str spec_json; /* what `rondel nodes KIND --json` prints */
+    /* [any] One call each; may be entered many times at once unless the specification says `serial`. */
+    rondel_status (*run)(const rondel_node *, const rondel_call *);
+    const void *(*get_extension)(const rondel_node *, rondel_str id); /* [any] null if unknown */
+};
+
+/* ---- host and plugin ---- */
+
+typedef struct rondel_host rondel_host;
+struct rondel_host {
+    uint32_t struct_size;
+    uint16_t abi_major, abi_minor;
+    void *host_data;
+    rondel_str name, version;
+    const void *(*get_extension)(const rondel_host *, rondel_str id); /* [any] valid until deinit() returns */
+};
+
+#define RONDEL_NODE_FACTORY "rondel.nodes/1"
+typedef struct rondel_node_factory rondel_node_factory;
+struct rondel_node_factory {
+    uint32_t struct_size, reserved;
+    uint32_t (*count)(const rondel_node_factory *);                         /* [any] */
+    const rondel_node *(*get)(const rondel_node_factory *, uint32_t index); /* [any] null if out of range */
+};
+
+/* flags of an entry */
+#define RONDEL_ENTRY_ABORTS_ON_PANIC 1u /* built so that a panic ends the process; the loader warns */
+
+/* The one exported symbol. Reading it must have no side effects. */
+typedef struct rondel_entry {
+    uint32_t struct_size;
+    uint16_t abi_major, abi_minor;
+    uint64_t flags;
+    rondel_str name, version, build;
+    rondel_status (*init)(const rondel_host *, rondel_str path); /* [init] once per generation; path is empty if linked in */
+    void (*deinit)(void);                                        /* no call in flight, no bundle alive; may be null */
+    const void *(*get_factory)(rondel_str id);                   /* [any] null if unknown */
+} rondel_entry;
+
+/* ---- services: structs of their own, fetched by id from the host or the call ---- */
+
+/* Receives borrowed text; a null sink is an error of the caller. */
+typedef void (*rondel_text_sink)(void *data, rondel_str text);
+
+#define RONDEL_RUN "rondel.run/1" /* from rondel_call */
+typedef struct rondel_run {
+    uint32_t struct_size, reserved;
+    bool (*cancelled)(const rondel_call *);                                                /* [run] */
+    void (*progress)(const rondel_call *, uint64_t done, uint64_t total, rondel_str note); /* [run] rate-limited by the host */
+    void (*preview)(const rondel_call *, const rondel_bundle *image);                      /* [run] retained if wanted */
+} rondel_run;
+
+#define RONDEL_BUILD "rondel.build/1" /* from rondel_host */
+typedef struct rondel_build {
+    uint32_t struct_size, reserved;
+    /* [any] Zeroed host memory for one bundle, counted once for the caller: fill tensors[].data, then hand it on.
+     * `shapes` gives name, dtype and shape of each tensor. Null if they make no sense. */
+    rondel_bundle *(*bundle)(const rondel_host *, rondel_str kind, rondel_str meta_json, const rondel_tensor *shapes,
+                             uint64_t n);
+} rondel_build;
+
+#define RONDEL_LOG "rondel.log/1" /* from rondel_call */
+enum { RONDEL_DEBUG = 0, RONDEL_INFO = 1, RONDEL_WARN = 2, RONDEL_ERROR = 3 };
+typedef struct rondel_log {
+    uint32_t struct_size, reserved;
+    void (*log)(const rondel_call *, uint32_t level, rondel_str text); /* [run] becomes an event of the step */
+} rondel_log;
+
+#define RONDEL_MODELS "rondel.models/1" /* from rondel_call */
+typedef struct rondel_models {
+    uint32_t struct_size, reserved;
+    /* [run] Calls `sink` with the path of each file of one part ("text", "transformer", "vae", …) of a model
+     * value, as it came in. Paths stay valid until the run ends. On failure the sink got the reason instead. */
+    rondel_status (*part)(const rondel_call *, rondel_str model_json, rondel_str part, rondel_text_sink sink, void *data);
+} rondel_models;
+
+#define RONDEL_OUTPUT "rondel.output/1" /* from rondel_call; for kinds that declare `effect` */
+typedef struct rondel_output {
+    uint32_t struct_size, reserved;
+    void (*folder)(const rondel_call *, rondel_text_sink sink, void *data);     /* [run] where relative paths start */
+    void (*provenance)(const rondel_call *, rondel_text_sink sink, void *data); /* [run] JSON: graph, inputs, models, versions */
+} rondel_output;
+
+#define RONDEL_MEMORY "rondel.memory/1" /* from rondel_host */
+typedef struct rondel_memory {
+    uint32_t struct_size, reserved;
+    /* [any] Counts `bytes` that the plugin keeps between runs (loaded weights) against the budget. `evict` is the
+     * host asking for them back: the plugin frees, if nothing uses them, and says whether it did. 0 = refused. */
+    uint64_t (*reserve)(const rondel_host *, uint64_t bytes, rondel_str name, bool (*evict)(void *data), void *data);
+    void (*touch)(const rondel_host *, uint64_t ticket); /* [any] used just now */
+    void (*free)(const rondel_host *, uint64_t ticket);  /* [any] the plugin let go by itself */
+} rondel_memory;
+
+#ifdef __cplusplus
+}
+#endif
+#endif

@@ -1,0 +1,387 @@
+//! Results on disk: plain files under `<folder>/v1/`, readable by any version 1 of this crate.
+//!
+//! ```text
+//! v1/
+//!   action/ab/abcdef….json   record of the step with this action key, as JSON (see `record`)
+//!   recipe/ab/abcdef…        the action key that a recipe key led to: its 32 bytes
+//!   blob/ab/abcdef….st       canonical bytes of a bundle (see `rondel_value::canon`), named by their blake3
+//!   damaged/                 blobs whose bytes were not what their name says, moved aside
+//!   check/                   taken for checkpoints of unfinished steps
+//!   runs/  last/  plugins/  weights/    the engine's and the loader's; not touched here
+//!   tmp/                     files that are being written
+//!   lock                     shared by runs, taken alone by `gc` and `clear`
+//! ```
+//!
+//! `ab` are the first two digits of the name. Names are 64 lowercase hexadecimal digits.
+//!
+//! - **Writing** goes to `tmp/`, then renames: a reader sees all or nothing, a killed process leaves a file in `tmp/` and
+//!   nothing else. Two writers of one blob write the same bytes. Nothing is flushed to the medium: after a power loss a file may
+//!   be torn, and then fails its digest or does not parse, and is a miss.
+//! - **Reading** a blob checks its digest at its first use in a process. A damaged one is moved to `damaged/` and is a miss.
+//! - **Use** is the time of change of a record, touched at its first hit in a process.
+
+use std::collections::HashSet;
+use std::fs::{self, File};
+use std::io::{self, ErrorKind, Write};
+use std::path::{Path, PathBuf};
+use std::sync::{Arc, Mutex};
+use std::time::SystemTime;
+
+use bytes::Bytes;
+use rondel_value::{Bundle, Digest, canon};
+
+use crate::record::Record;
+use crate::tier::{CacheError, Tier};
+
+/// The folder of this version of the layout.
+pub const VERSION_FOLDER: &str = "v1";
+
+/// Smaller blobs are read, larger ones mapped: a mapping costs some page faults and a few system calls.
+const MAP_FROM_BYTES: u64 = 64 << 10;
+
+const NOT_POISONED: &str = "nothing panics while the lock is held";
+
+/// Results on disk.
+pub struct DiskTier {
+    v1: PathBuf,
+    /// Blobs that were found to be what their name says, in this process.
+    checked: Mutex<HashSet<Digest>>,
+    /// Records whose use was noted, in this process.
+    touched: Mutex<HashSet<Digest>>,
+}
+
+impl DiskTier {
+    /// Takes `folder` without touching it: folders are made when something is written.
+    pub fn new(folder: &Path) -> DiskTier {
+        DiskTier { v1: folder.join(VERSION_FOLDER), checked: Mutex::default(), touched: Mutex::default() }
+    }
+
+    /// `<folder>/v1`.
+    pub fn v1(&self) -> &Path {
+        &self.v1
+    }
+
+    pub fn blob_path(&self, digest: &Digest) -> PathBuf {
+        fanned(&self.v1, "blob", digest, ".st")
+    }
+
+    pub fn record_path(&self, action: &Digest) -> PathBuf {
+        fanned(&self.v1, "action", action, ".json")
+    }
+
+    pub fn alias_path(&self, recipe: &Digest) -> PathBuf {
+        fanned(&self.v1, "recipe", recipe, "")
+    }
+
+    /// Whether a bundle is the one that `digest` names; hashed once a process.
+    fn is_right(&self, bundle: &Bundle, digest: &Digest) -> bool {
+        // The lock is not held while hashing, and a blob is noted only after it: of two threads that want one blob both
+        // hash it, and neither trusts bytes that nobody has looked at.
+        if self.checked.lock().expect(NOT_POISONED).contains(digest) {
+            return true;
+        }
+        let is_right = bundle.digest() == *digest;
+        if is_right {
+            self.checked.lock().expect(NOT_POISONED).insert(*digest);
+        }
+        is_right
+    }
+
+    /// Notes the use of a record, once a process.
+    fn touch(&self, action: &Digest, path: &Path) {
+        if self.touched.lock().expect(NOT_POISONED).insert(*action) {
+            // Only gc asks for the time of use; a folder that cannot be written is read all the same.
+            let _ = File::options().append(true).open(path).and_then(|file| file.set_modified(SystemTime::now()));
+        }
+    }
+
+    /// Writes a file in one piece.
+    fn write(&self, path: &Path, write: impl Fn(&mut dyn Write) -> io::Result<()>) -> Result<(), CacheError> {
+        let tmp = self.v1.join("tmp");
+        let attempt = || -> io::Result<()> {
+            let file = temporary_in(&tmp)?;
+            let mut buffered = io::BufWriter::with_capacity(64 << 10, file);
+            write(&mut buffered)?;
+            let file = buffered.into_inner().map_err(io::IntoInnerError::into_error)?;
+            file.persist(path).map_err(|error| error.error)?;
+            Ok(())
+        };
+        let made_folders = || -> io::Result<()> {
+            fs::create_dir_all(&tmp)?;
+            fs::create_dir_all(path.parent().expect("a file in a folder"))
+        };
+        // The folders are nearly always there.
+        let result = match attempt() {
+            Err(error) if error.kind() == ErrorKind::NotFound => made_folders().and_then(|()| attempt()),
+            other => other,
+        };
+        result.map_err(CacheError::io("writing", path))
+    }
+
+    /// Reads a whole file; none if it is not there.
+    fn read(&self, path: &Path) -> Result<Option<Vec<u8>>, CacheError> {
+        match fs::read(path) {
+            Ok(bytes) => Ok(Some(bytes)),
+            Err(error) if error.kind() == ErrorKind::NotFound => Ok(None),
+            Err(error) => Err(CacheError::io("reading", path)(error)),
+        }
+    }
+
+    /// Moves a blob aside whose bytes are not what its name says.
+    pub(crate) fn set_aside(&self, digest: &Digest) -> io::Result<()> {
+        let damaged = self.v1.join("damaged");
+        fs::create_dir_all(&damaged)?;
+        match fs::rename(self.blob_path(digest), damaged.join(format!("{digest}.st"))) {
+            // Someone else found it first.
+            Err(error) if error.kind() == ErrorKind::NotFound => Ok(()),
+            other => other,
+        }
+    }
+}
+
+/// `<v1>/<part>/ab/abcdef…<ending>`
+fn fanned(v1: &Path, part: &str, digest: &Digest, ending: &str) -> PathBuf {
+    let name = digest.to_string();
+    v1.join(part).join(&name[..2]).join(name + ending)
+}
+
+/// A file that goes away unless it is renamed.
+fn temporary_in(folder: &Path) -> io::Result<tempfile::NamedTempFile> {
+    let mut builder = tempfile::Builder::new();
+    builder.prefix("");
+    // By default only its writer may read it, which is wrong for a folder that several people share. The umask decides.
+    #[cfg(unix)]
+    builder.permissions(std::os::unix::fs::PermissionsExt::from_mode(0o666));
+    builder.tempfile_in(folder)
+}
+
+/// The bytes of a file, read or mapped by its size.
+pub(crate) fn bytes_of(path: &Path) -> io::Result<Bytes> {
+    let file = File::open(path)?;
+    if file.metadata()?.len() < MAP_FROM_BYTES {
+        return Ok(fs::read(path)?.into());
+    }
+    Ok(Bytes::from_owner(map_read_only(&file)?))
+}
+
+#[expect(unsafe_code)]
+fn map_read_only(file: &File) -> io::Result<memmap2::Mmap> {
+    // SAFETY: blobs are written once, under a name of their own, and replaced or removed only by renaming and
+    // unlinking, which leave the mapped file as it is. Someone who truncates a blob in place breaks the cache's promise;
+    // the read is then a bus error, never a write.
+    unsafe { memmap2::Mmap::map(file) }
+}
+
+impl Tier for DiskTier {
+    fn action(&self, recipe: &Digest) -> Result<Option<Digest>, CacheError> {
+        let bytes = self.read(&self.alias_path(recipe))?;
+        Ok(bytes.and_then(|bytes| bytes.try_into().ok()).map(Digest))
+    }
+
+    fn put_alias(&self, recipe: &Digest, action: &Digest) -> Result<(), CacheError> {
+        self.write(&self.alias_path(recipe), |file| file.write_all(&action.0))
+    }
+
+    fn record(&self, action: &Digest) -> Result<Option<Arc<Record>>, CacheError> {
+        let path = self.record_path(action);
+        let Some(bytes) = self.read(&path)? else { return Ok(None) };
+        let Ok(record) = serde_json::from_slice::<Record>(&bytes) else { return Ok(None) };
+        self.touch(action, &path);
+        Ok(Some(Arc::new(record)))
+    }
+
+    fn put_record(&self, action: &Digest, record: &Arc<Record>) -> Result<(), CacheError> {
+        let text = serde_json::to_vec(record)?;
+        self.write(&self.record_path(action), |file| file.write_all(&text))
+    }
+
+    fn has_blob(&self, digest: &Digest) -> bool {
+        self.blob_path(digest).is_file()
+    }
+
+    fn blob(&self, digest: &Digest) -> Result<Option<Bundle>, CacheError> {
+        let path = self.blob_path(digest);
+        let bytes = match bytes_of(&path) {
+            Ok(bytes) => bytes,
+            Err(error) if error.kind() == ErrorKind::NotFound => return Ok(None),
+            Err(error) => return Err(CacheError::io("reading", path)(error)),
+        };
+        match canon::read(&bytes) {
+            Ok(bundle) if self.is_right(&bundle, digest) => Ok(Some(bundle)),
+            _ => {
+                self.set_aside(digest).map_err(CacheError::io("moving a damaged blob aside", path))?;
+                Ok(None)
+            }
+        }
+    }
+
+    fn put_blob(&self, bundle: &Bundle, _ms: f64) -> Result<(), CacheError> {
+        let digest = bundle.digest();
+        let path = self.blob_path(&digest);
+        if path.is_file() {
+            return Ok(());
+        }
+        self.write(&path, |file| canon::write(bundle, file))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use rondel_value::Image;
+
+    use super::*;
+    use crate::conformance::conformance;
+
+    fn picture(grey: u8) -> Bundle {
+        Image::from_u8(2, 2, 1, vec![grey; 4]).unwrap().into()
+    }
+
+    #[test]
+    fn the_disk_does_what_every_tier_does() {
+        let folder = tempfile::tempdir().unwrap();
+        let n_made = std::cell::Cell::new(0);
+        conformance(|| {
+            n_made.set(n_made.get() + 1);
+            Box::new(DiskTier::new(&folder.path().join(n_made.get().to_string())))
+        });
+    }
+
+    #[test]
+    fn what_one_process_wrote_another_reads() {
+        let folder = tempfile::tempdir().unwrap();
+        DiskTier::new(folder.path()).put_blob(&picture(7), 1.0).unwrap();
+        let found = DiskTier::new(folder.path()).blob(&picture(7).digest()).unwrap();
+        assert_eq!(found, Some(picture(7)));
+    }
+
+    #[cfg(unix)]
+    #[test]
+    fn those_who_may_read_the_folder_may_read_its_files() {
+        use std::os::unix::fs::PermissionsExt;
+        let folder = tempfile::tempdir().unwrap();
+        let tier = DiskTier::new(folder.path());
+        tier.put_blob(&picture(7), 1.0).unwrap();
+        // What the umask gives to any new file, it gives to a blob.
+        let plain = folder.path().join("plain");
+        fs::write(&plain, b"").unwrap();
+        let mode = |path: &Path| fs::metadata(path).unwrap().permissions().mode();
+        assert_eq!(mode(&tier.blob_path(&picture(7).digest())), mode(&plain));
+    }
+
+    #[test]
+    fn a_large_blob_is_mapped_and_equal() {
+        let folder = tempfile::tempdir().unwrap();
+        let large: Bundle = Image::from_u8(512, 512, 3, vec![9; 512 * 512 * 3]).unwrap().into();
+        DiskTier::new(folder.path()).put_blob(&large, 1.0).unwrap();
+        assert_eq!(DiskTier::new(folder.path()).blob(&large.digest()).unwrap(), Some(large));
+    }
+
+    #[test]
+    fn a_damaged_blob_is_a_miss_and_is_set_aside() {
+        let folder = tempfile::tempdir().unwrap();
+        let tier = DiskTier::new(folder.path());
+        let digest = picture(7).digest();
+        tier.put_blob(&picture(7), 1.0).unwrap();
+        let path = tier.blob_path(&digest);
+        let mut bytes = fs::read(&path).unwrap();
+        *bytes.last_mut().unwrap() ^= 1;
+        fs::write(&path, bytes).unwrap();
+        let tier = DiskTier::new(folder.path());
+        assert_eq!(tier.blob(&digest).unwrap(), None);
+        assert!(!tier.has_blob(&digest));
+        assert!(tier.v1().join(format!("damaged/{digest}.st")).is_file());
+        tier.put_blob(&picture(7), 1.0).unwrap();
+        assert_eq!(tier.blob(&digest).unwrap(), Some(picture(7)));
+    }
+
+    #[test]
+    fn threads_that_want_one_damaged_blob_all_miss_it() {
+        let folder = tempfile::tempdir().unwrap();
+        // Large enough that the second thread arrives while the first hashes.
+        let large: Bundle = Image::from_u8(1024, 1024, 3, vec![9; 1024 * 1024 * 3]).unwrap().into();
+        let tier = DiskTier::new(folder.path());
+        tier.put_blob(&large, 1.0).unwrap();
+        let path = tier.blob_path(&large.digest());
+        let mut bytes = fs::read(&path).unwrap();
+        *bytes.last_mut().unwrap() ^= 1;
+        fs::write(&path, bytes).unwrap();
+        let start = std::sync::Barrier::new(4);
+        std::thread::scope(|scope| {
+            for _ in 0..4 {
+                scope.spawn(|| {
+                    start.wait();
+                    assert_eq!(tier.blob(&large.digest()).unwrap(), None);
+                });
+            }
+        });
+    }
+
+    #[test]
+    fn a_killed_writer_leaves_nothing_under_a_name() {
+        let folder = tempfile::tempdir().unwrap();
+        let tier = DiskTier::new(folder.path());
+        // All that a kill can leave: part of a blob, and of a record, in `tmp/`.
+        let tmp = tier.v1().join("tmp");
+        fs::create_dir_all(&tmp).unwrap();
+        let mut bytes = Vec::new();
+        canon::write(&picture(7), &mut bytes).unwrap();
+        fs::write(tmp.join("Ab12Cd"), &bytes[..bytes.len() / 2]).unwrap();
+        fs::write(tmp.join("Ef34Gh"), b"{\"kind\":").unwrap();
+        assert!(!tier.has_blob(&picture(7).digest()));
+        assert_eq!(tier.blob(&picture(7).digest()).unwrap(), None);
+        tier.put_blob(&picture(7), 1.0).unwrap();
+        assert_eq!(tier.blob(&picture(7).digest()).unwrap(), Some(picture(7)));
+    }
+
+    #[test]
+    fn a_hit_touches_its_record_once() {
+        let folder = tempfile::tempdir().unwrap();
+        let key = Digest::of(b"key");
+        let record = Record {
+            kind: "add".to_owned(),
+            version: 1,
+            outputs: Vec::new(),
+            ms: 1.0,
+            peak_bytes: 0,
+            at: 0,
+            parts: Vec::new(),
+        };
+        DiskTier::new(folder.path()).put_record(&key, &Arc::new(record)).unwrap();
+        let tier = DiskTier::new(folder.path());
+        let path = tier.record_path(&key);
+        let long_ago = SystemTime::UNIX_EPOCH;
+        let age = || File::options().append(true).open(&path).unwrap().set_modified(long_ago).unwrap();
+        let modified = || fs::metadata(&path).unwrap().modified().unwrap();
+        age();
+        tier.record(&key).unwrap().unwrap();
+        assert_ne!(modified(), long_ago);
+        age();
+        tier.record(&key).unwrap().unwrap();
+        assert_eq!(modified(), long_ago);
+    }
+
+    #[test]
+    fn torn_records_and_aliases_are_misses() {
+        let folder = tempfile::tempdir().unwrap();
+        let tier = DiskTier::new(folder.path());
+        let key = Digest::of(b"key");
+        tier.put_alias(&key, &key).unwrap();
+        fs::write(tier.alias_path(&key), b"short").unwrap();
+        assert_eq!(tier.action(&key).unwrap(), None);
+        fs::create_dir_all(tier.record_path(&key).parent().unwrap()).unwrap();
+        fs::write(tier.record_path(&key), b"{\"kind\":").unwrap();
+        assert_eq!(tier.record(&key).unwrap(), None);
+    }
+
+    #[test]
+    fn writers_of_one_blob_do_not_disturb_each_other() {
+        let folder = tempfile::tempdir().unwrap();
+        std::thread::scope(|scope| {
+            for _ in 0..8 {
+                scope.spawn(|| DiskTier::new(folder.path()).put_blob(&picture(7), 1.0).unwrap());
+            }
+        });
+        assert_eq!(DiskTier::new(folder.path()).blob(&picture(7).digest()).unwrap(), Some(picture(7)));
+        assert_eq!(fs::read_dir(folder.path().join("v1/tmp")).unwrap().count(), 0);
+    }
+}

@@ -1,0 +1,27 @@
+//! Results by content: memory and disk tiers behind one trait.
+//!
+//! A step's *recipe key* leads to its *action key*, that to a [`Record`], and the record to blobs:
+//!
+//! ```text
+//! recipe key ──► action key ──► record { outputs: port → digest, cost, parts of the key } ──► blobs
+//! ```
+//!
+//! - [`record`]: what is known of an executed step
+//! - [`tier`]: what every place that keeps results can do; [`memory`], [`disk`]: the places
+//! - [`cache`]: memory over disk, what a run holds
+//! - [`upkeep`]: stats, verify, gc, clear
+//! - [`conformance`]: the suite that each tier runs
+
+pub mod cache;
+pub mod conformance;
+pub mod disk;
+pub mod memory;
+pub mod record;
+pub mod tier;
+pub mod upkeep;
+
+pub use cache::{Cache, CacheOptions};
+pub use disk::DiskTier;
+pub use memory::MemoryTier;
+pub use record::{Part, Record, Stored, StoredValue};
+pub use tier::{CacheError, Tier};

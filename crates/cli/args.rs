@@ -1,0 +1,246 @@
+//! The command line as data.
+
+use std::path::PathBuf;
+
+use clap::{Args as ClapArgs, Parser, Subcommand, ValueEnum};
+
+use crate::words;
+
+const EXIT_CODES: &str = "\
+Exit codes:
+  0    done
+  1    a step failed, or a check found something
+  2    the graph or the command is wrong
+  3    done in part (--keep-going)
+  4    nothing matched
+  130  cancelled
+
+Data goes to standard output, everything else to standard error.";
+
+/// A plugin node runtime for image-generation graphs.
+#[derive(Debug, Parser)]
+#[command(name = "rondel", version, after_help = EXIT_CODES, arg_required_else_help = true)]
+pub struct Args {
+    #[command(flatten)]
+    pub places: Places,
+    #[command(subcommand)]
+    pub command: Command,
+}
+
+/// Where things are.
+#[derive(Clone, Debug, ClapArgs)]
+pub struct Places {
+    /// Folder of the cache [default: RONDEL_CACHE_DIR, else the user's cache folder]
+    #[arg(long, global = true, value_name = "DIR")]
+    pub cache_dir: Option<PathBuf>,
+    /// Folder with plugins; may be given again [also: RONDEL_PLUGIN_PATH, `plugins/` beside the graph, the user's data folder]
+    #[arg(long, global = true, value_name = "DIR")]
+    pub plugin_dir: Vec<PathBuf>,
+}
+
+#[derive(Debug, Subcommand)]
+pub enum Command {
+    /// Run a graph
+    Run(RunArgs),
+    /// Read and check graph files
+    Check(CheckArgs),
+    /// Say what would run, and why
+    Plan(PlanArgs),
+    /// List the kinds of nodes, or show one
+    Nodes(NodesArgs),
+    /// Look after the cache
+    Cache(CacheArgs),
+    /// Look after model weights
+    Models(ModelsArgs),
+    /// Recover the graph that a picture carries
+    From(FromArgs),
+    /// Say what this program finds on this machine
+    Doctor(DoctorArgs),
+}
+
+/// A graph with values for its inputs.
+#[derive(Clone, Debug, ClapArgs)]
+pub struct GraphArgs {
+    /// The graph file
+    pub graph: PathBuf,
+    /// Set an input; `@FILE` takes the text of a file, `-` standard input
+    #[arg(long, value_name = "NAME=VALUE")]
+    pub set: Vec<String>,
+    /// Take the input values of a preset
+    #[arg(long, value_name = "NAME")]
+    pub preset: Option<String>,
+    /// Use other weights for one of the graph's models
+    #[arg(long, value_name = "NAME=OTHER")]
+    pub model: Vec<String>,
+    /// Folder that `save` writes to
+    #[arg(long, value_name = "DIR", default_value = "out")]
+    pub out: PathBuf,
+    /// Only this output or node, and what it needs; may be given again
+    #[arg(long, value_name = "NAME")]
+    pub only: Vec<String>,
+    /// How mistakes of the graph are written
+    #[arg(long, value_enum, default_value = "human", value_name = "FORMAT")]
+    pub message_format: MessageFormat,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub enum MessageFormat {
+    /// For people, on standard error
+    Human,
+    /// One JSON object a mistake, with byte ranges, on standard output
+    Json,
+}
+
+#[derive(Debug, ClapArgs)]
+pub struct RunArgs {
+    #[command(flatten)]
+    pub graph: GraphArgs,
+    /// Write the record of the run as JSON
+    #[arg(long, value_name = "FILE")]
+    pub report: Option<PathBuf>,
+    /// Write events as they happen: `jsonl` to standard output, or to a file
+    #[arg(long, value_name = "jsonl|FILE")]
+    pub events: Option<PathBuf>,
+    /// Plain lines even on a terminal
+    #[arg(long)]
+    pub plain: bool,
+    /// Only what went wrong
+    #[arg(long, short)]
+    pub quiet: bool,
+    /// CPU steps at once [default: one a core]
+    #[arg(long, value_name = "N", value_parser = clap::value_parser!(u16).range(1..))]
+    pub jobs: Option<u16>,
+    /// Stop at the first step that fails
+    #[arg(long, conflicts_with = "keep_going")]
+    pub fail_fast: bool,
+    /// If steps fail and an output is made all the same, exit with 3
+    #[arg(long)]
+    pub keep_going: bool,
+    /// Run a step even if it is known; may be given again
+    #[arg(long, value_name = "STEP")]
+    pub rerun: Vec<String>,
+}
+
+#[derive(Debug, ClapArgs)]
+pub struct CheckArgs {
+    /// The graph files
+    #[arg(required = true)]
+    pub graphs: Vec<PathBuf>,
+    /// Use other weights for one of the graphs' models
+    #[arg(long, value_name = "NAME=OTHER")]
+    pub model: Vec<String>,
+    /// How mistakes are written
+    #[arg(long, value_enum, default_value = "human", value_name = "FORMAT")]
+    pub message_format: MessageFormat,
+}
+
+#[derive(Debug, ClapArgs)]
+pub struct PlanArgs {
+    #[command(flatten)]
+    pub graph: GraphArgs,
+    /// `human`, or `json` for machines, or `dot` for graphviz
+    #[arg(long, value_enum, default_value = "human")]
+    pub format: PlanFormat,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub enum PlanFormat {
+    Human,
+    Json,
+    Dot,
+}
+
+#[derive(Debug, ClapArgs)]
+pub struct NodesArgs {
+    /// Show this kind with its ports
+    pub kind: Option<String>,
+    /// `human`, `json` (specifications), or `markdown` (a catalogue)
+    #[arg(long, value_enum, default_value = "human")]
+    pub format: NodesFormat,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub enum NodesFormat {
+    Human,
+    Json,
+    Markdown,
+}
+
+#[derive(Debug, ClapArgs)]
+pub struct CacheArgs {
+    #[command(subcommand)]
+    pub command: CacheCommand,
+}
+
+#[derive(Debug, Subcommand)]
+pub enum CacheCommand {
+    /// What is in it, by kind
+    Stats {
+        #[arg(long)]
+        json: bool,
+    },
+    /// Its records, newest first
+    Ls {
+        /// At most this many
+        #[arg(long, short = 'n', default_value_t = 50)]
+        n: usize,
+        #[arg(long)]
+        json: bool,
+    },
+    /// Why a step of the newest run did what it did
+    Why { step: String },
+    /// Hash everything that is stored
+    Verify,
+    /// Drop the least valuable results until the rest fits
+    Gc {
+        /// The most the cache may take
+        #[arg(long, value_name = "BYTES", default_value = "20GiB", value_parser = words::parse_bytes)]
+        max: u64,
+    },
+    /// Forget every result; records of runs stay
+    Clear,
+}
+
+#[derive(Debug, ClapArgs)]
+pub struct ModelsArgs {
+    #[command(subcommand)]
+    pub command: ModelsCommand,
+}
+
+#[derive(Debug, Subcommand)]
+pub enum ModelsCommand {
+    /// The names that graphs may use
+    List {
+        /// As seen from this graph or folder
+        #[arg(long, value_name = "PATH", default_value = ".")]
+        from: PathBuf,
+        #[arg(long)]
+        json: bool,
+    },
+    /// Find the files of models and hash them anew
+    Verify {
+        /// Only these; all, if none is given
+        names: Vec<String>,
+        /// As seen from this graph or folder
+        #[arg(long, value_name = "PATH", default_value = ".")]
+        from: PathBuf,
+    },
+}
+
+#[derive(Debug, ClapArgs)]
+pub struct FromArgs {
+    /// A picture written by `save`
+    pub picture: PathBuf,
+    /// Write the graph to this file, and what it imports beside it, instead of to standard output
+    #[arg(long, value_name = "FILE")]
+    pub to: Option<PathBuf>,
+    /// Everything the picture says, as JSON
+    #[arg(long, conflicts_with = "to")]
+    pub json: bool,
+}
+
+#[derive(Debug, ClapArgs)]
+pub struct DoctorArgs {
+    #[arg(long)]
+    pub json: bool,
+}

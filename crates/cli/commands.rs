@@ -1,0 +1,195 @@
+//! One file a command.
+
+mod cache;
+mod check;
+mod doctor;
+mod from;
+mod models;
+mod nodes;
+mod plan;
+mod run;
+
+use std::collections::BTreeMap;
+use std::path::{Path, PathBuf};
+use std::process::ExitCode;
+use std::sync::Arc;
+
+use anyhow::{Context, Result, bail};
+use rondel_cache::{Cache, CacheOptions};
+use rondel_engine::{Given, Plan, PlanError, PlanOptions, Site};
+use rondel_graph::Graph;
+use rondel_plugin::{HostOptions, LoadError, Registry};
+
+use crate::args::{Args, Command, GraphArgs, MessageFormat, Places};
+use crate::output::diagnostics;
+use crate::{folders, words};
+
+/// How the program ends; the numbers are documented and stable.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Exit {
+    Done,
+    /// A step failed, or a check found something.
+    Failed,
+    /// The graph or the command is wrong.
+    Wrong,
+    NothingMatched,
+    /// The outcome of a run.
+    Run(u8),
+}
+
+impl From<Exit> for ExitCode {
+    fn from(exit: Exit) -> ExitCode {
+        ExitCode::from(match exit {
+            Exit::Done => 0,
+            Exit::Failed => 1,
+            Exit::Wrong => 2,
+            Exit::NothingMatched => 4,
+            Exit::Run(code) => code,
+        })
+    }
+}
+
+pub fn run(args: Args) -> Result<Exit> {
+    let places = args.places;
+    match args.command {
+        Command::Run(args) => run::run(&places, args),
+        Command::Check(args) => check::run(&places, args),
+        Command::Plan(args) => plan::run(&places, args),
+        Command::Nodes(args) => nodes::run(&places, args),
+        Command::Cache(args) => cache::run(&places, args),
+        Command::Models(args) => models::run(&places, args),
+        Command::From(args) => from::run(args),
+        Command::Doctor(args) => doctor::run(&places, args),
+    }
+}
+
+/// The entries of the built-in plugins.
+fn builtin() -> Vec<&'static rondel_abi::Entry> {
+    #[cfg(feature = "builtin-nodes")]
+    return vec![
+        &node_prompt::ENTRY,
+        &node_encode::ENTRY,
+        &node_sample::ENTRY,
+        &node_decode::ENTRY,
+        &node_edit::ENTRY,
+        &node_save::ENTRY,
+    ];
+    #[cfg(not(feature = "builtin-nodes"))]
+    return Vec::new();
+}
+
+/// All kinds: the built-in ones, then those of plugin folders. A plugin that does not load is named and left out.
+fn registry(places: &Places, graph: Option<&Path>, cache: &Path) -> Result<(Registry, Vec<LoadError>)> {
+    let options = HostOptions {
+        name: "rondel".to_owned(),
+        version: env!("CARGO_PKG_VERSION").to_owned(),
+        memory_budget_bytes: None,
+    };
+    let mut registry = Registry::new(options);
+    for entry in builtin() {
+        registry.add_static(entry).context("a built-in plugin does not load, which is a bug")?;
+    }
+    let copies = cache.join("v1").join("plugins");
+    let mut errors = Vec::new();
+    for folder in folders::plugins(places, graph) {
+        errors.extend(registry.add_folder(&folder, &copies));
+    }
+    for missing in places.plugin_dir.iter().filter(|folder| !folder.is_dir()) {
+        bail!("--plugin-dir is not a folder: {}", missing.display());
+    }
+    Ok((registry, errors))
+}
+
+/// What surrounds a graph, with plugins that do not load said aloud.
+fn site(places: &Places, graph: Option<&Path>) -> Result<(Site, PathBuf)> {
+    let cache = folders::cache(places)?;
+    let (registry, errors) = registry(places, graph, &cache)?;
+    for error in errors {
+        words::say(format!("warning: a plugin is left out: {error}"));
+    }
+    let site = Site::new(Arc::new(registry), folders::models(), &cache.join("v1"));
+    Ok((site, cache))
+}
+
+/// `NAME=VALUE` as a pair.
+fn pair(text: &str, option: &str) -> Result<(String, String)> {
+    let (name, value) = text
+        .split_once('=')
+        .with_context(|| format!("`{option} {text}`: write `{option} NAME=VALUE`, for example `{option} seed=7`"))?;
+    Ok((name.trim().to_owned(), value.to_owned()))
+}
+
+fn swaps(models: &[String]) -> Result<BTreeMap<String, String>> {
+    models.iter().map(|text| pair(text, "--model")).collect()
+}
+
+/// The value of `--set`: as it is, the text of a file after `@`, or standard input for `-`.
+fn set(text: &str) -> Result<(String, String)> {
+    let (name, value) = pair(text, "--set")?;
+    let value = if value == "-" {
+        std::io::read_to_string(std::io::stdin()).context("standard input cannot be read")?
+    } else if let Some(path) = value.strip_prefix('@') {
+        std::fs::read_to_string(path).with_context(|| format!("`--set {name}=@…`: the file cannot be read: {path}"))?
+    } else {
+        return Ok((name, value));
+    };
+    // The line end at the end of a file is the editor's, not the writer's.
+    Ok((
+        name,
+        value.strip_suffix('\n').map(|text| text.strip_suffix('\r').unwrap_or(text)).unwrap_or(&value).to_owned(),
+    ))
+}
+
+/// A graph that was opened with everything around it.
+struct Opened {
+    cache: Arc<Cache>,
+    plan: Arc<Plan>,
+}
+
+/// Reads, checks and plans a graph; mistakes are printed, and the exit code is returned in place of a plan.
+fn open(places: &Places, args: &GraphArgs) -> Result<Result<Opened, Exit>> {
+    let (site, cache_folder) = site(places, Some(&args.graph))?;
+    let checked = site.open(&args.graph, &swaps(&args.model)?);
+    diagnostics::print(&checked.diagnostics, args.message_format);
+    let Some(graph) = checked.graph else { return Ok(Err(Exit::Wrong)) };
+    let set = args.set.iter().map(|text| set(text)).collect::<Result<_>>()?;
+    let given = Given { preset: args.preset.clone(), set };
+    let mut draw = draw_seed;
+    let options = PlanOptions {
+        out: std::path::absolute(&args.out).context("--out is not a folder")?,
+        current_folder: std::env::current_dir().context("the current folder is gone")?,
+        only: args.only.clone(),
+        draw: &mut draw,
+    };
+    let plan = match rondel_engine::plan(&site, &graph, &given, options) {
+        Ok(plan) => Arc::new(plan),
+        Err(error) => return Ok(Err(not_planned(&graph, error, args.message_format))),
+    };
+    let cache = Cache::open(CacheOptions { folder: cache_folder, ..CacheOptions::default() });
+    Ok(Ok(Opened { cache: Arc::new(cache), plan }))
+}
+
+fn not_planned(graph: &Graph, error: PlanError, format: MessageFormat) -> Exit {
+    match error {
+        PlanError::Wrong(mistakes) => {
+            diagnostics::print(&mistakes, format);
+            Exit::Wrong
+        }
+        PlanError::NothingMatches { only, outputs } => {
+            let nodes: Vec<&str> = graph.nodes.keys().map(String::as_str).collect();
+            words::say(format!(
+                "error: `--only {}` matches nothing; outputs: {}; nodes: {}",
+                only.join(", "),
+                outputs.join(", "),
+                nodes.join(", ")
+            ));
+            Exit::NothingMatched
+        }
+    }
+}
+
+/// A seed below 2³²: short enough to be copied by hand, and every tool takes it.
+fn draw_seed() -> u64 {
+    use std::hash::{BuildHasher, RandomState};
+    RandomState::new().hash_one(0) >> 32
+}

@@ -1,0 +1,138 @@
+//! `rondel cache`: looks after the cache.
+
+use std::time::{SystemTime, UNIX_EPOCH};
+
+use anyhow::{Context, Result};
+use rondel_cache::upkeep;
+use rondel_engine::record;
+use rondel_event::How;
+
+use super::Exit;
+use crate::args::{CacheArgs, CacheCommand, Places};
+use crate::{folders, words};
+
+pub fn run(places: &Places, args: CacheArgs) -> Result<Exit> {
+    let folder = folders::cache(places)?;
+    match args.command {
+        CacheCommand::Stats { json } => {
+            let stats = upkeep::stats(&folder)?;
+            if json {
+                words::data(serde_json::to_string_pretty(&stats)?);
+                return Ok(Exit::Done);
+            }
+            words::data(format!("folder   {}", folder.display()));
+            words::data(format!(
+                "size     {} ({} of blobs)",
+                words::bytes(stats.bytes),
+                words::bytes(stats.blob_bytes)
+            ));
+            words::data(format!(
+                "holds    {}, {}",
+                words::count(stats.n_records, "result"),
+                words::count(stats.n_blobs, "blob")
+            ));
+            words::data(format!("saves    {} of computing", words::span(stats.ms)));
+            let width = stats.kinds.keys().map(String::len).max().unwrap_or(0);
+            for (kind, stats) in &stats.kinds {
+                words::data(format!(
+                    "  {kind:width$}  {:>6}  {:>10}  {:>10}",
+                    stats.n_records,
+                    words::bytes(stats.bytes),
+                    words::span(stats.ms)
+                ));
+            }
+        }
+        CacheCommand::Ls { n, json } => {
+            let entries = upkeep::ls(&folder)?;
+            if json {
+                words::data(serde_json::to_string_pretty(&entries[..n.min(entries.len())])?);
+                return Ok(Exit::Done);
+            }
+            let now = SystemTime::now().duration_since(UNIX_EPOCH).map_or(0, |since| since.as_secs());
+            for entry in entries.iter().take(n) {
+                words::data(format!(
+                    "{}  {:10}  {:>10}  {:>9}  {:>8} ago  {}",
+                    entry.action.short(),
+                    entry.kind,
+                    words::bytes(entry.bytes),
+                    words::span(entry.ms),
+                    age(now.saturating_sub(entry.at)),
+                    entry.parts.join("  ")
+                ));
+            }
+            if entries.len() > n {
+                words::say(format!("{} more; ask for them with -n", entries.len() - n));
+            }
+        }
+        CacheCommand::Why { step } => return why(&folder.join("v1"), &step),
+        CacheCommand::Verify => {
+            let report = upkeep::verify(&folder)?;
+            words::data(format!(
+                "{} and {} looked at",
+                words::count(report.n_blobs, "blob"),
+                words::count(report.n_records, "result")
+            ));
+            for digest in &report.damaged {
+                words::data(format!("damaged, moved aside: blob {digest}"));
+            }
+            for digest in &report.removed {
+                words::data(format!("incomplete, removed: result {digest}"));
+            }
+            return Ok(if report.is_whole() { Exit::Done } else { Exit::Failed });
+        }
+        CacheCommand::Gc { max } => {
+            let report = upkeep::gc(&folder, max, SystemTime::now())?;
+            words::data(format!(
+                "{} → {}; {} and {} removed",
+                words::bytes(report.bytes_before),
+                words::bytes(report.bytes_after),
+                words::count(report.n_records_removed, "result"),
+                words::count(report.n_blobs_removed, "blob")
+            ));
+        }
+        CacheCommand::Clear => {
+            upkeep::clear(&folder).context("the cache is not cleared")?;
+            words::say("every result is forgotten; records of runs stay");
+        }
+    }
+    Ok(Exit::Done)
+}
+
+/// What a step of the newest run did, and why.
+fn why(v1: &std::path::Path, name: &str) -> Result<Exit> {
+    let Some(report) = record::newest_report(v1) else {
+        words::say("error: there is no finished run to ask");
+        return Ok(Exit::NothingMatched);
+    };
+    let Some(step) = report.steps.iter().find(|step| &*step.name == name) else {
+        let names: Vec<&str> = report.steps.iter().map(|step| &*step.name).collect();
+        words::say(format!(
+            "error: the newest run, of {}, has no step `{name}`; steps: {}",
+            report.graph.path,
+            names.join(", ")
+        ));
+        return Ok(Exit::NothingMatched);
+    };
+    words::data(match step.how {
+        How::Ran => format!("`{name}` ran: {}", step.why_text.as_deref().unwrap_or("no reason was kept")),
+        How::KnownByRecipe => format!("`{name}` was known: nothing that it depends on had changed"),
+        How::KnownByContent => format!("`{name}` was known: what it takes was made anew and came out as it was"),
+        How::UpToDate => format!("`{name}` was up to date: its file holds what it would write"),
+        How::Failed => {
+            let message = step.problem.as_ref().map_or("no message was kept", |problem| &problem.message);
+            format!("`{name}` failed: {message}")
+        }
+        How::Blocked => format!("`{name}` was blocked by `{}`", step.blocked_by.as_deref().unwrap_or("another step")),
+        How::NotNeeded => format!("`{name}` was not needed"),
+    });
+    Ok(Exit::Done)
+}
+
+fn age(seconds: u64) -> String {
+    match seconds {
+        s if s < 120 => format!("{s} s"),
+        s if s < 7200 => format!("{} min", s / 60),
+        s if s < 172_800 => format!("{} h", s / 3600),
+        s => format!("{} d", s / 86_400),
+    }
+}

@@ -1,0 +1,74 @@
+//! `rondel doctor`: what this program finds on this machine.
+
+use std::io::IsTerminal;
+use std::path::Path;
+
+use anyhow::Result;
+use rondel_plugin::Origin;
+use serde_json::json;
+
+use super::{Exit, registry};
+use crate::args::{DoctorArgs, Places};
+use crate::{folders, words};
+
+pub fn run(places: &Places, args: DoctorArgs) -> Result<Exit> {
+    let cache = folders::cache(places)?;
+    let (registry, errors) = registry(places, Some(Path::new("graph.ron")), &cache)?;
+    let models: Vec<_> = folders::models().into_iter().filter(|file| file.is_file()).collect();
+    let writable = cache_is_writable(&cache);
+    let cores = std::thread::available_parallelism().map_or(1, usize::from);
+    let is_right = errors.is_empty() && writable.is_ok();
+
+    if args.json {
+        let plugins: Vec<_> = registry
+            .plugins()
+            .iter()
+            .map(|plugin| json!({ "name": plugin.name, "version": plugin.version, "kinds": plugin.kinds }))
+            .collect();
+        words::data(serde_json::to_string_pretty(&json!({
+            "version": env!("CARGO_PKG_VERSION"),
+            "cores": cores,
+            "device": "cpu",
+            "cache": cache, "cache_problem": writable.as_ref().err().map(ToString::to_string),
+            "models_files": models,
+            "plugins": plugins,
+            "plugin_problems": errors.iter().map(ToString::to_string).collect::<Vec<_>>(),
+        }))?);
+        return Ok(if is_right { Exit::Done } else { Exit::Failed });
+    }
+
+    words::data(format!("rondel    {}", env!("CARGO_PKG_VERSION")));
+    words::data(format!("device    cpu, {}", words::count(cores, "core")));
+    let terminal = if std::io::stderr().is_terminal() { "yes, runs show bars" } else { "no, runs show lines" };
+    words::data(format!("terminal  {terminal}"));
+    let state = match &writable {
+        Ok(()) => "can be written".to_owned(),
+        Err(error) => format!("cannot be written, results will not be kept: {error}"),
+    };
+    words::data(format!("cache     {} ({state})", cache.display()));
+    match models.is_empty() {
+        true => words::data("models    no models.ron besides those beside graphs"),
+        false => models.iter().for_each(|file| words::data(format!("models    {}", file.display()))),
+    }
+    for plugin in registry.plugins() {
+        let origin = match &plugin.origin {
+            Origin::Builtin => "built in".to_owned(),
+            Origin::File(path) => path.display().to_string(),
+        };
+        words::data(format!("plugin    {} {} ({origin}): {}", plugin.name, plugin.version, plugin.kinds.join(", ")));
+    }
+    for folder in folders::plugins(places, None) {
+        let state = if folder.is_dir() { "" } else { " (not there)" };
+        words::data(format!("plugins   {}{state}", folder.display()));
+    }
+    for error in &errors {
+        words::data(format!("problem   {error}"));
+    }
+    Ok(if is_right { Exit::Done } else { Exit::Failed })
+}
+
+/// Tries it: permissions alone do not tell on every file system.
+fn cache_is_writable(cache: &Path) -> std::io::Result<()> {
+    std::fs::create_dir_all(cache)?;
+    tempfile::tempfile_in(cache).map(drop)
+}

@@ -1,0 +1,109 @@
+//! `rondel nodes`: the catalogue of kinds, for people, machines and the documentation.
+
+use std::path::Path;
+
+use anyhow::Result;
+use rondel_value::{InputSpec, NodeSpec, coerce};
+
+use super::{Exit, site};
+use crate::args::{NodesArgs, NodesFormat, Places};
+use crate::words;
+
+pub fn run(places: &Places, args: NodesArgs) -> Result<Exit> {
+    // As seen from a graph in the current folder.
+    let (site, _) = site(places, Some(Path::new("graph.ron")))?;
+    let mut specs: Vec<&NodeSpec> = site.registry().kinds().map(|kind| &**kind.spec()).collect();
+    if let Some(wanted) = &args.kind {
+        let known: Vec<String> = specs.iter().map(|spec| spec.kind.clone()).collect();
+        specs.retain(|spec| spec.kind == *wanted);
+        if specs.is_empty() {
+            words::say(format!("error: there is no kind `{wanted}`; kinds: {}", known.join(", ")));
+            return Ok(Exit::NothingMatched);
+        }
+    }
+    match args.format {
+        NodesFormat::Json => words::data(serde_json::to_string_pretty(&specs)?),
+        NodesFormat::Markdown => words::data(catalogue(&specs)),
+        NodesFormat::Human if args.kind.is_some() => specs.iter().for_each(|spec| words::data(page(spec))),
+        NodesFormat::Human => {
+            let width = specs.iter().map(|spec| spec.kind.len()).max().unwrap_or(0);
+            for spec in specs {
+                words::data(format!("{:width$}  {}", spec.kind, spec.summary()));
+            }
+        }
+    }
+    Ok(Exit::Done)
+}
+
+/// A table with one line a kind.
+fn catalogue(specs: &[&NodeSpec]) -> String {
+    let mut text = "| kind | takes | gives | lane | what it does |\n| --- | --- | --- | --- | --- |".to_owned();
+    for spec in specs {
+        let ports = |names: Vec<String>| names.join(", ");
+        let inputs = spec.inputs.iter().map(|input| {
+            let mark = if input.is_required() || input.ty.is_optional() { "" } else { "?" };
+            format!("{}: {}{mark}", input.name, input.ty.plain_with_mark())
+        });
+        let outputs = spec.outputs.iter().map(|output| format!("{}: {}", output.name, output.ty.plain_with_mark()));
+        text.push_str(&format!(
+            "\n| `{}` | {} | {} | {} | {} |",
+            spec.kind,
+            ports(inputs.collect()),
+            ports(outputs.collect()),
+            spec.lane.name(),
+            spec.summary()
+        ));
+    }
+    text
+}
+
+trait PlainWithMark {
+    /// The type for a table: without the members of a choice, with `?` if it may be left out.
+    fn plain_with_mark(&self) -> String;
+}
+
+impl PlainWithMark for rondel_value::Type {
+    fn plain_with_mark(&self) -> String {
+        format!("{}{}", self.plain(), if self.is_optional() { "?" } else { "" })
+    }
+}
+
+/// All that is known of a kind.
+fn page(spec: &NodeSpec) -> String {
+    let mut text = format!("{}  (version {}, {} lane)\n\n{}\n", spec.kind, spec.version, spec.lane.name(), spec.doc);
+    let flags = [(spec.effect, "writes outside of the graph"), (spec.seeded, "seeded"), (spec.impure, "impure")];
+    for (_, words) in flags.iter().filter(|(holds, _)| *holds) {
+        text.push_str(&format!("\n{words}\n"));
+    }
+    text.push_str("\ninputs\n");
+    for input in &spec.inputs {
+        text.push_str(&format!("  {}: {}{}\n", input.name, input.ty, remarks(input)));
+        input.doc.lines().for_each(|line| text.push_str(&format!("      {line}\n")));
+    }
+    text.push_str("\noutputs\n");
+    for output in &spec.outputs {
+        text.push_str(&format!("  {}: {}\n", output.name, output.ty));
+        output.doc.lines().for_each(|line| text.push_str(&format!("      {line}\n")));
+    }
+    text.trim_end().to_owned()
+}
+
+fn remarks(input: &InputSpec) -> String {
+    let mut remarks = Vec::new();
+    match &input.default {
+        Some(default) => {
+            let value = coerce::from_json(default, &input.ty).map(|value| value.display(60));
+            remarks.push(format!("default {}", value.unwrap_or_else(|_| default.to_string())));
+        }
+        None if input.is_required() => remarks.push("required".to_owned()),
+        None => {}
+    }
+    remarks.extend(input.range.map(|range| format!("range {range}")));
+    remarks.extend(input.soft.map(|range| format!("usually {range}")));
+    remarks.extend(input.multiple_of.map(|n| format!("multiple of {n}")));
+    remarks.extend(input.unit.clone());
+    match remarks.is_empty() {
+        true => String::new(),
+        false => format!("  ({})", remarks.join(", ")),
+    }
+}

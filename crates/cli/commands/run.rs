@@ -1,0 +1,71 @@
+//! `rondel run`: runs a graph.
+
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::time::{SystemTime, UNIX_EPOCH};
+
+use anyhow::{Context, Result};
+use rondel_engine::{Control, RunOptions};
+use rondel_event::{How, Report};
+use uuid::Uuid;
+
+use super::{Exit, Opened, open};
+use crate::alloc::Probe;
+use crate::args::{Places, RunArgs};
+use crate::output::{Display, files};
+
+pub fn run(places: &Places, args: RunArgs) -> Result<Exit> {
+    let Opened { cache, plan } = match open(places, &args.graph)? {
+        Ok(opened) => opened,
+        Err(exit) => return Ok(exit),
+    };
+    for name in &args.rerun {
+        if plan.find(name).is_none() {
+            let steps: Vec<&str> = plan.steps.node_weights().map(|step| &*step.name).collect();
+            crate::words::say(format!("error: `--rerun {name}` is not a step; steps: {}", steps.join(", ")));
+            return Ok(Exit::NothingMatched);
+        }
+    }
+    let control = Control::default();
+    stop_on_signals(&control)?;
+    let mut display = Display::new(&args, &plan)?;
+    let options = RunOptions {
+        id: Uuid::now_v7().to_string(),
+        now: SystemTime::now().duration_since(UNIX_EPOCH).map_or(0, |since| since.as_secs()),
+        jobs: args.jobs.map(usize::from),
+        fail_fast: args.fail_fast,
+        keep_going: args.keep_going,
+        rerun: args.rerun.clone(),
+        probe: Some(Arc::new(Probe)),
+        program: concat!("rondel ", env!("CARGO_PKG_VERSION")).to_owned(),
+    };
+    let report = rondel_engine::run(&plan, &cache, &options, &control, &mut |event, view| display.event(event, view));
+    let not_written = display.finish(&report);
+    if let Some(path) = &args.report {
+        let text = serde_json::to_vec_pretty(&report).context("the report has no JSON form, which is a bug")?;
+        files::write(path, &text).with_context(|| format!("the report cannot be written: {}", path.display()))?;
+    }
+    not_written?;
+    Ok(Exit::Run(exit_code(&report)))
+}
+
+/// The report's own word; a run that claims to be done has every step done or not needed.
+fn exit_code(report: &Report) -> u8 {
+    let is_honest =
+        report.exit_code != 0 || report.steps.iter().all(|step| step.how.is_done() || step.how == How::NotNeeded);
+    debug_assert!(is_honest, "a run with a failed step is not done");
+    report.exit_code
+}
+
+/// The first signal asks the run to stop, the second ends the program at once.
+fn stop_on_signals(control: &Control) -> Result<()> {
+    let control = control.clone();
+    let was_asked = AtomicBool::new(false);
+    ctrlc::set_handler(move || {
+        if was_asked.swap(true, Ordering::AcqRel) {
+            std::process::exit(130);
+        }
+        control.cancel();
+    })
+    .context("signals cannot be handled")
+}

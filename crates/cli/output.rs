@@ -1,0 +1,107 @@
+//! Displays of a run: readers of its events.
+
+pub mod diagnostics;
+pub mod files;
+
+mod bars;
+mod lines;
+
+use std::fs::File;
+use std::io::{self, BufWriter, Write};
+use std::path::Path;
+
+use anyhow::{Context, Result};
+use rondel_engine::Plan;
+use rondel_event::{Event, Report, RunView, What};
+
+use crate::args::RunArgs;
+use crate::words;
+
+/// What shows a run: words for people, and events for machines if they were asked for.
+pub struct Display {
+    people: People,
+    events: Option<Events>,
+    is_quiet: bool,
+}
+
+enum People {
+    Bars(bars::Bars),
+    Lines(lines::Lines),
+}
+
+/// Where events go, one JSON object a line.
+struct Events {
+    to: Box<dyn Write>,
+    is_stdout: bool,
+    /// The first line that could not be written; nothing is written after it.
+    error: Option<io::Error>,
+}
+
+impl Display {
+    pub fn new(args: &RunArgs, plan: &Plan) -> Result<Display> {
+        let events = match &args.events {
+            None => None,
+            Some(to) if to == Path::new("jsonl") => {
+                Some(Events { to: Box::new(io::stdout()), is_stdout: true, error: None })
+            }
+            Some(path) => {
+                let file =
+                    File::create(path).with_context(|| format!("events cannot be written: {}", path.display()))?;
+                Some(Events { to: Box::new(BufWriter::new(file)), is_stdout: false, error: None })
+            }
+        };
+        let people = match words::is_terminal() && !args.plain && !args.quiet {
+            true => People::Bars(bars::Bars::new(plan)),
+            false => People::Lines(lines::Lines::new(plan, args.quiet)),
+        };
+        Ok(Display { people, events, is_quiet: args.quiet })
+    }
+
+    pub fn event(&mut self, event: &Event, view: &RunView) {
+        if let Some(events) = &mut self.events {
+            events.write(event);
+        }
+        match &mut self.people {
+            People::Bars(bars) => bars.event(event, view),
+            People::Lines(lines) => lines.event(event, view),
+        }
+    }
+
+    /// Says how the run ended, and prints the files that it wrote, as data.
+    pub fn finish(self, report: &Report) -> Result<()> {
+        let is_data_taken = self.events.as_ref().is_some_and(|events| events.is_stdout);
+        if !self.is_quiet {
+            words::say(lines::summary(report));
+        }
+        if !is_data_taken {
+            for path in report.outputs.iter().filter_map(|output| output.path.as_ref()) {
+                words::data(path);
+            }
+        }
+        match self.events {
+            Some(events) => events.finish(),
+            None => Ok(()),
+        }
+    }
+}
+
+impl Events {
+    fn write(&mut self, event: &Event) {
+        if self.error.is_some() {
+            return;
+        }
+        let line = serde_json::to_string(event).expect("an event is text and numbers");
+        let flush = matches!(event.what, What::StepFinished { .. } | What::RunFinished { .. });
+        let written = writeln!(self.to, "{line}").and_then(|()| if flush { self.to.flush() } else { Ok(()) });
+        self.error = written.err();
+    }
+
+    fn finish(mut self) -> Result<()> {
+        let flushed = self.to.flush();
+        match self.error.take().map_or(flushed, Err) {
+            // Whoever read the events has seen enough.
+            Err(error) if error.kind() == io::ErrorKind::BrokenPipe => Ok(()),
+            other => other.context("events could not all be written"),
+        }
+    }
+}

@@ -1,0 +1,30 @@
+//! Mistakes of graphs, as people read them and as editors do.
+
+use std::io::IsTerminal;
+
+use miette::{GraphicalReportHandler, GraphicalTheme};
+use rondel_graph::Diagnostic;
+
+use crate::args::MessageFormat;
+use crate::words;
+
+/// Prints diagnostics: drawn on standard error, or one JSON object a line on standard output.
+pub fn print(diagnostics: &[Diagnostic], format: MessageFormat) {
+    for diagnostic in diagnostics {
+        match format {
+            MessageFormat::Human => words::say(render(diagnostic)),
+            MessageFormat::Json => words::data(diagnostic.to_json()),
+        }
+    }
+}
+
+fn render(diagnostic: &Diagnostic) -> String {
+    let is_plain = !std::io::stderr().is_terminal() || std::env::var_os("NO_COLOR").is_some();
+    let theme = if is_plain { GraphicalTheme::unicode_nocolor() } else { GraphicalTheme::unicode() };
+    let handler = GraphicalReportHandler::new_themed(theme).with_width(100).with_links(false).with_context_lines(1);
+    let mut text = String::new();
+    match handler.render_report(&mut text, diagnostic) {
+        Ok(()) => text,
+        Err(std::fmt::Error) => format!("{}: {}", diagnostic.code, diagnostic.message),
+    }
+}

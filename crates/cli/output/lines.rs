@@ -1,0 +1,100 @@
+//! Plain lines: one when a step is over.
+
+use rondel_engine::Plan;
+use rondel_event::{Event, How, Level, Outcome, Report, RunView, What};
+
+use crate::words;
+
+/// Writes one line for each step that is over.
+pub struct Lines {
+    /// Of the longest name of a step.
+    width: usize,
+    is_quiet: bool,
+}
+
+impl Lines {
+    pub fn new(plan: &Plan, is_quiet: bool) -> Lines {
+        Lines { width: name_width(plan), is_quiet }
+    }
+
+    pub fn event(&mut self, event: &Event, view: &RunView) {
+        if let Some(line) = line(event, view, self.width)
+            && (!self.is_quiet || is_trouble(&event.what))
+        {
+            words::say(line);
+        }
+    }
+}
+
+/// The width of the longest name of a step, within reason.
+pub fn name_width(plan: &Plan) -> usize {
+    plan.steps.node_weights().map(|step| step.name.chars().count()).max().unwrap_or(0).min(40)
+}
+
+fn is_trouble(what: &What) -> bool {
+    matches!(
+        what,
+        What::StepFailed { .. } | What::StepBlocked { .. } | What::Log { level: Level::Warn | Level::Error, .. }
+    )
+}
+
+/// The line for an event, if it is worth one.
+pub fn line(event: &Event, view: &RunView, width: usize) -> Option<String> {
+    Some(match &event.what {
+        What::StepFinished { step, how: How::Ran, ms, .. } => {
+            let why = view.steps.get(step).and_then(|step| step.why.as_ref()).map(ToString::to_string);
+            format!("  ran    {step:width$}  {:>8}  {}", words::span(*ms), why.unwrap_or_default())
+        }
+        What::StepFinished { step, how, .. } => {
+            format!("  known  {step:width$}  {}", known_words(*how)).trim_end().to_owned()
+        }
+        What::StepFailed { step, problem, .. } => {
+            let place = problem.place.as_ref();
+            let place = place.map(|at| format!("\n         {}:{}:{}", at.file, at.line, at.column)).unwrap_or_default();
+            format!("  FAILED {step:width$}  {}{place}", problem.message)
+        }
+        What::StepBlocked { step, by } => format!("  blocked {step:width$} by {by}"),
+        What::StepNotNeeded { step } => format!("  -      {step:width$}  not needed"),
+        What::Log { step: Some(step), level, text } if *level > Level::Debug => {
+            format!("  {}  {step}: {text}", level_word(*level))
+        }
+        What::Log { step: None, level, text } if *level > Level::Debug => format!("  {}  {text}", level_word(*level)),
+        _ => return None,
+    })
+}
+
+fn known_words(how: How) -> &'static str {
+    match how {
+        How::KnownByContent => "same content",
+        How::UpToDate => "up to date",
+        _ => "",
+    }
+}
+
+fn level_word(level: Level) -> &'static str {
+    match level {
+        Level::Debug => "debug",
+        Level::Info => "note ",
+        Level::Warn => "warn ",
+        Level::Error => "error",
+    }
+}
+
+/// The last line of a run.
+pub fn summary(report: &Report) -> String {
+    let count = |how: How| report.steps.iter().filter(|step| step.how == how).count();
+    let n_known = count(How::KnownByRecipe) + count(How::KnownByContent) + count(How::UpToDate);
+    let mut parts = vec![format!("{} ran", count(How::Ran)), format!("{n_known} known")];
+    for (how, word) in [(How::Failed, "failed"), (How::Blocked, "blocked"), (How::NotNeeded, "not needed")] {
+        if count(how) > 0 {
+            parts.push(format!("{} {word}", count(how)));
+        }
+    }
+    let outcome = match report.outcome {
+        Outcome::Done => "done",
+        Outcome::Failed => "failed",
+        Outcome::Partial => "done in part",
+        Outcome::Cancelled => "cancelled",
+    };
+    format!("{outcome} in {}: {}", words::span(report.ms), parts.join(", "))
+}

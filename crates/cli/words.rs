@@ -1,0 +1,101 @@
+//! Words for people, on standard error.
+
+use std::io::{IsTerminal, Write};
+
+/// Prints a line of words.
+///
+/// Standard error may be closed by whoever reads it; that is no reason to stop.
+pub fn say(text: impl std::fmt::Display) {
+    let _ = writeln!(std::io::stderr(), "{text}");
+}
+
+/// Prints an error with what led to it.
+pub fn error(error: &anyhow::Error) {
+    say(format!("error: {error:#}"));
+}
+
+/// Prints a line of data on standard output; gone readers (`| head`) are no error.
+pub fn data(text: impl std::fmt::Display) {
+    let _ = writeln!(std::io::stdout(), "{text}");
+}
+
+/// Whether standard error is watched by a person.
+pub fn is_terminal() -> bool {
+    std::io::stderr().is_terminal()
+}
+
+/// Bytes in the unit that reads best.
+pub fn bytes(n: u64) -> String {
+    const UNITS: [&str; 5] = ["B", "KiB", "MiB", "GiB", "TiB"];
+    let mut value = n as f64;
+    let mut unit = 0;
+    while value >= 1024.0 && unit + 1 < UNITS.len() {
+        value /= 1024.0;
+        unit += 1;
+    }
+    match unit {
+        0 => format!("{n} B"),
+        _ => format!("{value:.1} {}", UNITS[unit]),
+    }
+}
+
+/// Milliseconds in the unit that reads best.
+pub fn span(ms: f64) -> String {
+    match ms {
+        ms if ms < 1.0 => format!("{ms:.2} ms"),
+        ms if ms < 1000.0 => format!("{ms:.0} ms"),
+        ms if ms < 60_000.0 => format!("{:.1} s", ms / 1000.0),
+        ms => format!("{:.0} min {:02.0} s", (ms / 60_000.0).floor(), (ms % 60_000.0) / 1000.0),
+    }
+}
+
+/// `1 step`, `2 steps`.
+pub fn count(n: usize, thing: &str) -> String {
+    match n {
+        1 => format!("1 {thing}"),
+        n => format!("{n} {thing}s"),
+    }
+}
+
+/// A number of bytes as people write it: `20GiB`, `500MB`, `1048576`.
+pub fn parse_bytes(text: &str) -> Result<u64, String> {
+    let text = text.trim();
+    let digits_end = text.find(|c: char| !c.is_ascii_digit() && c != '.').unwrap_or(text.len());
+    let (number, unit) = text.split_at(digits_end);
+    let factor: u64 = match unit.trim().to_ascii_lowercase().as_str() {
+        "" | "b" => 1,
+        "k" | "kib" => 1 << 10,
+        "m" | "mib" => 1 << 20,
+        "g" | "gib" => 1 << 30,
+        "t" | "tib" => 1 << 40,
+        "kb" => 1000,
+        "mb" => 1_000_000,
+        "gb" => 1_000_000_000,
+        "tb" => 1_000_000_000_000,
+        other => return Err(format!("`{other}` is not a unit of bytes; use B, KiB, MiB, GiB or TiB")),
+    };
+    let number: f64 = number.parse().map_err(|_| format!("`{text}` is not a number of bytes, such as 20GiB"))?;
+    Ok((number * factor as f64) as u64)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn bytes_are_read_as_they_are_written() {
+        assert_eq!(parse_bytes("20GiB"), Ok(20 << 30));
+        assert_eq!(parse_bytes("1.5 kb"), Ok(1500));
+        assert_eq!(parse_bytes("7"), Ok(7));
+        assert_eq!(
+            parse_bytes("7 parsecs").unwrap_err(),
+            "`parsecs` is not a unit of bytes; use B, KiB, MiB, GiB or TiB"
+        );
+        assert_eq!((bytes(7), bytes(20 << 30)), ("7 B".to_owned(), "20.0 GiB".to_owned()));
+    }
+
+    #[test]
+    fn spans_choose_their_unit() {
+        assert_eq!([span(0.25), span(12.4), span(1500.0), span(61_000.0)], ["0.25 ms", "12 ms", "1.5 s", "1 min 01 s"]);
+    }
+}

@@ -1,0 +1,23 @@
+//! Plans and runs graphs.
+//!
+//! - [`site`]: what surrounds a graph file, kinds, models and files
+//! - [`weights`]: from names in `models.ron` to files and digests
+//! - [`plan`]: what is to be done for one run, and why
+//! - [`run`]: doing it: dispatcher, lanes, events
+//! - [`record`], [`last`]: what a run leaves behind
+//!
+//! The engine links no tensor library, prints nothing and reads no environment: time, randomness and folders are given.
+
+pub mod last;
+pub mod plan;
+pub mod record;
+pub mod run;
+pub mod site;
+pub mod weights;
+
+pub use plan::explain::{Forecast, forecast};
+pub use plan::flatten::{PlanError, PlanOptions, plan};
+pub use plan::inputs::Given;
+pub use plan::{Plan, StepId};
+pub use run::{Control, MemoryProbe, RunOptions, run};
+pub use site::Site;

@@ -1,0 +1,163 @@
+//! What is to be done for one run: steps, what each takes, and which are wanted.
+//!
+//! ```text
+//! graph file ─ check ─► Graph ─ inputs ─► flatten ─► Plan ─ lookup, explain ─► forecast
+//!                                                     └──── run ────────────► result
+//! ```
+//!
+//! A plan is a petgraph of [`Step`]s. Imports are flattened into it (`person_fit.resized` keeps its path as a name),
+//! literals are in the form that the ports want, seeds are drawn, and every step has its recipe key. The order of
+//! indices is a topological one, and equal for equal files.
+
+pub mod explain;
+pub mod flatten;
+pub mod inputs;
+pub mod keys;
+pub mod mistakes;
+
+use std::path::PathBuf;
+use std::sync::Arc;
+
+use indexmap::IndexMap;
+use petgraph::Direction;
+use petgraph::stable_graph::{NodeIndex, StableDiGraph};
+use petgraph::visit::{Dfs, Reversed};
+use rondel_event::StepName;
+use rondel_graph::{Graph, Source, Span, With};
+use rondel_plugin::NodeKind;
+use rondel_value::{Digest, ModelRef, NodeSpec, Value};
+
+use crate::weights::Weights;
+pub use inputs::{InputValue, Origin};
+
+/// The index of a step in its plan.
+pub type StepId = NodeIndex;
+
+/// What is to be done for one run.
+pub struct Plan {
+    pub graph: Arc<Graph>,
+    pub steps: StableDiGraph<Step, Edge>,
+    /// The graph's inputs in its order.
+    pub inputs: IndexMap<String, InputValue>,
+    pub outputs: Vec<Output>,
+    /// What the run is for: the sources of the outputs, and the effects of the file that is run.
+    pub wanted: Vec<StepId>,
+    pub weights: Weights,
+    /// The folder that effects write to, absolute.
+    pub out: PathBuf,
+}
+
+/// Why one step comes after another.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Edge {
+    /// It takes a result.
+    Takes,
+    /// It would compute the same, so it waits for what the other leaves in the cache.
+    Repeats,
+}
+
+/// One execution of a node.
+pub struct Step {
+    pub name: StepName,
+    pub kind: Arc<NodeKind>,
+    pub spec: Arc<NodeSpec>,
+    /// In the order of the specification's inputs.
+    pub slots: Vec<Slot>,
+    pub with: With,
+    /// The key of all that is known of the step before anything runs.
+    pub recipe: Digest,
+    /// Results are not kept beyond the run.
+    pub is_volatile: bool,
+    pub place: StepPlace,
+}
+
+/// Where a step was declared.
+#[derive(Clone)]
+pub struct StepPlace {
+    pub source: Arc<Source>,
+    pub span: Span,
+    /// In the order of the specification's inputs; none where the default holds.
+    pub arg_spans: Vec<Option<Span>>,
+}
+
+/// Where the value of an input comes from.
+#[derive(Clone, Debug)]
+pub enum Slot {
+    Value(Value),
+    Model(Arc<ModelRef>),
+    /// A file to be read by the node; known by its content.
+    File {
+        path: PathBuf,
+        digest: Digest,
+    },
+    Step {
+        step: StepId,
+        port: usize,
+    },
+    List(Vec<Slot>),
+}
+
+impl Slot {
+    /// Calls `visit` with each step whose result the slot takes.
+    pub fn for_each_step(&self, visit: &mut impl FnMut(StepId)) {
+        match self {
+            Slot::Step { step, .. } => visit(*step),
+            Slot::List(items) => items.iter().for_each(|item| item.for_each_step(visit)),
+            Slot::Value(_) | Slot::Model(_) | Slot::File { .. } => {}
+        }
+    }
+}
+
+/// One of the graph's outputs.
+pub struct Output {
+    pub name: String,
+    pub slot: Slot,
+}
+
+impl Plan {
+    pub fn step(&self, id: StepId) -> &Step {
+        &self.steps[id]
+    }
+
+    /// All steps, what a step takes before the step itself.
+    pub fn ids(&self) -> impl DoubleEndedIterator<Item = StepId> + use<> {
+        (0..self.steps.node_count()).map(StepId::new)
+    }
+
+    pub fn find(&self, name: &str) -> Option<StepId> {
+        self.ids().find(|id| &*self.steps[*id].name == name)
+    }
+
+    /// The steps that must be over before this one.
+    pub fn before(&self, id: StepId) -> impl Iterator<Item = StepId> + '_ {
+        self.steps.neighbors_directed(id, Direction::Incoming)
+    }
+
+    /// The steps that wait for this one.
+    pub fn after(&self, id: StepId) -> impl Iterator<Item = StepId> + '_ {
+        self.steps.neighbors_directed(id, Direction::Outgoing)
+    }
+
+    /// For each step whether one of `ends` needs it, or it is one.
+    pub fn needed_by(&self, ends: impl IntoIterator<Item = StepId>) -> Vec<bool> {
+        let mut needed = vec![false; self.steps.node_count()];
+        let reversed = Reversed(&self.steps);
+        let mut walk = Dfs::empty(reversed);
+        for end in ends {
+            walk.move_to(end);
+            while let Some(step) = walk.next(reversed) {
+                needed[step.index()] = true;
+            }
+        }
+        needed
+    }
+
+    /// For each step the number of steps on the longest way from it to an end of the graph.
+    pub fn heights(&self) -> Vec<u32> {
+        let mut heights = vec![0; self.steps.node_count()];
+        for id in self.ids().rev() {
+            heights[id.index()] = self.after(id).map(|next| heights[next.index()] + 1).max().unwrap_or(0);
+        }
+        heights
+    }
+}

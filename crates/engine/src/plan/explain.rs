@@ -1,0 +1,189 @@
+//! What a plan would do, and why: looked up in the cache before anything runs.
+
+use std::sync::Arc;
+
+use rondel_cache::{Cache, Part, Record, StoredValue};
+use rondel_event::{Change, How, Why};
+use rondel_value::Digest;
+
+use crate::last::Last;
+use crate::plan::keys;
+use crate::plan::{Plan, StepId};
+
+/// What is known of a step by its recipe.
+#[derive(Clone)]
+pub struct Known {
+    pub action: Digest,
+    pub record: Arc<Record>,
+}
+
+/// What the cache says of a step before a run.
+#[derive(Clone)]
+pub enum Finding {
+    Known(Known),
+    /// It was done, but must be done again.
+    Spoilt(Why),
+    Unknown,
+}
+
+/// Asks the cache for a step by its recipe key.
+pub fn look_up(plan: &Plan, cache: &Cache, id: StepId) -> Finding {
+    let step = plan.step(id);
+    if step.is_volatile {
+        return Finding::Spoilt(Why::NeverKept);
+    }
+    // A cache that cannot be read knows nothing; the run says so where it writes.
+    match cache.action(&step.recipe) {
+        Ok(Some(action)) => look_up_action(plan, cache, id, action),
+        _ => Finding::Unknown,
+    }
+}
+
+/// Asks the cache for a step by its action key.
+pub fn look_up_action(plan: &Plan, cache: &Cache, id: StepId, action: Digest) -> Finding {
+    let step = plan.step(id);
+    let Ok(Some(record)) = cache.record(&action) else {
+        return Finding::Unknown;
+    };
+    if record.outputs.len() != step.spec.outputs.len() {
+        return Finding::Unknown;
+    }
+    if let Some(lost) = record.outputs.iter().find(|stored| !cache.has(stored)) {
+        return Finding::Spoilt(Why::ResultLost { port: lost.port.clone() });
+    }
+    if step.spec.effect
+        && let Some(why) = record.outputs.iter().find_map(|stored| spoilt_file(&stored.value))
+    {
+        return Finding::Spoilt(why);
+    }
+    Finding::Known(Known { action, record })
+}
+
+/// Whether a written file still holds what was written. Reads the file: its content is the claim.
+fn spoilt_file(value: &StoredValue) -> Option<Why> {
+    let StoredValue::Json(json) = value else { return None };
+    let saved: Saved = serde_json::from_str(json).ok()?;
+    match std::fs::read(&saved.path) {
+        Ok(bytes) if Digest::of(&bytes) == saved.digest => None,
+        Ok(_) => Some(Why::FileChanged { path: saved.path }),
+        Err(_) => Some(Why::FileMissing { path: saved.path }),
+    }
+}
+
+/// The value of a port of type `Saved`, as far as it is checked.
+#[derive(serde::Deserialize)]
+pub struct Saved {
+    pub path: String,
+    /// Of the file's bytes.
+    pub digest: Digest,
+}
+
+/// Says why a step runs that is not known.
+///
+/// `content` gives the digest of another step's output where it is known already.
+pub fn why(
+    plan: &Plan,
+    cache: &Cache,
+    last: &mut Last,
+    id: StepId,
+    mut content: impl FnMut(StepId, usize) -> Option<Digest>,
+) -> Why {
+    let step = plan.step(id);
+    let mut open = None;
+    let parts = keys::parts(&step.spec, &step.slots, &step.with, &plan.out, |from, port| {
+        let digest = content(from, port);
+        if digest.is_none() {
+            open.get_or_insert(from);
+        }
+        digest.map(|digest| (digest, shown(plan, from, &digest)))
+    });
+    let last_action = last.action(&step.name);
+    let Some(before) = last_action.and_then(|action| cache.record(&action).ok().flatten()) else {
+        return Why::NoRecord;
+    };
+    let changes = changes(&before.parts, &parts, |port| {
+        // A part that is not known yet is no change.
+        let slot = step.spec.inputs.iter().position(|input| input.name == port).map(|i| &step.slots[i]);
+        let mut is_open = false;
+        if let Some(slot) = slot {
+            slot.for_each_step(&mut |from| is_open |= Some(from) == open);
+        }
+        is_open
+    });
+    match (changes.is_empty(), open) {
+        (false, _) => Why::Changed { changes },
+        (true, Some(from)) => Why::InputRuns { step: plan.step(from).name.clone() },
+        (true, None) => {
+            let port = step.spec.outputs.first().map(|output| output.name.clone()).unwrap_or_default();
+            Why::ResultLost { port }
+        }
+    }
+}
+
+/// How another step's result is shown in a key's parts.
+pub fn shown(plan: &Plan, from: StepId, digest: &Digest) -> String {
+    format!("`{}` ({})", plan.step(from).name, digest.short())
+}
+
+fn changes(before: &[Part], now: &[Part], is_open: impl Fn(&str) -> bool) -> Vec<Change> {
+    let find = |parts: &[Part], port: &str| parts.iter().find(|part| part.port == port).cloned();
+    let changed = now.iter().filter_map(|part| {
+        let old = find(before, &part.port);
+        let differs = old.as_ref().is_none_or(|old| old.digest != part.digest);
+        let change = || Change {
+            port: part.port.clone(),
+            from: old.as_ref().map(|old| old.shown.clone()),
+            to: Some(part.shown.clone()),
+        };
+        differs.then(change)
+    });
+    let gone = before.iter().filter(|old| find(now, &old.port).is_none() && !is_open(&old.port)).map(|old| Change {
+        port: old.port.clone(),
+        from: Some(old.shown.clone()),
+        to: None,
+    });
+    changed.chain(gone).collect()
+}
+
+/// What would happen to a step.
+#[derive(Clone, Debug, PartialEq)]
+pub enum Forecast {
+    Known(How),
+    Runs(Why),
+    NotNeeded,
+}
+
+/// Says for each step what a run would do with it, in the order of the plan.
+pub fn forecast(plan: &Plan, cache: &Cache, last: &mut Last) -> Vec<(StepId, Forecast)> {
+    let findings: Vec<Finding> = plan.ids().map(|id| look_up(plan, cache, id)).collect();
+    let runs = must_run(plan, &findings);
+    let content = |from: StepId, port: usize| match &findings[from.index()] {
+        Finding::Known(known) if !runs[from.index()] => Some(known.record.outputs[port].digest),
+        _ => None,
+    };
+    plan.ids()
+        .map(|id| {
+            let forecast = match &findings[id.index()] {
+                Finding::Known(_) if plan.step(id).spec.effect => Forecast::Known(How::UpToDate),
+                Finding::Known(_) => Forecast::Known(How::KnownByRecipe),
+                _ if !runs[id.index()] => Forecast::NotNeeded,
+                Finding::Spoilt(why) => Forecast::Runs(why.clone()),
+                Finding::Unknown => Forecast::Runs(why(plan, cache, last, id, content)),
+            };
+            (id, forecast)
+        })
+        .collect()
+}
+
+/// For each step whether it must run: it is not known, and something wanted needs it.
+pub fn must_run(plan: &Plan, findings: &[Finding]) -> Vec<bool> {
+    let mut runs = vec![false; findings.len()];
+    let mut open = plan.wanted.clone();
+    while let Some(id) = open.pop() {
+        let is_known = matches!(findings[id.index()], Finding::Known(_));
+        if !is_known && !std::mem::replace(&mut runs[id.index()], true) {
+            open.extend(plan.before(id));
+        }
+    }
+    runs
+}

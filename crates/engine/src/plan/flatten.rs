@@ -1,0 +1,571 @@
+//! From a checked graph and its inputs to a plan.
+//!
+//! Nodes are taken in topological order, imports where they stand, so that what a step takes exists before it does. An
+//! imported graph's effects never happen, and its steps are in the plan only if something wanted needs them.
+
+use std::cmp::Reverse;
+use std::collections::{BTreeMap, BinaryHeap, HashMap};
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+
+use indexmap::IndexMap;
+use petgraph::stable_graph::StableDiGraph;
+use rondel_graph::{Arg, Diagnostic, Expr, Graph, Node, NodeKind, Piece, Source, Span, With};
+use rondel_value::{Digest, InputSpec, Json, Type, Value, coerce, spec};
+
+use super::inputs::{self, Given, InputValue};
+use super::keys::{self, Domain};
+use super::{Edge, Output, Plan, Slot, Step, StepId, StepPlace, mistakes};
+use crate::site::Site;
+use crate::weights::Weights;
+
+/// The kind that reads a picture named by `File("…")`.
+const LOAD_IMAGE: &str = "load_image";
+
+/// What a plan depends on besides graph and inputs.
+pub struct PlanOptions<'a> {
+    /// The folder that effects write to, absolute.
+    pub out: PathBuf,
+    /// Where relative paths of `--set` start.
+    pub current_folder: PathBuf,
+    /// Only these outputs are wanted; all, and every effect, if empty.
+    pub only: Vec<String>,
+    /// Draws the seeds that are `Random`, and the number that makes the keys of results that are not kept unique.
+    pub draw: &'a mut dyn FnMut() -> u64,
+}
+
+/// Why there is no plan.
+#[derive(Debug)]
+pub enum PlanError {
+    /// The graph, the inputs or the files they name are wrong.
+    Wrong(Vec<Diagnostic>),
+    /// `only` names nothing of the graph.
+    NothingMatches { only: Vec<String>, outputs: Vec<String> },
+}
+
+/// Makes the plan of a graph.
+pub fn plan<'a>(
+    site: &'a Site,
+    graph: &Arc<Graph>,
+    given: &Given,
+    options: PlanOptions<'a>,
+) -> Result<Plan, PlanError> {
+    let chosen = inputs::choose(graph, given).map_err(PlanError::Wrong)?;
+    let out = options.out.clone();
+    let only = options.only.clone();
+    let mut planner = Planner {
+        site,
+        nonce: (options.draw)(),
+        options,
+        root: graph.clone(),
+        steps: StableDiGraph::new(),
+        weights: Weights::default(),
+        leaders: HashMap::new(),
+        mistakes: Vec::new(),
+    };
+
+    let mut root = Scope::new(graph, String::new());
+    let mut input_values = IndexMap::new();
+    for (name, (expr, origin)) in chosen {
+        let input = &graph.inputs[&name];
+        let base = match origin {
+            inputs::Origin::Set => planner.options.current_folder.clone(),
+            _ => folder_of(&graph.path),
+        };
+        let wanted = Wanted { ty: &input.ty, is_file: false, step_name: name.clone(), span: input.span.clone() };
+        let slot = planner.slot(&mut root, &expr, &base, &wanted);
+        let json = match &expr {
+            Expr::File { path } => serde_json::Value::from(path.as_str()),
+            _ => slot_json(&slot),
+        };
+        input_values.insert(name.clone(), InputValue { json, origin });
+        root.inputs.insert(name, slot);
+    }
+    planner.graph(&mut root);
+
+    let outputs: Vec<Output> =
+        planner.outputs(&mut root).into_iter().map(|(name, slot)| Output { name, slot }).collect();
+    let wanted = planner.wanted(&root, &outputs, &only)?;
+    if !planner.mistakes.is_empty() {
+        return Err(PlanError::Wrong(planner.mistakes));
+    }
+    let outputs = outputs.into_iter().filter(|output| only.is_empty() || only.contains(&output.name)).collect();
+    let plan = Plan {
+        graph: graph.clone(),
+        steps: planner.steps,
+        inputs: input_values,
+        outputs,
+        wanted,
+        weights: planner.weights,
+        out,
+    };
+    Ok(without_unused_imports(plan))
+}
+
+/// Drops the steps of imported graphs that nothing wanted needs; those of the file itself stay, to be reported.
+fn without_unused_imports(mut plan: Plan) -> Plan {
+    let is_own = |id: &StepId| Arc::ptr_eq(&plan.step(*id).place.source, &plan.graph.source);
+    let keep = plan.needed_by(plan.ids().filter(is_own).chain(plan.wanted.iter().copied()));
+    if keep.iter().all(|keep| *keep) {
+        return plan;
+    }
+    // Indices stay dense, because everything beside the plan is kept in vectors by index.
+    let mut moved = HashMap::new();
+    let mut steps = StableDiGraph::new();
+    let (nodes, edges): (Vec<_>, Vec<_>) = {
+        let edges = plan.steps.edge_indices().map(|edge| {
+            let (from, to) = plan.steps.edge_endpoints(edge).expect("an edge of the plan");
+            (from, to, plan.steps[edge])
+        });
+        (plan.ids().collect(), edges.collect())
+    };
+    for id in nodes {
+        let step = plan.steps.remove_node(id).expect("a step of the plan");
+        if keep[id.index()] {
+            moved.insert(id, steps.add_node(step));
+        }
+    }
+    for step in steps.node_weights_mut() {
+        step.slots.iter_mut().for_each(|slot| slot.renumber(&moved));
+    }
+    for (from, to, edge) in edges {
+        if let (Some(from), Some(to)) = (moved.get(&from), moved.get(&to)) {
+            steps.add_edge(*from, *to, edge);
+        }
+    }
+    plan.outputs.iter_mut().for_each(|output| output.slot.renumber(&moved));
+    plan.wanted.iter_mut().for_each(|id| *id = moved[id]);
+    plan.steps = steps;
+    plan
+}
+
+impl Slot {
+    fn renumber(&mut self, moved: &HashMap<StepId, StepId>) {
+        match self {
+            Slot::Step { step, .. } => *step = moved[step],
+            Slot::List(items) => items.iter_mut().for_each(|item| item.renumber(moved)),
+            Slot::Value(_) | Slot::Model(_) | Slot::File { .. } => {}
+        }
+    }
+}
+
+fn slot_json(slot: &Slot) -> serde_json::Value {
+    match slot {
+        Slot::Value(value) => coerce::to_json(value),
+        Slot::Model(model) => model.name.clone().into(),
+        Slot::File { path, .. } => path.display().to_string().into(),
+        Slot::Step { .. } => serde_json::Value::Null,
+        Slot::List(items) => items.iter().map(slot_json).collect(),
+    }
+}
+
+fn folder_of(path: &Path) -> PathBuf {
+    path.parent().map(Path::to_owned).unwrap_or_default()
+}
+
+/// One graph in its place: the file that is run, or an import of it.
+struct Scope {
+    graph: Arc<Graph>,
+    /// The names of the imports around it, each with a dot after it.
+    prefix: String,
+    inputs: HashMap<String, Slot>,
+    models: HashMap<String, Slot>,
+    nodes: HashMap<String, Made>,
+    /// Pictures that are read, by path: one step each.
+    pictures: HashMap<PathBuf, StepId>,
+}
+
+/// What became of a node.
+enum Made {
+    Step(StepId),
+    Graph(HashMap<String, Slot>),
+}
+
+impl Scope {
+    fn new(graph: &Arc<Graph>, prefix: String) -> Scope {
+        Scope {
+            graph: graph.clone(),
+            prefix,
+            inputs: HashMap::new(),
+            models: HashMap::new(),
+            nodes: HashMap::new(),
+            pictures: HashMap::new(),
+        }
+    }
+}
+
+/// What a value is for.
+struct Wanted<'a> {
+    ty: &'a Type,
+    /// The text is the path of a file that the node reads.
+    is_file: bool,
+    /// What a step that must be put in between is called.
+    step_name: String,
+    /// Where mistakes are shown.
+    span: Span,
+}
+
+struct Planner<'a> {
+    site: &'a Site,
+    options: PlanOptions<'a>,
+    /// Makes the keys of results that are not kept unlike any others.
+    nonce: u64,
+    root: Arc<Graph>,
+    steps: StableDiGraph<Step, Edge>,
+    weights: Weights,
+    /// The first step with a recipe key.
+    leaders: HashMap<Digest, StepId>,
+    mistakes: Vec<Diagnostic>,
+}
+
+impl Planner<'_> {
+    fn graph(&mut self, scope: &mut Scope) {
+        let graph = scope.graph.clone();
+        for (name, model) in &graph.models {
+            match self.site.model(&graph, model) {
+                Ok(found) => {
+                    self.weights.add(&found);
+                    scope.models.insert(name.clone(), Slot::Model(Arc::new(found.reference)));
+                }
+                Err(mistake) => self.mistakes.push(mistake),
+            }
+        }
+        for index in topological(&graph) {
+            let (name, node) = graph.nodes.get_index(index).expect("an index of the graph");
+            let made = match &node.kind {
+                NodeKind::Plugin(_) => self.node(scope, name, node).map(Made::Step),
+                NodeKind::Graph(imported) => Some(Made::Graph(self.import(scope, name, node, imported))),
+            };
+            if let Some(made) = made {
+                scope.nodes.insert(name.clone(), made);
+            }
+        }
+    }
+
+    fn outputs(&mut self, scope: &mut Scope) -> Vec<(String, Slot)> {
+        let graph = scope.graph.clone();
+        let base = folder_of(&graph.path);
+        let outputs = graph.outputs.iter().map(|(name, output)| {
+            let wanted = Wanted {
+                ty: &output.ty,
+                is_file: false,
+                step_name: format!("{}{name}", scope.prefix),
+                span: output.span.clone(),
+            };
+            (name.clone(), self.slot(scope, &output.expr, &base, &wanted))
+        });
+        outputs.collect()
+    }
+
+    /// What the run is for, or that nothing matches.
+    fn wanted(&self, root: &Scope, outputs: &[Output], only: &[String]) -> Result<Vec<StepId>, PlanError> {
+        let known: Vec<String> = outputs.iter().map(|output| output.name.clone()).collect();
+        let mut wanted = Vec::new();
+        if only.is_empty() {
+            let made = root.graph.nodes.keys().filter_map(|name| match root.nodes.get(name) {
+                Some(Made::Step(id)) => Some(*id),
+                _ => None,
+            });
+            wanted.extend(made.clone().filter(|id| self.steps[*id].spec.effect));
+            if outputs.is_empty() && wanted.is_empty() {
+                // Nothing says what the graph is for: everything that nothing else takes.
+                wanted.extend(made.filter(|id| self.steps.neighbors(*id).next().is_none()));
+            }
+        }
+        for name in only {
+            let step = match root.nodes.get(name) {
+                Some(Made::Step(id)) => Some(*id),
+                _ => None,
+            };
+            if step.is_none() && !known.contains(name) {
+                return Err(PlanError::NothingMatches { only: vec![name.clone()], outputs: known });
+            }
+            wanted.extend(step);
+        }
+        for output in outputs.iter().filter(|output| only.is_empty() || only.contains(&output.name)) {
+            output.slot.for_each_step(&mut |id| wanted.push(id));
+        }
+        wanted.sort();
+        wanted.dedup();
+        Ok(wanted)
+    }
+
+    fn import(&mut self, scope: &mut Scope, name: &str, node: &Node, imported: &Arc<Graph>) -> HashMap<String, Slot> {
+        let mut inner = Scope::new(imported, format!("{}{name}.", scope.prefix));
+        let base = folder_of(&scope.graph.path);
+        for (input_name, input) in &imported.inputs {
+            let wanted = |span: &Span| Wanted {
+                ty: &input.ty,
+                is_file: false,
+                step_name: format!("{}{name}.{input_name}", scope.prefix),
+                span: span.clone(),
+            };
+            let slot = match (node.args.get(input_name), &input.default) {
+                (Some(arg), _) => {
+                    let wanted = wanted(&arg.span);
+                    let slot = self.slot(scope, &arg.expr, &base, &wanted);
+                    let at = format!("{name}.{input_name}");
+                    let source = scope.graph.source.clone();
+                    self.check(&slot, &at, input.range, input.multiple_of, &source, &arg.span);
+                    slot
+                }
+                (None, Some(default)) => {
+                    let inner_base = folder_of(&imported.path);
+                    self.slot(&mut inner, default, &inner_base, &wanted(&input.span))
+                }
+                (None, None) => Slot::Value(Value::None),
+            };
+            inner.inputs.insert(input_name.clone(), slot);
+        }
+        self.graph(&mut inner);
+        self.outputs(&mut inner).into_iter().collect()
+    }
+
+    fn node(&mut self, scope: &mut Scope, name: &str, node: &Node) -> Option<StepId> {
+        let NodeKind::Plugin(spec) = &node.kind else { return None };
+        let spec = spec.clone();
+        let base = folder_of(&scope.graph.path);
+        let mut slots = Vec::with_capacity(spec.inputs.len());
+        let mut arg_spans = Vec::with_capacity(spec.inputs.len());
+        for input in &spec.inputs {
+            let arg = node.args.get(&input.name);
+            arg_spans.push(arg.map(|arg| arg.span.clone()));
+            slots.push(match arg {
+                Some(arg) => self.argument(scope, name, input, arg, &base),
+                None => Slot::Value(input.default_value().unwrap_or(Value::None)),
+            });
+        }
+        let place = StepPlace { source: scope.graph.source.clone(), span: node.span.clone(), arg_spans };
+        self.step(format!("{}{name}", scope.prefix), &spec.kind, slots, node.with.clone(), place)
+    }
+
+    fn argument(&mut self, scope: &mut Scope, node: &str, input: &InputSpec, arg: &Arg, base: &Path) -> Slot {
+        let wanted = Wanted {
+            ty: &input.ty,
+            is_file: input.file,
+            step_name: format!("{}{node}.{}", scope.prefix, input.name),
+            span: arg.span.clone(),
+        };
+        let slot = self.slot(scope, &arg.expr, base, &wanted);
+        let at = format!("{node}.{}", input.name);
+        let source = scope.graph.source.clone();
+        self.check(&slot, &at, input.range, input.multiple_of, &source, &arg.span);
+        slot
+    }
+
+    /// Checks numbers that came through an input of the graph, which may be wider than the port it lands on.
+    fn check(
+        &mut self,
+        slot: &Slot,
+        at: &str,
+        range: Option<spec::Range>,
+        multiple_of: Option<i64>,
+        source: &Arc<Source>,
+        span: &Span,
+    ) {
+        if let Slot::Value(value) = slot
+            && let Err(error) = spec::bounds(value, range, multiple_of)
+        {
+            self.mistakes.push(mistakes::out_of_bounds(at, &error, source, span));
+        }
+    }
+
+    fn step(&mut self, name: String, kind: &str, slots: Vec<Slot>, with: With, place: StepPlace) -> Option<StepId> {
+        // The checker found the kind in the same registry; only `load_image` is asked for here first.
+        let Some(kind) = self.site.registry().kind(kind).cloned() else {
+            self.mistakes.push(mistakes::kind_not_loaded(kind, &place.source, &place.span));
+            return None;
+        };
+        let spec = kind.spec().clone();
+        let is_volatile = spec.impure || with.never_cache;
+        let mut parts = keys::parts(&spec, &slots, &with, &self.options.out, |from, port| {
+            Some((keys::recipe_of_output(&self.steps[from].recipe, port), String::new()))
+        });
+        if is_volatile {
+            let nonce = format!("{} {name}", self.nonce);
+            let digest = Digest::of(nonce.as_bytes());
+            parts.push(rondel_cache::Part { port: "run".to_owned(), digest, shown: nonce });
+        }
+        let recipe = keys::key(Domain::Recipe, &parts);
+        let mut before: Vec<(StepId, Edge)> = Vec::new();
+        for slot in &slots {
+            slot.for_each_step(&mut |from| before.push((from, Edge::Takes)));
+        }
+        // Effects are not shared: each looks at its own file.
+        if !spec.effect
+            && let Some(leader) = self.leaders.get(&recipe)
+        {
+            before.push((*leader, Edge::Repeats));
+        }
+        before.sort_by_key(|(from, _)| *from);
+        before.dedup_by_key(|(from, _)| *from);
+        let id = self.steps.add_node(Step { name: name.into(), kind, spec, slots, with, recipe, is_volatile, place });
+        self.leaders.entry(recipe).or_insert(id);
+        for (from, edge) in before {
+            self.steps.add_edge(from, id, edge);
+        }
+        Some(id)
+    }
+
+    /// The step that reads a picture; one for each file in a graph.
+    fn picture(&mut self, scope: &mut Scope, path: PathBuf, digest: Digest, wanted: &Wanted) -> Option<StepId> {
+        if let Some(step) = scope.pictures.get(&path) {
+            return Some(*step);
+        }
+        let place = StepPlace {
+            source: scope.graph.source.clone(),
+            span: wanted.span.clone(),
+            arg_spans: vec![Some(wanted.span.clone())],
+        };
+        let slots = vec![Slot::File { path: path.clone(), digest }];
+        let step = self.step(wanted.step_name.clone(), LOAD_IMAGE, slots, With::default(), place)?;
+        scope.pictures.insert(path, step);
+        Some(step)
+    }
+
+    /// What stands for an expression. A mistake is noted, and nothing stands in its place.
+    fn slot(&mut self, scope: &mut Scope, expr: &Expr, base: &Path, wanted: &Wanted) -> Slot {
+        let slot = match expr {
+            Expr::Value(value) => Slot::Value(value.clone()),
+            Expr::RandomSeed => Slot::Value(Value::Seed((self.options.draw)())),
+            Expr::Input(name) => scope.inputs.get(name).cloned().unwrap_or(Slot::Value(Value::None)),
+            // A model that was not found is a mistake already.
+            Expr::Model(name) => scope.models.get(name).cloned().unwrap_or(Slot::Value(Value::None)),
+            Expr::Output { node, port } => match scope.nodes.get(node) {
+                Some(Made::Step(step)) => {
+                    let ports = &self.steps[*step].spec.outputs;
+                    let port = ports.iter().position(|output| output.name == *port).unwrap_or(0);
+                    Slot::Step { step: *step, port }
+                }
+                Some(Made::Graph(outputs)) => outputs.get(port).cloned().unwrap_or(Slot::Value(Value::None)),
+                None => Slot::Value(Value::None),
+            },
+            Expr::List(items) => {
+                let inner = match wanted.ty.required() {
+                    Type::List(inner) => inner,
+                    other => other,
+                };
+                let items = items.iter().enumerate().map(|(i, item)| {
+                    let step_name = format!("{}.{i}", wanted.step_name);
+                    let wanted = Wanted { ty: inner, is_file: false, step_name, span: wanted.span.clone() };
+                    self.slot(scope, item, base, &wanted)
+                });
+                folded(items.collect())
+            }
+            Expr::Template(pieces) => Slot::Value(Value::text(expand(&self.root, scope, pieces))),
+            Expr::File { path } => self.file(scope, path, base, wanted),
+        };
+        match slot {
+            Slot::Value(Value::Text(path)) if wanted.is_file => self.file(scope, &path, base, wanted),
+            Slot::Value(value) => Slot::Value(coerce::to(&value, wanted.ty).unwrap_or(value)),
+            slot => slot,
+        }
+    }
+
+    /// What stands for a file: a step that reads a picture, its text, or the file itself.
+    fn file(&mut self, scope: &mut Scope, path: &str, base: &Path, wanted: &Wanted) -> Slot {
+        let full = base.join(path);
+        let bytes = match std::fs::read(&full) {
+            Ok(bytes) => bytes,
+            Err(error) => {
+                let source = &scope.graph.source;
+                self.mistakes.push(mistakes::file_unreadable(path, &error.to_string(), source, &wanted.span));
+                return Slot::Value(Value::None);
+            }
+        };
+        let digest = Digest::of(&bytes);
+        if wanted.is_file {
+            return Slot::File { path: full, digest };
+        }
+        let text = match wanted.ty.required() {
+            Type::Text => String::from_utf8(bytes).map(Value::text).map_err(|error| error.to_string()),
+            Type::Json => String::from_utf8(bytes)
+                .map_err(|error| error.to_string())
+                .and_then(|text| Json::parse(&text).map_err(|error| error.to_string()))
+                .map(Value::Json),
+            _ => match self.picture(scope, full, digest, wanted) {
+                Some(step) => return Slot::Step { step, port: 0 },
+                None => return Slot::Value(Value::None),
+            },
+        };
+        match text {
+            Ok(value) => Slot::Value(value),
+            Err(reason) => {
+                self.mistakes.push(mistakes::file_unreadable(path, &reason, &scope.graph.source, &wanted.span));
+                Slot::Value(Value::None)
+            }
+        }
+    }
+}
+
+/// A list of constants is a constant.
+fn folded(items: Vec<Slot>) -> Slot {
+    let constants: Option<Vec<Value>> = items
+        .iter()
+        .map(|item| match item {
+            Slot::Value(value) => Some(value.clone()),
+            _ => None,
+        })
+        .collect();
+    match constants {
+        Some(values) => Slot::Value(Value::list(values)),
+        None => Slot::List(items),
+    }
+}
+
+/// Puts the values of inputs into a text.
+fn expand(root: &Graph, scope: &Scope, pieces: &[Piece]) -> String {
+    let mut text = String::new();
+    for piece in pieces {
+        match piece {
+            Piece::Text(literal) => text.push_str(literal),
+            Piece::Graph => text.push_str(&root.name),
+            Piece::Input { name, width } => {
+                let value = match scope.inputs.get(name) {
+                    Some(Slot::Value(Value::Text(text))) => text.to_string(),
+                    Some(Slot::Value(value)) => value.display(80),
+                    _ => String::new(),
+                };
+                text.push_str(&format!("{value:0>width$}"));
+            }
+        }
+    }
+    text
+}
+
+/// The indices of a graph's nodes, each after what it takes, otherwise in the order of the file.
+fn topological(graph: &Graph) -> Vec<usize> {
+    let mut n_open = vec![0; graph.nodes.len()];
+    let mut takers: BTreeMap<usize, Vec<usize>> = BTreeMap::new();
+    for (index, node) in graph.nodes.values().enumerate() {
+        for arg in node.args.values() {
+            for_each_node(&arg.expr, &mut |name: &str| {
+                if let Some(from) = graph.nodes.get_index_of(name) {
+                    n_open[index] += 1;
+                    takers.entry(from).or_default().push(index);
+                }
+            });
+        }
+    }
+    let mut ready: BinaryHeap<Reverse<usize>> =
+        n_open.iter().enumerate().filter(|(_, open)| **open == 0).map(|(index, _)| Reverse(index)).collect();
+    let mut order = Vec::with_capacity(n_open.len());
+    while let Some(Reverse(index)) = ready.pop() {
+        order.push(index);
+        for taker in takers.get(&index).into_iter().flatten() {
+            n_open[*taker] -= 1;
+            if n_open[*taker] == 0 {
+                ready.push(Reverse(*taker));
+            }
+        }
+    }
+    order
+}
+
+fn for_each_node(expr: &Expr, visit: &mut impl FnMut(&str)) {
+    match expr {
+        Expr::Output { node, .. } => visit(node),
+        Expr::List(items) => items.iter().for_each(|item| for_each_node(item, visit)),
+        _ => {}
+    }
+}

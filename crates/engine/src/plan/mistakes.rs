@@ -1,0 +1,42 @@
+//! Mistakes that show only when inputs and files are there.
+
+use std::sync::Arc;
+
+use rondel_graph::{Diagnostic, Source, Span};
+use rondel_value::spec::BoundsError;
+
+/// A value that came through an input of the graph to a port that is narrower.
+pub fn out_of_bounds(at: &str, error: &BoundsError, source: &Arc<Source>, span: &Span) -> Diagnostic {
+    Diagnostic::new("input::out-of-range", format!("`{at}`: {error}"))
+        .at(source, span, "this value comes from an input")
+        .help("set another value, or narrow the input's `range` so that it is refused at once")
+}
+
+/// A file that a graph or a `--set` names.
+pub fn file_unreadable(path: &str, reason: &str, source: &Arc<Source>, span: &Span) -> Diagnostic {
+    Diagnostic::new("input::unreadable-file", format!("the file cannot be read: {reason}: {path}")).at(
+        source,
+        span,
+        "read here",
+    )
+}
+
+/// A kind that the engine puts in by itself and nobody offers.
+pub fn kind_not_loaded(kind: &str, source: &Arc<Source>, span: &Span) -> Diagnostic {
+    Diagnostic::new("graph::unknown-kind", format!("a picture file needs the kind `{kind}`, which no plugin offers"))
+        .at(source, span, "a picture is wanted here")
+        .help("load the plugin `edit`, which has it")
+}
+
+/// A model whose files are not there.
+pub fn model_unusable(name: &str, reason: &str, help: Option<String>, source: &Arc<Source>, span: &Span) -> Diagnostic {
+    let mistake = Diagnostic::new("models::unusable", format!("the model `{name}` cannot be used: {reason}")).at(
+        source,
+        span,
+        "used here",
+    );
+    match help {
+        Some(help) => mistake.help(help),
+        None => mistake,
+    }
+}

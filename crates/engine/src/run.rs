@@ -1,0 +1,80 @@
+//! Running a plan.
+//!
+//! One dispatcher owns all state of a run and takes one message at a time; lanes own threads and work. Nothing else holds a
+//! lock on the state of a run, and every decision is in one place, [`dispatcher`].
+//!
+//! ```text
+//!            jobs                     messages
+//! dispatcher ────► lanes (threads) ──────────► dispatcher ──► events ──► display, RunView, record
+//! ```
+//!
+//! A result is in the cache before its step is reported as finished, so a killed run loses only what was running.
+
+mod control;
+mod dispatcher;
+mod emitter;
+mod lanes;
+mod meter;
+pub mod provenance;
+mod step;
+
+use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::sync::Arc;
+
+use rondel_cache::Cache;
+use rondel_event::{Event, Outcome, Report, RunView};
+
+use crate::plan::Plan;
+pub use control::Control;
+pub use meter::MemoryProbe;
+
+/// What the caller chose for a run.
+pub struct RunOptions {
+    /// Names the run; orders by time.
+    pub id: String,
+    /// Seconds since 1970, for records.
+    pub now: u64,
+    /// How many CPU steps run at once; one a core if not set.
+    pub jobs: Option<usize>,
+    /// Stop starting steps after the first failure.
+    pub fail_fast: bool,
+    /// A run of which something was made counts as done in part, even if steps failed.
+    pub keep_going: bool,
+    /// Steps that run even if they are known.
+    pub rerun: Vec<String>,
+    /// Measures the memory of the process.
+    pub probe: Option<Arc<dyn MemoryProbe>>,
+    /// The version of the program, for provenance.
+    pub program: String,
+}
+
+/// Runs a plan to its end, tells `display` of every event, and returns the record.
+///
+/// A panic of the engine ends the run with a record of what was done, as failed.
+pub fn run(
+    plan: &Arc<Plan>,
+    cache: &Arc<Cache>,
+    options: &RunOptions,
+    control: &Control,
+    display: &mut dyn FnMut(&Event, &RunView),
+) -> Report {
+    let mut emitter = emitter::Emitter::new(plan, cache, options, display);
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_time().build();
+    let runtime = match runtime {
+        Ok(runtime) => runtime,
+        Err(error) => {
+            emitter.log_error(&format!("the run cannot start: {error}"));
+            return emitter.finish(Outcome::Failed, Vec::new());
+        }
+    };
+    let ended = catch_unwind(AssertUnwindSafe(|| {
+        runtime.block_on(dispatcher::dispatch(plan, cache, options, control, &mut emitter))
+    }));
+    match ended {
+        Ok((outcome, outputs)) => emitter.finish(outcome, outputs),
+        Err(panic) => {
+            emitter.log_error(&format!("the engine panicked, which is a bug: {}", step::panic_message(&*panic)));
+            emitter.finish(Outcome::Failed, Vec::new())
+        }
+    }
+}

@@ -1,0 +1,81 @@
+//! Threads that work, by lane.
+//!
+//! A lane starts a thread when there is a job and none of its threads is free, up to its number, so a small graph starts few.
+//! Each lane is one queue: whichever of its threads is free takes the next job.
+
+use std::collections::BTreeMap;
+use std::sync::{Arc, Mutex, mpsc};
+use std::thread;
+
+use rondel_value::Lane;
+
+type Job = Box<dyn FnOnce() + Send>;
+
+/// All lanes of a run.
+pub struct Lanes(BTreeMap<Lane, Workers>);
+
+struct Workers {
+    n_most: usize,
+    n_threads: usize,
+    n_busy: usize,
+    jobs: mpsc::Sender<Job>,
+    /// Shared by the lane's threads; one waits in it while the others work.
+    queue: Arc<Mutex<mpsc::Receiver<Job>>>,
+}
+
+impl Lanes {
+    /// `n_cpu` threads for CPU steps; one for the device, 16 for the network, 4 for the disk.
+    pub fn new(n_cpu: usize) -> Lanes {
+        let lane = |lane| {
+            let n_most = match lane {
+                Lane::Cpu => n_cpu.max(1),
+                Lane::Gpu => 1,
+                Lane::Net => 16,
+                Lane::Disk => 4,
+            };
+            let (jobs, queue) = mpsc::channel();
+            let workers = Workers { n_most, n_threads: 0, n_busy: 0, jobs, queue: Arc::new(Mutex::new(queue)) };
+            (lane, workers)
+        };
+        Lanes(Lane::ALL.into_iter().map(lane).collect())
+    }
+
+    /// Whether the lane can begin another job now.
+    pub fn has_room(&self, lane: Lane) -> bool {
+        self.0[&lane].n_busy < self.0[&lane].n_most
+    }
+
+    /// Gives a job to the lane; it must end with a message that leads to [`Lanes::done`].
+    pub fn start(&mut self, lane: Lane, job: Job) -> std::io::Result<()> {
+        let workers = self.0.get_mut(&lane).expect("every lane is there");
+        if workers.n_busy == workers.n_threads {
+            let queue = workers.queue.clone();
+            // The stack of a main thread: model code in debug builds needs more than a thread's usual two megabytes.
+            thread::Builder::new()
+                .name(format!("{}-{}", lane.name(), workers.n_threads))
+                .stack_size(8 << 20)
+                .spawn(move || work(&queue))?;
+            workers.n_threads += 1;
+        }
+        workers.n_busy += 1;
+        // The queue lives as long as `self`: it is held right beside the sender.
+        let _ = workers.jobs.send(job);
+        Ok(())
+    }
+
+    /// Notes that a job of the lane is over.
+    pub fn done(&mut self, lane: Lane) {
+        self.0.get_mut(&lane).expect("every lane is there").n_busy -= 1;
+    }
+}
+
+/// Takes jobs until the run drops the sender.
+fn work(queue: &Mutex<mpsc::Receiver<Job>>) {
+    loop {
+        let job = queue.lock().expect("nobody panics while waiting").recv();
+        match job {
+            Ok(job) => job(),
+            Err(mpsc::RecvError) => return,
+        }
+    }
+}

@@ -1,0 +1,108 @@
+//! What a written picture may say of how it was made.
+//!
+//! ```json
+//! {"format": 1, "program": "rondel 0.1.0",
+//!  "graph": {"name": "text_to_image", "text": "…", "imports": {"lib/fit.ron": "…"}},
+//!  "inputs": {"prompt": "…", "seed": 7},
+//!  "models": {"klein": {"family": "Flux2", "name": "tiny-flux2-nano", "parts": {"vae": "…"}}},
+//!  "kinds": {"encode": 1, "save": 1}}
+//! ```
+//!
+//! No path of the machine is in it: files are named as the graph names them.
+
+use std::collections::BTreeMap;
+use std::sync::{Arc, OnceLock};
+
+use rondel_graph::{Graph, NodeKind};
+use rondel_value::ModelRef;
+use serde::{Deserialize, Serialize};
+
+use crate::plan::{Plan, Slot};
+
+/// The version of the form.
+pub const FORMAT: u32 = 1;
+
+/// How a picture was made.
+#[derive(Debug, Serialize, Deserialize)]
+pub struct Made {
+    pub format: u32,
+    pub program: String,
+    pub graph: GraphText,
+    pub inputs: serde_json::Map<String, serde_json::Value>,
+    pub models: BTreeMap<String, ModelRef>,
+    /// Kind to version.
+    pub kinds: BTreeMap<String, u32>,
+}
+
+#[derive(Debug, Serialize, Deserialize)]
+pub struct GraphText {
+    pub name: String,
+    pub text: String,
+    /// Imported files by the path under which they are imported, relative to the graph.
+    pub imports: BTreeMap<String, String>,
+}
+
+/// Written when first asked for: most runs write no picture.
+pub struct Provenance {
+    plan: Arc<Plan>,
+    program: String,
+    text: OnceLock<String>,
+}
+
+impl Provenance {
+    pub fn new(plan: Arc<Plan>, program: String) -> Provenance {
+        Provenance { plan, program, text: OnceLock::new() }
+    }
+
+    pub fn text(&self) -> &str {
+        self.text.get_or_init(|| {
+            let made = describe(&self.plan, &self.program);
+            serde_json::to_string(&made).expect("text, numbers and digests")
+        })
+    }
+}
+
+fn describe(plan: &Plan, program: &str) -> Made {
+    let graph = &plan.graph;
+    let mut imports = BTreeMap::new();
+    let mut open: Vec<Arc<Graph>> = vec![graph.clone()];
+    let folder = graph.path.parent();
+    while let Some(next) = open.pop() {
+        for node in next.nodes.values() {
+            if let NodeKind::Graph(imported) = &node.kind {
+                let path = folder.and_then(|folder| relative(&imported.path, folder)).unwrap_or(imported.name.clone());
+                if imports.insert(path, imported.text.to_string()).is_none() {
+                    open.push(imported.clone());
+                }
+            }
+        }
+    }
+    let mut models = BTreeMap::new();
+    let mut kinds = BTreeMap::new();
+    for step in plan.steps.node_weights() {
+        kinds.insert(step.spec.kind.clone(), step.spec.version);
+        for slot in &step.slots {
+            if let Slot::Model(model) = slot {
+                models.insert(model.name.clone(), ModelRef::clone(model));
+            }
+        }
+    }
+    Made {
+        format: FORMAT,
+        program: program.to_owned(),
+        graph: GraphText { name: graph.name.clone(), text: graph.text.to_string(), imports },
+        inputs: plan.inputs.iter().map(|(name, input)| (name.clone(), input.json.clone())).collect(),
+        models,
+        kinds,
+    }
+}
+
+/// The way from `folder` to `path`, with `..` where it leads upwards.
+fn relative(path: &std::path::Path, folder: &std::path::Path) -> Option<String> {
+    let mut ups = String::new();
+    folder.ancestors().find_map(|base| {
+        let rest = path.strip_prefix(base).ok().map(|rest| format!("{ups}{}", rest.display()));
+        ups.push_str("../");
+        rest
+    })
+}

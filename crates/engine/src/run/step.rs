@@ -1,0 +1,240 @@
+//! One step on a lane's thread: fetch what it takes, run the node, keep the result.
+
+use std::any::Any;
+use std::collections::HashMap;
+use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::path::PathBuf;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::time::Instant;
+
+use rondel_cache::{Cache, Part, Record, Stored};
+use rondel_event::{Level, Place, Problem, StepName};
+use rondel_plugin::{CallHost, FailureKind, NodeFailure};
+use rondel_value::{Bundle, Digest, ModelRef, Value, coerce};
+use tokio::sync::mpsc::UnboundedSender;
+
+use super::dispatcher::Message;
+use super::{Control, meter::Meter, provenance::Provenance};
+use crate::plan::{Plan, Slot, StepId};
+
+/// Progress that comes faster than this is dropped, but for the last.
+const PROGRESS_EVERY_MS: u64 = 50;
+
+/// What the steps of a run share.
+pub struct Shared {
+    pub plan: Arc<Plan>,
+    pub cache: Arc<Cache>,
+    pub control: Control,
+    pub provenance: Provenance,
+    pub meter: Meter,
+    pub now: u64,
+    pub messages: UnboundedSender<Message>,
+}
+
+/// One step to run.
+pub struct Job {
+    pub step: StepId,
+    pub action: Digest,
+    pub parts: Vec<Part>,
+    /// Where each result that it takes is found.
+    pub sources: HashMap<(StepId, usize), Source>,
+}
+
+/// Where a result is found.
+#[derive(Clone)]
+pub enum Source {
+    Memory(Value),
+    Cache(Stored),
+}
+
+/// What a step leaves.
+pub struct Made {
+    pub values: Vec<Value>,
+    pub record: Arc<Record>,
+    /// Why the result could not be kept, if so.
+    pub not_kept: Option<String>,
+}
+
+/// Why a job ended without a result.
+pub enum Ended {
+    Failed(Problem),
+    /// The stored result of another step is lost or damaged.
+    Lost {
+        from: StepId,
+        port: usize,
+    },
+}
+
+impl Job {
+    /// [blocking] Runs the step and reports its end; whatever happens, one message is sent.
+    pub fn work(self, shared: &Shared) {
+        let began = Instant::now();
+        shared.meter.start(self.step);
+        let result = catch_unwind(AssertUnwindSafe(|| self.run(shared, began)))
+            .unwrap_or_else(|panic| Err(Ended::Failed(engine_panicked(&*panic))));
+        let peak_bytes = shared.meter.end(self.step);
+        let ms = began.elapsed().as_secs_f64() * 1000.0;
+        // Nobody listens if the dispatcher itself is gone.
+        let _ = shared.messages.send(Message::Ended { step: self.step, result, ms, peak_bytes });
+    }
+
+    fn run(&self, shared: &Shared, began: Instant) -> Result<Made, Ended> {
+        let step = shared.plan.step(self.step);
+        let mut inputs = Vec::with_capacity(step.slots.len());
+        for (i, (input, slot)) in step.spec.inputs.iter().zip(&step.slots).enumerate() {
+            let value = self.value(shared, slot)?;
+            let fits = coerce::to(&value, &input.ty).map_err(|error| error.to_string()).and_then(|value| {
+                input.admits(&value).map_err(|error| error.to_string())?;
+                Ok(value)
+            });
+            inputs.push(fits.map_err(|reason| {
+                let message = format!("`{}.{}`: {reason}", step.name, input.name);
+                Ended::Failed(self.problem(shared, "invalid_input", message, Some(i)))
+            })?);
+        }
+        let call = Call { shared, step: &step.name, began, last_progress_ms: AtomicU64::new(0) };
+        let values = step.kind.run(&inputs, &call).map_err(|failure| Ended::Failed(self.failure(shared, failure)))?;
+        Ok(self.keep(shared, began, values))
+    }
+
+    fn value(&self, shared: &Shared, slot: &Slot) -> Result<Value, Ended> {
+        Ok(match slot {
+            Slot::Value(value) => value.clone(),
+            Slot::Model(model) => model.to_value(),
+            Slot::File { path, .. } => Value::text(path.to_string_lossy().as_ref()),
+            Slot::Step { step, port } => match &self.sources[&(*step, *port)] {
+                Source::Memory(value) => value.clone(),
+                Source::Cache(stored) => {
+                    let lost = || Ended::Lost { from: *step, port: *port };
+                    shared.cache.fetch(stored).ok().flatten().ok_or_else(lost)?
+                }
+            },
+            Slot::List(items) => {
+                Value::List(items.iter().map(|item| self.value(shared, item)).collect::<Result<_, _>>()?)
+            }
+        })
+    }
+
+    /// Writes the result to the cache. A cache that cannot be written costs a rerun later, never the result.
+    fn keep(&self, shared: &Shared, began: Instant, values: Vec<Value>) -> Made {
+        let step = shared.plan.step(self.step);
+        let record = Record {
+            kind: step.spec.kind.clone(),
+            version: step.spec.version,
+            outputs: step.spec.outputs.iter().zip(&values).map(|(port, value)| Stored::of(&port.name, value)).collect(),
+            ms: began.elapsed().as_secs_f64() * 1000.0,
+            peak_bytes: 0,
+            at: shared.now,
+            parts: self.parts.clone(),
+        };
+        let not_kept = match step.is_volatile {
+            true => None,
+            false => {
+                shared.cache.store(&step.recipe, &self.action, &record, &values).err().map(|error| error.to_string())
+            }
+        };
+        Made { values, record: Arc::new(record), not_kept }
+    }
+
+    fn failure(&self, shared: &Shared, failure: NodeFailure) -> Problem {
+        let step = shared.plan.step(self.step);
+        let kind = match failure.kind {
+            FailureKind::Failed => "failed",
+            FailureKind::InvalidInput => "invalid_input",
+            FailureKind::Transient => "transient",
+            FailureKind::Cancelled => "cancelled",
+            FailureKind::OutOfMemory => "out_of_memory",
+            FailureKind::Unsupported => "unsupported",
+            FailureKind::Panicked => "panicked",
+            FailureKind::Misbehaved => "misbehaved",
+        };
+        let input = failure.input.and_then(|port| step.spec.inputs.iter().position(|input| input.name == port));
+        self.problem(shared, kind, failure.message, input)
+    }
+
+    /// Says where in the graph file the step or its input stands.
+    fn problem(&self, shared: &Shared, kind: &str, message: String, input: Option<usize>) -> Problem {
+        let step = shared.plan.step(self.step);
+        let place = &step.place;
+        let span = input.and_then(|i| place.arg_spans.get(i).cloned().flatten()).unwrap_or(place.span.clone());
+        let (line, column) = place.source.place(span.start);
+        Problem {
+            kind: kind.to_owned(),
+            message,
+            port: input.map(|i| step.spec.inputs[i].name.clone()),
+            place: Some(Place { file: place.source.name.clone(), line, column, start: span.start, end: span.end }),
+        }
+    }
+}
+
+fn engine_panicked(panic: &(dyn Any + Send)) -> Problem {
+    Problem {
+        kind: "panicked".to_owned(),
+        message: format!("the engine panicked at this step, which is a bug: {}", panic_message(panic)),
+        port: None,
+        place: None,
+    }
+}
+
+/// What a panic said.
+pub fn panic_message(panic: &(dyn Any + Send)) -> &str {
+    let text = panic.downcast_ref::<&str>().copied();
+    text.or_else(|| panic.downcast_ref::<String>().map(String::as_str)).unwrap_or("without a message")
+}
+
+/// What a node asks of the run while it is called.
+struct Call<'a> {
+    shared: &'a Shared,
+    step: &'a StepName,
+    began: Instant,
+    /// Since `began`; only ever grows, and a lost race costs one progress message.
+    last_progress_ms: AtomicU64,
+}
+
+impl CallHost for Call<'_> {
+    fn cancelled(&self) -> bool {
+        self.shared.control.is_cancelled()
+    }
+
+    fn progress(&self, done: u64, total: u64, note: &str) {
+        let now = self.began.elapsed().as_millis() as u64;
+        let last = self.last_progress_ms.load(Ordering::Relaxed);
+        if done < total && now < last + PROGRESS_EVERY_MS {
+            return;
+        }
+        self.last_progress_ms.store(now, Ordering::Relaxed);
+        let _ = self.shared.messages.send(Message::Progress {
+            step: self.step.clone(),
+            done,
+            total,
+            note: note.to_owned(),
+        });
+    }
+
+    fn preview(&self, image: Bundle) {
+        let _ = self.shared.messages.send(Message::Preview { step: self.step.clone(), image });
+    }
+
+    fn log(&self, level: rondel_plugin::Level, text: &str) {
+        let level = match level {
+            rondel_plugin::Level::Debug => Level::Debug,
+            rondel_plugin::Level::Info => Level::Info,
+            rondel_plugin::Level::Warn => Level::Warn,
+            rondel_plugin::Level::Error => Level::Error,
+        };
+        let _ = self.shared.messages.send(Message::Log { step: self.step.clone(), level, text: text.to_owned() });
+    }
+
+    fn model_part(&self, model: &ModelRef, part: &str) -> Result<Vec<PathBuf>, String> {
+        self.shared.plan.weights.files(model, part)
+    }
+
+    fn output_folder(&self) -> PathBuf {
+        self.shared.plan.out.clone()
+    }
+
+    fn provenance(&self) -> String {
+        self.shared.provenance.text().to_owned()
+    }
+}

@@ -1,0 +1,91 @@
+//! The record of a finished run, for machines: what `rondel run --report FILE` writes.
+//!
+//! ```json
+//! {"format": 1, "run": "0193…", "outcome": "done", "exit_code": 0, "ms": 812.4,
+//!  "graph": {"name": "text_to_image", "path": "graphs/text_to_image.ron", "digest": "…"},
+//!  "inputs": {"prompt": "a red apple on a blue background", "seed": 7},
+//!  "outputs": [{"name": "file", "from": "saved.file", "path": "out/apple.png", "digest": "…", "value": {…}}],
+//!  "steps": [{"name": "text", "kind": "encode", "how": "ran",
+//!             "why": {"reason": "changed", "changes": [{"port": "prompt", "from": "\"a\"", "to": "\"b\""}]},
+//!             "why_text": "`prompt` changed from \"a\" to \"b\"", "ms": 91.5, "peak_bytes": 41943040}]}
+//! ```
+
+use indexmap::IndexMap;
+use rondel_value::Digest;
+use serde::{Deserialize, Serialize};
+
+use crate::event::{GraphRef, Outcome, OutputInfo, Problem, StepName};
+use crate::view::{How, RunView, State};
+use crate::why::Why;
+
+/// The version of the report's form; fields are only ever added within one.
+pub const FORMAT: u32 = 1;
+
+/// The record of a run.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct Report {
+    pub format: u32,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub run: Option<String>,
+    pub outcome: Outcome,
+    pub exit_code: u8,
+    pub ms: f64,
+    pub graph: GraphRef,
+    /// With drawn seeds.
+    pub inputs: IndexMap<String, serde_json::Value>,
+    pub outputs: Vec<OutputInfo>,
+    pub steps: Vec<StepReport>,
+}
+
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct StepReport {
+    pub name: StepName,
+    pub kind: String,
+    pub how: How,
+    /// Why it ran; none if it did not.
+    pub why: Option<Why>,
+    /// The same as a sentence.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub why_text: Option<String>,
+    pub ms: f64,
+    pub peak_bytes: u64,
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub outputs: Vec<Digest>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub problem: Option<Problem>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub blocked_by: Option<StepName>,
+}
+
+impl Report {
+    /// Writes down a run; one without an outcome was cut off and counts as cancelled, and so do its open steps.
+    pub fn of(view: &RunView) -> Report {
+        let outcome = view.outcome.unwrap_or(Outcome::Cancelled);
+        let steps = view.steps.values().map(|step| StepReport {
+            name: step.info.name.clone(),
+            kind: step.info.kind.clone(),
+            how: match step.state {
+                State::Over(how) => how,
+                State::Waiting | State::Running => How::NotNeeded,
+            },
+            why_text: step.why.as_ref().map(Why::to_string),
+            why: step.why.clone(),
+            ms: step.ms,
+            peak_bytes: step.peak_bytes,
+            outputs: step.outputs.clone(),
+            problem: step.problem.clone(),
+            blocked_by: step.blocked_by.clone(),
+        });
+        Report {
+            format: FORMAT,
+            run: view.run.as_deref().map(str::to_owned),
+            outcome,
+            exit_code: outcome.exit_code(),
+            ms: view.at_ms,
+            graph: view.graph.clone(),
+            inputs: view.inputs.clone(),
+            outputs: view.outputs.clone(),
+            steps: steps.collect(),
+        }
+    }
+}

@@ -1,0 +1,204 @@
+//! Nodes: their kinds, then their parameters.
+
+use std::collections::HashMap;
+use std::sync::Arc;
+
+use indexmap::IndexMap;
+
+use super::imports::Kinds;
+use super::scope::{NodeHead, Scope, Signature};
+use super::{Names, Session};
+use crate::diagnostic::Diagnostic;
+use crate::diagnostics::*;
+use crate::document;
+use crate::graph::{Arg, Node, With};
+use crate::literal::{Port, Reader, Reference};
+use crate::source::{Source, Span};
+use crate::suggest;
+use crate::syntax::{Args, Field, Form, Word};
+use crate::world::World;
+
+/// A node as written, once its kind is known.
+pub(super) struct Written<'a> {
+    name: Word<'a>,
+    kind: Word<'a>,
+    args: Vec<Field<'a>>,
+    signature: Arc<Signature>,
+    span: Span,
+}
+
+/// What `with: (…)` may hold in some version of this program, and what this one does with it.
+const WITH_KEYS: [&str; 3] = ["salt", "label", "cache"];
+const WITH_KEYS_TO_COME: [&str; 3] = ["timeout", "retry", "lane"];
+
+impl Session<'_> {
+    /// Finds the kind of each node. Both results have the same order.
+    pub(super) fn heads<'a>(
+        &mut self,
+        source: &Arc<Source>,
+        fields: &[Field<'a>],
+        kinds: &Kinds,
+        names: &mut Names,
+        diagnostics: &mut Vec<Diagnostic>,
+    ) -> (IndexMap<String, NodeHead>, Vec<Written<'a>>) {
+        let mut heads = IndexMap::with_capacity(fields.len());
+        let mut written = Vec::with_capacity(fields.len());
+        let mut plugins: HashMap<&str, Option<Arc<Signature>>> = HashMap::new();
+        for field in fields {
+            if !names.is_first(&field.name) {
+                continue;
+            }
+            let name = field.name.text;
+            let (kind, args) = match field.value.form() {
+                Form::Call(kind, Args::Named(args)) => (kind, args),
+                Form::Call(kind, Args::Positional(items)) if items.is_empty() => (kind, Vec::new()),
+                _ => {
+                    diagnostics.push(malformed::node(source, &field.value.span(), name));
+                    names.poison(name);
+                    continue;
+                }
+            };
+            let known = match kinds.get(kind.text) {
+                Some(imported) => imported.is_some().then(|| imported.clone()),
+                None => Some(
+                    plugins
+                        .entry(kind.text)
+                        .or_insert_with(|| {
+                            let spec = self.world.spec(kind.text)?;
+                            Some(Arc::new(Signature::of_plugin(kind.text, spec)))
+                        })
+                        .clone(),
+                ),
+            };
+            match known {
+                Some(Some(signature)) => {
+                    let head = NodeHead { signature: signature.clone(), kind_span: kind.span() };
+                    heads.insert(name.to_owned(), head);
+                    written.push(Written { name: field.name, kind, args, signature, span: field.span() });
+                }
+                Some(None) => {
+                    let all = self.world.kinds().into_iter().chain(kinds.keys().cloned()).collect();
+                    diagnostics.push(unknown_kind::unknown_kind(source, &kind.span(), kind.text, all, false));
+                    names.poison(name);
+                }
+                // The import failed, and that is reported.
+                None => names.poison(name),
+            }
+        }
+        (heads, written)
+    }
+}
+
+/// Reads the parameters of all nodes; for each node, what it refers to.
+pub(super) fn nodes(
+    world: &dyn World,
+    source: &Arc<Source>,
+    scope: &Scope<'_>,
+    written: &[Written<'_>],
+    diagnostics: &mut Vec<Diagnostic>,
+) -> (IndexMap<String, Node>, Vec<Vec<Reference>>) {
+    let mut nodes = IndexMap::with_capacity(written.len());
+    let mut references = Vec::with_capacity(written.len());
+    for node in written {
+        let (args, with, found) = parameters(world, source, scope, node, diagnostics);
+        references.push(found);
+        nodes.insert(
+            node.name.text.to_owned(),
+            Node {
+                name: node.name.text.to_owned(),
+                kind: node.signature.kind.clone(),
+                args,
+                with,
+                span: node.span.clone(),
+            },
+        );
+    }
+    (nodes, references)
+}
+
+fn parameters(
+    world: &dyn World,
+    source: &Arc<Source>,
+    scope: &Scope<'_>,
+    node: &Written<'_>,
+    diagnostics: &mut Vec<Diagnostic>,
+) -> (IndexMap<String, Arg>, With, Vec<Reference>) {
+    let signature = &node.signature;
+    let mut args = IndexMap::with_capacity(node.args.len());
+    let mut with = With::default();
+    let mut given: Vec<&str> = Vec::with_capacity(node.args.len());
+    let fields = document::distinct(source, &node.args, "parameter", diagnostics);
+    let written: Vec<&str> = fields.iter().map(|field| field.name.text).collect();
+    let mut reader =
+        Reader { source, world, scope: Some(scope), node: Some(node.name.text), diagnostics, references: Vec::new() };
+    for field in fields {
+        let name = field.name.text;
+        if name == "with" {
+            with = engine_settings(source, field, reader.diagnostics);
+            continue;
+        }
+        let Some(param) = signature.params.get(name) else {
+            let open = signature.params.keys().map(String::as_str).filter(|param| !written.contains(param));
+            // A slip of the pen is not a missing parameter as well.
+            given.extend(suggest::closest(name, open.clone()));
+            let open: Vec<&str> = open.collect();
+            reader.diagnostics.push(unknown_param::unknown_param(source, &field.name, &signature.name, &open));
+            continue;
+        };
+        given.push(name);
+        let port = Port {
+            owner: Some(&signature.name),
+            name,
+            ty: &param.ty,
+            range: param.range,
+            multiple_of: param.multiple_of,
+            range_span: None,
+            multiple_of_span: None,
+            expand: param.expand,
+        };
+        if let Some(expr) = reader.read(&field.value, &port) {
+            args.insert(name.to_owned(), Arg { expr, span: field.value.span() });
+        }
+    }
+    let references = std::mem::take(&mut reader.references);
+    let missing: Vec<(&str, &rondel_value::Type)> = signature
+        .params
+        .iter()
+        .filter(|(name, param)| param.required && !given.contains(&name.as_str()))
+        .map(|(name, param)| (name.as_str(), &param.ty))
+        .collect();
+    if !missing.is_empty() {
+        diagnostics.push(missing_param::missing_param(source, &node.kind, &missing, scope, node.name.text));
+    }
+    (args, with, references)
+}
+
+/// `with: (…)`
+fn engine_settings(source: &Arc<Source>, field: &Field<'_>, diagnostics: &mut Vec<Diagnostic>) -> With {
+    let mut with = With::default();
+    let Some(entries) = document::entries(&field.value) else {
+        diagnostics.push(malformed::malformed(source, &field.value.span(), "`with`", "(salt: 2)"));
+        return with;
+    };
+    for entry in document::distinct(source, &entries, "setting", diagnostics) {
+        let span = entry.value.span();
+        match (entry.name.text, entry.value.form()) {
+            ("salt", Form::Number(text)) if ::ron::from_str::<u64>(text).is_ok() => {
+                with.salt = ::ron::from_str(text).unwrap_or_default();
+            }
+            ("salt", _) => diagnostics.push(malformed::malformed(source, &span, "`salt`", "2")),
+            ("label", Form::Text(label)) => with.label = Some(label),
+            ("label", _) => diagnostics.push(malformed::malformed(source, &span, "`label`", "\"first try\"")),
+            ("cache", Form::Name(word)) if word.text == "Never" => with.never_cache = true,
+            ("cache", Form::Name(word) | Form::Call(word, _)) if matches!(word.text, "Memory" | "For") => {
+                diagnostics.push(unsupported::key(source, &word, "Never"));
+            }
+            ("cache", _) => diagnostics.push(malformed::malformed(source, &span, "`cache`", "Never")),
+            (key, _) if WITH_KEYS_TO_COME.contains(&key) => {
+                diagnostics.push(unsupported::key(source, &entry.name, &WITH_KEYS.join(", ")));
+            }
+            _ => diagnostics.push(unknown_param::of_a_declaration(source, &entry.name, "with", &WITH_KEYS)),
+        }
+    }
+    with
+}

@@ -1,0 +1,56 @@
+//! `graph::unsupported`: a part of the format that this version does not carry out.
+//!
+//! It is refused and not skipped: a file must not mean less than it says.
+
+use std::sync::Arc;
+
+use crate::diagnostic::Diagnostic;
+use crate::source::Source;
+use crate::syntax::Word;
+
+pub(crate) fn section(source: &Arc<Source>, word: &Word<'_>) -> Diagnostic {
+    Diagnostic::new("graph::unsupported", format!("`{}` is not supported by this version", word.text))
+        .at(source, &word.span(), "not supported yet")
+        .help("take the section out; one run after the other does the same, and shared work is done once")
+}
+
+/// A key or a word in a place where `known` are understood.
+pub(crate) fn key(source: &Arc<Source>, word: &Word<'_>, known: &str) -> Diagnostic {
+    Diagnostic::new("graph::unsupported", format!("`{}` is not supported by this version", word.text))
+        .at(source, &word.span(), "not supported yet")
+        .help(format!("supported: {known}"))
+}
+
+#[cfg(test)]
+mod tests {
+    use expect_test::expect;
+
+    use crate::testing::*;
+
+    #[test]
+    fn settings_of_later_versions_are_refused() {
+        check_edit(
+            &[("latent: latent)", r#"latent: latent, with: (salt: 2, timeout: "9s", cache: For("7d")))"#)],
+            expect![[r#"
+                graph::unsupported: `timeout` is not supported by this version
+                 >test.ron:15:69 `timeout` not supported yet
+                  help: supported: salt, label, cache
+                graph::unsupported: `For` is not supported by this version
+                 >test.ron:15:91 `For` not supported yet
+                  help: supported: Never
+            "#]],
+        );
+    }
+
+    #[test]
+    fn sweeps_are_refused() {
+        check_edit(
+            &[("presets: (", "sweeps: (seeds: (seed: 1..=4)), presets: (")],
+            expect![[r#"
+            graph::unsupported: `sweeps` is not supported by this version
+             >test.ron:19:5 `sweeps` not supported yet
+              help: take the section out; one run after the other does the same, and shared work is done once
+        "#]],
+        );
+    }
+}

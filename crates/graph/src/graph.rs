@@ -1,0 +1,148 @@
+//! A graph in which every name, type and literal has been checked.
+//!
+//! All that is left open is what differs from run to run: the values of inputs, seeds that are drawn, and files.
+
+use std::collections::BTreeMap;
+use std::path::PathBuf;
+use std::sync::Arc;
+
+use indexmap::IndexMap;
+use rondel_value::{NodeSpec, Range, Type, Value};
+
+use crate::source::{Source, Span};
+
+/// A graph in which every name, type and literal has been checked.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Graph {
+    /// The stem of the file name.
+    pub name: String,
+    pub path: PathBuf,
+    pub text: Arc<str>,
+    /// What every span of this graph points into.
+    pub source: Arc<Source>,
+    pub doc: String,
+    pub inputs: IndexMap<String, Input>,
+    pub models: IndexMap<String, ModelUse>,
+    pub nodes: IndexMap<String, Node>,
+    /// The first is the primary one where the graph is used as a node.
+    pub outputs: IndexMap<String, Output>,
+    pub presets: IndexMap<String, IndexMap<String, Arg>>,
+}
+
+/// What may be set from outside.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Input {
+    pub name: String,
+    /// Optional if the default is `None`.
+    pub ty: Type,
+    pub doc: String,
+    /// A literal, a file or [`Expr::RandomSeed`]; never a reference.
+    pub default: Option<Expr>,
+    pub range: Option<Range>,
+    pub multiple_of: Option<i64>,
+    /// The whole declaration, from its name on.
+    pub span: Span,
+    /// Where `range` is written.
+    pub range_span: Option<Span>,
+    /// Where `multiple_of` is written.
+    pub multiple_of_span: Option<Span>,
+}
+
+/// Weights that the graph needs.
+#[derive(Debug, Clone, PartialEq)]
+pub struct ModelUse {
+    pub name: String,
+    pub family: String,
+    /// The name in `models.ron`, after `--model`.
+    pub weights: String,
+    /// How to compute: `dtype`, `quant`.
+    pub options: BTreeMap<String, String>,
+    pub span: Span,
+}
+
+#[derive(Debug, Clone, PartialEq)]
+pub struct Node {
+    pub name: String,
+    pub kind: NodeKind,
+    /// Only what is written; what is left out has its default.
+    pub args: IndexMap<String, Arg>,
+    pub with: With,
+    /// The whole declaration, from its name on.
+    pub span: Span,
+}
+
+#[derive(Debug, Clone, PartialEq)]
+pub enum NodeKind {
+    Plugin(Arc<NodeSpec>),
+    /// An imported graph: its inputs are parameters, its outputs ports.
+    Graph(Arc<Graph>),
+}
+
+impl NodeKind {
+    /// The name of the primary output.
+    pub fn primary(&self) -> Option<&str> {
+        match self {
+            NodeKind::Plugin(spec) => spec.outputs.first().map(|output| output.name.as_str()),
+            NodeKind::Graph(graph) => graph.outputs.keys().next().map(String::as_str),
+        }
+    }
+}
+
+/// A value of a parameter with its place.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Arg {
+    pub expr: Expr,
+    pub span: Span,
+}
+
+#[derive(Debug, Clone, PartialEq)]
+pub struct Output {
+    pub ty: Type,
+    pub expr: Expr,
+    pub span: Span,
+}
+
+/// What the engine does with a node, as opposed to what the node computes.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct With {
+    /// Another number is another try.
+    pub salt: u64,
+    pub label: Option<String>,
+    pub never_cache: bool,
+}
+
+/// Where a value comes from.
+#[derive(Debug, Clone, PartialEq)]
+pub enum Expr {
+    /// A literal in the form of the port's type.
+    Value(Value),
+    /// A file, relative to the file in which it is written. Read by the type of the port.
+    File {
+        path: String,
+    },
+    /// A seed that is drawn once per run.
+    RandomSeed,
+    Input(String),
+    Model(String),
+    /// The value has the type of the output; it may still have to be converted to that of the port.
+    Output {
+        node: String,
+        port: String,
+    },
+    List(Vec<Expr>),
+    /// A text literal with placeholders.
+    Template(Vec<Piece>),
+}
+
+/// A part of a text literal with placeholders.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Piece {
+    Text(String),
+    /// The name of the graph that is run.
+    Graph,
+    /// The value of an input; a whole number is filled up with zeros to `width` digits.
+    Input {
+        name: String,
+        width: usize,
+    },
+}

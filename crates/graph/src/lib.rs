@@ -1,0 +1,37 @@
+//! Graph files: text to document to checked graph, with every mistake reported.
+//!
+//! ```text
+//! text ── syntax ──► document ── check ──► Graph, or diagnostics
+//! ```
+//!
+//! In reading order:
+//!
+//! - [`graph`]: what a checked graph is; [`source`], [`world`]: what checking needs of the caller
+//! - [`check()`]: reads a file and finds every mistake in it; [`inputs`]: values for its inputs from outside
+//! - [`models`]: `models.ron`, the names of weights
+//! - [`diagnostic`], [`diagnostics`]: what a mistake looks like, and one file for each of them
+//!
+//! This crate does no I/O, spawns nothing and reads no clock: whoever calls it passes texts in.
+
+pub mod check;
+pub mod diagnostic;
+pub mod diagnostics;
+pub mod graph;
+pub mod inputs;
+pub mod models;
+pub mod source;
+pub mod world;
+
+mod document;
+mod literal;
+mod suggest;
+mod syntax;
+#[cfg(test)]
+mod testing;
+
+pub use check::{Checked, check};
+pub use diagnostic::{Diagnostic, Label};
+pub use graph::{Arg, Expr, Graph, Input, ModelUse, Node, NodeKind, Output, Piece, With};
+pub use inputs::{missing_inputs, preset, set_input};
+pub use source::{Source, Span};
+pub use world::{ImportError, World};

@@ -1,0 +1,133 @@
+//! Recorded tensors, model folders, and comparison.
+
+use std::collections::HashMap;
+use std::path::{Path, PathBuf};
+
+use candle_core::{DType, Device, Tensor};
+use rondel_models::PartFiles;
+use rondel_models::flux2::{Settings, TextEncoder};
+
+/// What two computations in float32 may differ by.
+pub const TOLERANCE: f32 = 2e-4;
+
+/// The tensors of one file of recordings.
+pub struct Recorded(HashMap<String, Tensor>);
+
+impl Recorded {
+    pub fn read(name: &str) -> Self {
+        let path = workspace().join("tests/golden").join(name);
+        Self(candle_core::safetensors::load(path, &Device::Cpu).expect("a recording"))
+    }
+
+    pub fn get(&self, name: &str) -> &Tensor {
+        let found = self.0.get(name);
+        found.unwrap_or_else(|| panic!("`{name}` was not recorded"))
+    }
+
+    pub fn find(&self, name: &str) -> Option<&Tensor> {
+        self.0.get(name)
+    }
+
+    pub fn names(&self) -> impl Iterator<Item = &String> {
+        self.0.keys()
+    }
+}
+
+pub fn workspace() -> PathBuf {
+    Path::new(env!("CARGO_MANIFEST_DIR")).join("../..")
+}
+
+/// A model in the diffusers layout.
+pub struct Folder(PathBuf);
+
+impl Folder {
+    /// The model with random weights that everything was recorded with.
+    pub fn random_klein() -> Self {
+        Self(workspace().join("tests/golden/klein/model"))
+    }
+
+    /// The small trained model.
+    pub fn tiny() -> Self {
+        Self(workspace().join("graphs/models/tiny-flux2-nano"))
+    }
+
+    pub fn part(&self, name: &str) -> PartFiles {
+        part_of(&self.0.join(name))
+    }
+
+    /// The files that tell how to use the model.
+    pub fn config(&self) -> PartFiles {
+        let mut part = self.part("");
+        part.files.extend(self.part("scheduler").files);
+        part
+    }
+
+    pub fn settings(&self) -> Settings {
+        Settings::read(&self.config()).expect("settings")
+    }
+
+    pub fn text_encoder(&self, settings: &Settings) -> TextEncoder {
+        let (text, tokenizer) = (self.part("text_encoder"), self.part("tokenizer"));
+        TextEncoder::load(&text, &tokenizer, settings).expect("a text encoder")
+    }
+}
+
+fn part_of(folder: &Path) -> PartFiles {
+    let entries = std::fs::read_dir(folder).expect("a folder of the model");
+    let paths = entries.map(|entry| entry.expect("an entry").path());
+    let mut files: Vec<PathBuf> = paths.filter(|path| path.is_file()).collect();
+    files.sort();
+    PartFiles { files }
+}
+
+pub fn values(tensor: &Tensor) -> Vec<f32> {
+    let flat = tensor.to_dtype(DType::F32).and_then(|it| it.flatten_all());
+    flat.and_then(|it| it.to_vec1()).expect("values")
+}
+
+pub fn largest_difference(found: &Tensor, expected: &Tensor) -> f32 {
+    assert_eq!(found.dims(), expected.dims());
+    let (found, expected) = (values(found), values(expected));
+    let differences = found.iter().zip(&expected).map(|(a, b)| (a - b).abs());
+    // A maximum that lets NaN through.
+    differences.fold(0.0, |largest, it| if it <= largest { largest } else { it })
+}
+
+#[track_caller]
+pub fn assert_near(what: &str, found: &Tensor, expected: &Tensor, tolerance: f32) {
+    let difference = largest_difference(found, expected);
+    assert!(difference <= tolerance, "{what} is off by {difference}");
+}
+
+#[track_caller]
+pub fn assert_same_bits(what: &str, found: &Tensor, expected: &Tensor) {
+    assert_eq!(found.dims(), expected.dims(), "{what}");
+    let bits = |tensor| values(tensor).into_iter().map(f32::to_bits);
+    let n_wrong = bits(found).zip(bits(expected)).filter(|(a, b)| a != b).count();
+    assert_eq!(n_wrong, 0, "{what} differs in some of its bits");
+}
+
+/// Compares each stage that is shown with the recording of the same name, if there is one.
+pub struct Stages<'a> {
+    recorded: &'a Recorded,
+    prefix: &'static str,
+    compared: Vec<String>,
+}
+
+impl<'a> Stages<'a> {
+    pub fn new(recorded: &'a Recorded, prefix: &'static str) -> Self {
+        Self { recorded, prefix, compared: Vec::new() }
+    }
+
+    pub fn compare(&mut self, name: &str, found: &Tensor) {
+        if let Some(expected) = self.recorded.find(&format!("{}{name}", self.prefix)) {
+            assert_near(name, found, expected, TOLERANCE);
+            self.compared.push(name.to_owned());
+        }
+    }
+
+    /// Says which stages were compared, in order.
+    pub fn compared(self) -> String {
+        self.compared.join(" ")
+    }
+}

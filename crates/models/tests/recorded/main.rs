@@ -1,0 +1,16 @@
+//! Compares every stage with what the reference implementation computed, on tiny models with random weights, and draws
+//! with a small trained one.
+//!
+//! What was recorded lies in `tests/golden` of the workspace; `manifest.json` there tells the versions. The reference
+//! itself differs by up to 3.2e-5 between two kinds of x86 processor, so 2e-4 is allowed wherever nothing else is
+//! said.
+
+mod autoencoder;
+mod fixture;
+mod klein;
+mod noise;
+mod schedule;
+mod text;
+mod tiny;
+mod transformer;
+mod weights;

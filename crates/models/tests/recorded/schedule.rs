@@ -1,0 +1,54 @@
+//! Noise levels and the size of the shift.
+
+use rondel_models::flux2::{Schedule, empirical_mu};
+use serde::Deserialize;
+
+use crate::fixture::workspace;
+
+#[derive(Deserialize)]
+struct Case {
+    steps: usize,
+    image_seq_len: usize,
+    mu: f64,
+    sigmas: Vec<f32>,
+    key: String,
+}
+
+fn cases() -> Vec<Case> {
+    let path = workspace().join("tests/golden/stages/scheduler.json");
+    let text = std::fs::read(path).expect("a recording");
+    serde_json::from_slice(&text).expect("cases")
+}
+
+#[test]
+fn the_shift_is_the_recorded_one() {
+    for case in cases() {
+        let mu = empirical_mu(case.image_seq_len, case.steps);
+        assert!((mu - case.mu).abs() < 1e-12, "{}: {mu}", case.key);
+    }
+}
+
+#[test]
+fn the_levels_are_the_recorded_ones() {
+    for case in cases() {
+        let sigmas = Schedule::Auto.sigmas(case.steps, case.image_seq_len);
+        assert_eq!(sigmas, case.sigmas, "{}", case.key);
+    }
+}
+
+#[test]
+fn the_shift_jumps_after_4300_tokens() {
+    assert!((empirical_mu(4300, 4) - 2.309).abs() < 1e-3);
+    assert!((empirical_mu(4301, 4) - 1.185).abs() < 1e-3);
+}
+
+#[test]
+fn no_shift_leaves_the_levels_evenly_spaced() {
+    let sigmas = Schedule::Shifted { mu: 0.0 }.sigmas(4, 1);
+    assert_eq!(sigmas, [1.0, 0.75, 0.5, 0.25, 0.0]);
+}
+
+#[test]
+fn one_step_goes_from_noise_to_picture() {
+    assert_eq!(Schedule::Auto.sigmas(1, 4096), [1.0, 0.0]);
+}

@@ -1,0 +1,70 @@
+//! What one run of a node asks of its host, and the ways in which it fails.
+
+use std::path::PathBuf;
+
+use rondel_value::{Bundle, ModelRef};
+
+/// What one run of a node asks of its host.
+///
+/// Nodes may start threads, so every function may be entered several times at once. A panic in one of them does not
+/// reach the plugin: it is held until `run` has returned and goes on from there.
+pub trait CallHost: Sync {
+    /// Whether the node should stop. Once true, it stays true.
+    fn cancelled(&self) -> bool;
+
+    /// How far the node is; as often as the node likes to say so.
+    fn progress(&self, done: u64, total: u64, note: &str);
+
+    /// A small picture of what is being made.
+    fn preview(&self, image: Bundle);
+
+    fn log(&self, level: Level, text: &str);
+
+    /// The files of one part of a model, or the reason why there are none. They stay until the run ends.
+    fn model_part(&self, model: &ModelRef, part: &str) -> Result<Vec<PathBuf>, String>;
+
+    /// Where relative paths of an effect start.
+    fn output_folder(&self) -> PathBuf;
+
+    /// What a result is made from, as JSON: graph, inputs, models, versions.
+    fn provenance(&self) -> String;
+}
+
+/// How much a word of a node matters.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub enum Level {
+    Debug,
+    Info,
+    Warn,
+    Error,
+}
+
+/// Why a node has no outputs.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+#[error("{message}")]
+pub struct NodeFailure {
+    pub kind: FailureKind,
+    /// The input port at fault, if one is.
+    pub input: Option<String>,
+    pub message: String,
+}
+
+/// What a failure means for whoever wants to go on.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum FailureKind {
+    /// It would fail again.
+    Failed,
+    /// One input is at fault.
+    InvalidInput,
+    /// Trying again later may help.
+    Transient,
+    /// It stopped because [`CallHost::cancelled`] said so.
+    Cancelled,
+    OutOfMemory,
+    /// This build or machine cannot do it.
+    Unsupported,
+    /// A bug in the plugin, fenced there.
+    Panicked,
+    /// The plugin broke the contract of the boundary: a missing output, one of a wrong type, an unknown status.
+    Misbehaved,
+}

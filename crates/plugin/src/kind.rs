@@ -1,0 +1,99 @@
+//! One kind of node, and running it.
+
+#![expect(unsafe_code)]
+
+use std::fmt;
+use std::ptr::NonNull;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, Mutex, PoisonError};
+
+use rondel_abi as abi;
+use rondel_value::foreign::LentValues;
+use rondel_value::{NodeSpec, Value};
+
+use crate::call::{CallHost, FailureKind, NodeFailure};
+use crate::execution::Execution;
+use crate::registry::PluginInfo;
+
+/// The function of a node, as its plugin offers it.
+pub(crate) type RunFunction = unsafe extern "C" fn(*const abi::Node, *const abi::Call) -> abi::Status;
+
+/// A kind of node that can be run.
+pub struct NodeKind {
+    spec: Arc<NodeSpec>,
+    plugin: Arc<PluginInfo>,
+    node: NonNull<abi::Node>,
+    run: RunFunction,
+    /// Held around `run` if the specification says `serial`. It guards the plugin's own state and no data of ours, so a
+    /// poisoned lock means nothing.
+    serial: Mutex<()>,
+    is_suspect: AtomicBool,
+}
+
+// SAFETY: a node lives as long as its plugin, which is never unloaded, and its functions are [any] by contract.
+unsafe impl Send for NodeKind {}
+// SAFETY: as above.
+unsafe impl Sync for NodeKind {}
+
+impl NodeKind {
+    /// # Safety
+    ///
+    /// `node` stays valid for the rest of the process, `run` is its function, and both keep the contract of `rondel.h`.
+    pub(crate) unsafe fn new(
+        spec: NodeSpec,
+        plugin: Arc<PluginInfo>,
+        node: NonNull<abi::Node>,
+        run: RunFunction,
+    ) -> NodeKind {
+        let (spec, serial, is_suspect) = (Arc::new(spec), Mutex::new(()), AtomicBool::new(false));
+        NodeKind { spec, plugin, node, run, serial, is_suspect }
+    }
+
+    pub fn spec(&self) -> &Arc<NodeSpec> {
+        &self.spec
+    }
+
+    /// Who offers the kind.
+    pub fn plugin(&self) -> &PluginInfo {
+        &self.plugin
+    }
+
+    /// Whether a run panicked since the kind was loaded: what the plugin keeps between runs may be damaged.
+    pub fn is_suspect(&self) -> bool {
+        self.is_suspect.load(Ordering::Relaxed)
+    }
+
+    /// Runs the node; blocks until it is done. `[any]`
+    ///
+    /// `inputs` are in the order of the specification and already in the form of their types. The outputs come back in
+    /// the order of the specification, checked against their declared types; an optional one that was not set is nothing.
+    ///
+    /// Panics if the number of inputs is wrong, or after the plugin returned if a function of `call` panicked.
+    pub fn run(&self, inputs: &[Value], call: &dyn CallHost) -> Result<Vec<Value>, NodeFailure> {
+        let spec = &*self.spec;
+        assert_eq!(inputs.len(), spec.inputs.len(), "`{}` is run with one value for each input", spec.kind);
+        let _alone = spec.serial.then(|| self.serial.lock().unwrap_or_else(PoisonError::into_inner));
+        if spec.serial && call.cancelled() {
+            // The wait for another run may have been long.
+            let message = "cancelled while another run of this kind was in the way".to_owned();
+            return Err(NodeFailure { kind: FailureKind::Cancelled, input: None, message });
+        }
+        let lent = LentValues::new(inputs);
+        let execution = Execution::new(spec, call);
+        let seen = execution.seen_by_the_plugin(&lent);
+        // SAFETY: the node and its function live as long as the process; the call, the execution behind it and the
+        // inputs live until `run` has returned, which is as long as the contract lets the plugin use them.
+        let status = unsafe { (self.run)(self.node.as_ptr(), &seen) };
+        let ended = execution.end(status);
+        if ended.as_ref().is_err_and(|failure| failure.kind == FailureKind::Panicked) {
+            self.is_suspect.store(true, Ordering::Relaxed);
+        }
+        ended
+    }
+}
+
+impl fmt::Debug for NodeKind {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "NodeKind({} {} of {})", self.spec.kind, self.spec.version, self.plugin.name)
+    }
+}

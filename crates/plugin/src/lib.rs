@@ -1,0 +1,49 @@
+//! Loads plugins, static or shared, and serves them: the host's side of the binary boundary.
+//!
+//! A [`Registry`] holds every node kind that can be used. A plugin that is linked in and one that is a shared object are
+//! the same structs and the same calls from the moment they are registered:
+//!
+//! ```no_run
+//! # use rondel_plugin::*; use std::path::Path;
+//! # fn f(entry: &'static rondel_abi::Entry, call: &dyn CallHost) -> Result<(), Box<dyn std::error::Error>> {
+//! let options = HostOptions { name: "rondel".into(), version: "0.1.0".into(), memory_budget_bytes: None };
+//! let mut registry = Registry::new(options);
+//! registry.add_static(entry)?;
+//! registry.add_file(Path::new("plugins/libglow.so"), Path::new("cache/plugins"))?;
+//! let outputs = registry.kind("acme.glow").expect("it was just loaded").run(&[], call)?;
+//! # Ok(()) }
+//! ```
+//!
+//! In reading order:
+//!
+//! - [`registry`]: all kinds, by name
+//! - [`kind`]: one kind, and running it
+//! - [`call`]: what a run asks of its host, and how it fails
+//! - [`load`], [`error`]: from a file or an entry to kinds, and what may be wrong with them
+//! - [`services`]: what plugins may fetch by id from the host or from a call
+//!
+//! # What cannot be fenced
+//!
+//! A plugin that panics in Rust says so by its status, because the SDK catches the panic on its side. An exception of C++
+//! that leaves `run`, a crash, or a plugin built to abort on panic ends the process; the last of these is known before
+//! and shown in [`PluginInfo::aborts_on_panic`].
+//!
+//! # What is never undone
+//!
+//! A library stays mapped until the process ends, and so does what a plugin may still point at: its host struct is never
+//! freed, and `deinit` is not called, since bundles of the plugin may be alive in any cache. Each costs a few hundred
+//! bytes a registry; unloading costs crashes.
+
+pub mod call;
+pub mod error;
+mod execution;
+mod host;
+pub mod kind;
+pub mod load;
+pub mod registry;
+pub mod services;
+
+pub use call::{CallHost, FailureKind, Level, NodeFailure};
+pub use error::LoadError;
+pub use kind::NodeKind;
+pub use registry::{HostOptions, Origin, PluginInfo, Registry};

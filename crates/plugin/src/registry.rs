@@ -1,0 +1,164 @@
+//! All kinds that can be used, by name.
+
+#![expect(unsafe_code)]
+
+use std::collections::BTreeMap;
+use std::collections::btree_map::Entry as Slot;
+use std::fmt;
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+
+use rondel_abi::Entry;
+use rondel_value::Digest;
+
+use crate::error::LoadError;
+use crate::host::HostSide;
+use crate::kind::NodeKind;
+use crate::load;
+use crate::services::memory::Memory;
+
+/// What the host says of itself to plugins, and how much it lets them keep.
+#[derive(Clone, Debug)]
+pub struct HostOptions {
+    pub name: String,
+    pub version: String,
+    /// How many bytes plugins may keep between runs, all together; without one there is no limit.
+    pub memory_budget_bytes: Option<u64>,
+}
+
+/// All kinds that can be used.
+///
+/// Built once at the start, then shared. Specifications are read when a plugin is added, not when a kind is first used:
+/// every mistake is then found by whoever installs the plugin, and a kind costs some ten microseconds.
+pub struct Registry {
+    host: &'static HostSide,
+    kinds: BTreeMap<String, Arc<NodeKind>>,
+    plugins: Vec<Arc<PluginInfo>>,
+}
+
+/// A plugin that was loaded.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct PluginInfo {
+    pub name: String,
+    pub version: String,
+    pub origin: Origin,
+    /// Of the file; none if the plugin is linked in.
+    pub digest: Option<Digest>,
+    /// In the plugin's order.
+    pub kinds: Vec<String>,
+    /// A panic in this plugin ends the process.
+    pub aborts_on_panic: bool,
+}
+
+/// Where a plugin comes from.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Origin {
+    /// Linked into the program.
+    Builtin,
+    /// The shared object that was asked for, not its copy.
+    File(PathBuf),
+}
+
+impl fmt::Display for Origin {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Origin::Builtin => f.write_str("built in"),
+            Origin::File(path) => write!(f, "{}", path.display()),
+        }
+    }
+}
+
+impl Registry {
+    pub fn new(options: HostOptions) -> Registry {
+        Registry { host: HostSide::leak(options), kinds: BTreeMap::new(), plugins: Vec::new() }
+    }
+
+    /// Registers a plugin that is linked in.
+    ///
+    /// Its `init` runs once for each registry that it is added to.
+    pub fn add_static(&mut self, entry: &'static Entry) -> Result<(), LoadError> {
+        // SAFETY: the entry is a static.
+        let loaded = unsafe { load::entry(entry, Origin::Builtin, None, self.host) }?;
+        self.register(loaded)
+    }
+
+    /// Opens the shared object at `path`, by way of a copy in the folder `copies` that is named by its content.
+    ///
+    /// A file with the very content of one that is loaded already is passed over.
+    pub fn add_file(&mut self, path: &Path, copies: &Path) -> Result<(), LoadError> {
+        let file = load::SharedObject::read(path)?;
+        if self.plugins.iter().any(|plugin| plugin.digest == Some(file.digest())) {
+            return Ok(());
+        }
+        let entry = file.open(copies)?;
+        let origin = Origin::File(path.to_owned());
+        // SAFETY: what was opened is never closed.
+        let loaded = unsafe { load::entry(entry, origin, Some(file.digest()), self.host) }?;
+        self.register(loaded)
+    }
+
+    /// Adds every shared object of a folder, in the order of their names.
+    ///
+    /// One that does not load is an error in the list and does not stop the others. A missing folder is no error.
+    pub fn add_folder(&mut self, folder: &Path, copies: &Path) -> Vec<LoadError> {
+        match load::shared_objects_in(folder) {
+            Ok(files) => files.iter().filter_map(|file| self.add_file(file, copies).err()).collect(),
+            Err(error) => vec![error],
+        }
+    }
+
+    pub fn kind(&self, name: &str) -> Option<&Arc<NodeKind>> {
+        self.kinds.get(name)
+    }
+
+    /// Every kind, sorted by name.
+    pub fn kinds(&self) -> impl Iterator<Item = &Arc<NodeKind>> {
+        self.kinds.values()
+    }
+
+    /// Every plugin, in the order of their registration.
+    pub fn plugins(&self) -> &[Arc<PluginInfo>] {
+        &self.plugins
+    }
+
+    /// What plugins keep between runs.
+    pub fn memory(&self) -> &Memory {
+        self.host.memory()
+    }
+
+    /// How many bundles that plugins had built by this host are alive.
+    pub fn built_bundles_alive(&self) -> usize {
+        self.host.built_bundles_alive()
+    }
+
+    /// Takes over the kinds of a plugin, all or none.
+    fn register(&mut self, loaded: load::Loaded) -> Result<(), LoadError> {
+        let mut kinds = BTreeMap::new();
+        for kind in loaded.kinds {
+            let name = kind.spec().kind.clone();
+            let by = self.kinds.get(&name).map(|kind| kind.plugin());
+            match kinds.entry(name) {
+                Slot::Vacant(slot) if by.is_none() => drop(slot.insert(Arc::new(kind))),
+                slot => {
+                    let by = by.unwrap_or(&loaded.plugin);
+                    return Err(LoadError::KindTaken {
+                        kind: slot.key().clone(),
+                        plugin: loaded.plugin.name.clone(),
+                        origin: loaded.plugin.origin.clone(),
+                        by: by.name.clone(),
+                        by_origin: by.origin.clone(),
+                    });
+                }
+            }
+        }
+        self.kinds.append(&mut kinds);
+        self.plugins.push(loaded.plugin);
+        Ok(())
+    }
+}
+
+impl fmt::Debug for Registry {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_map().entries(self.kinds.iter().map(|(name, kind)| (name, &kind.plugin().name))).finish()
+    }
+}

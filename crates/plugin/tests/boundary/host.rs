@@ -1,0 +1,68 @@
+//! A host to run nodes under, and what they said to it.
+
+use std::path::PathBuf;
+use std::sync::Mutex;
+use std::sync::atomic::{AtomicBool, Ordering};
+
+use rondel_plugin::{CallHost, HostOptions, Level, Registry};
+use rondel_value::{Bundle, ModelRef};
+
+/// Writes down what nodes ask for.
+#[derive(Default)]
+pub struct Recorder {
+    pub said: Mutex<Vec<String>>,
+    pub is_cancelled: AtomicBool,
+    /// Cancels at this much progress.
+    pub cancels_at: Option<u64>,
+}
+
+impl Recorder {
+    pub fn said(&self) -> Vec<String> {
+        self.said.lock().unwrap().clone()
+    }
+
+    fn say(&self, words: String) {
+        self.said.lock().unwrap().push(words);
+    }
+}
+
+impl CallHost for Recorder {
+    fn cancelled(&self) -> bool {
+        self.is_cancelled.load(Ordering::SeqCst)
+    }
+
+    fn progress(&self, done: u64, total: u64, note: &str) {
+        assert_ne!(note, "make the host panic", "the host panics, as the note asks");
+        self.say(format!("{done}/{total} {note}"));
+        if self.cancels_at == Some(done) {
+            self.is_cancelled.store(true, Ordering::SeqCst);
+        }
+    }
+
+    fn preview(&self, image: Bundle) {
+        self.say(format!("preview {image:?}"));
+    }
+
+    fn log(&self, level: Level, text: &str) {
+        self.say(format!("{level:?}: {text}"));
+    }
+
+    fn model_part(&self, model: &ModelRef, part: &str) -> Result<Vec<PathBuf>, String> {
+        match part {
+            "text" => Ok(vec![PathBuf::from("/w/1.safetensors"), PathBuf::from("/w/2.safetensors")]),
+            _ => Err(format!("model `{}` has no part `{part}`", model.name)),
+        }
+    }
+
+    fn output_folder(&self) -> PathBuf {
+        PathBuf::from("/out")
+    }
+
+    fn provenance(&self) -> String {
+        r#"{"graph":"fox"}"#.to_owned()
+    }
+}
+
+pub fn registry() -> Registry {
+    Registry::new(HostOptions { name: "test".to_owned(), version: "1.2.3".to_owned(), memory_budget_bytes: Some(100) })
+}

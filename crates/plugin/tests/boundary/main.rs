@@ -1,0 +1,7 @@
+//! Plugins at the boundary, loaded and run as the program does it.
+
+mod c_plugin;
+mod host;
+mod load;
+mod plugin;
+mod run;

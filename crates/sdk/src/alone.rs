@@ -1,0 +1,32 @@
+//! The stand-in for a host: what a node asks is answered from here in tests.
+
+use std::collections::BTreeMap;
+use std::path::PathBuf;
+
+/// Answers to a node that runs without a host, and a record of what it said.
+#[derive(Debug, Default)]
+pub struct Alone {
+    pub(crate) folder: Option<PathBuf>,
+    pub(crate) provenance: Option<serde_json::Value>,
+    pub(crate) parts: BTreeMap<String, Vec<PathBuf>>,
+    /// How many reports of progress are left until the run counts as cancelled.
+    pub(crate) reports_left: Option<u64>,
+    pub(crate) said: Vec<String>,
+}
+
+impl Alone {
+    pub(crate) fn say(&mut self, text: String) {
+        self.said.push(text);
+    }
+
+    pub(crate) fn report(&mut self, text: String) {
+        self.say(text);
+        if let Some(left) = &mut self.reports_left {
+            *left = left.saturating_sub(1);
+        }
+    }
+
+    pub(crate) fn cancelled(&self) -> bool {
+        self.reports_left == Some(0)
+    }
+}

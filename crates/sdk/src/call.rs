@@ -1,0 +1,128 @@
+//! One call of the host: its inputs, its outputs, and the services it lends.
+
+#![expect(unsafe_code)]
+
+use std::ffi::c_void;
+use std::marker::PhantomData;
+use std::ptr::NonNull;
+
+use rondel_abi::service::{self, LogService, ModelsService, OutputService, RunService};
+use rondel_abi::{self as abi, Status, Str, status};
+use rondel_value::foreign::{ImportError, LentValues, Share, import_values};
+use rondel_value::{Bundle, Value};
+
+use crate::host::{collect, offered};
+
+/// A call in progress; dead when `run` returns, hence the lifetime.
+#[derive(Clone, Copy)]
+pub struct Call<'call> {
+    raw: NonNull<abi::Call>,
+    _lent: PhantomData<&'call abi::Call>,
+}
+
+impl<'call> Call<'call> {
+    /// # Safety
+    ///
+    /// `call` is null, or a call that keeps the contract of `rondel.h` during `'call`.
+    pub(crate) unsafe fn new(call: *const abi::Call) -> Option<Call<'call>> {
+        NonNull::new(call.cast_mut()).map(|raw| Call { raw, _lent: PhantomData })
+    }
+
+    pub(crate) fn inputs(self) -> Result<Vec<Value>, ImportError> {
+        // SAFETY: the call is live, and so is what it lends.
+        unsafe {
+            let call = self.raw.as_ref();
+            import_values(call.inputs, call.n_inputs)
+        }
+    }
+
+    /// Hands the outputs over, in order. On failure, the port that the host refused.
+    pub(crate) fn set_outputs(self, values: &[Value]) -> Result<(), usize> {
+        let set = offered!(self.raw.as_ptr(), abi::Call, set_output).ok_or(0usize)?;
+        let lent = LentValues::new(values);
+        for port in 0..lent.len() {
+            // SAFETY: call and values are live; the host copies text and retains bundles.
+            match unsafe { set(self.raw.as_ptr(), port as u32, lent.as_ptr().add(port)) } {
+                status::OK => {}
+                _ => return Err(port),
+            }
+        }
+        Ok(())
+    }
+
+    /// Says why the call fails. `input` is the index of the one at fault.
+    pub(crate) fn fail(self, input: Option<usize>, message: &str) {
+        if let Some(fail) = offered!(self.raw.as_ptr(), abi::Call, fail) {
+            let input = input.map_or(-1, |index| index as i32);
+            // SAFETY: the call is live; the host copies the message.
+            unsafe { fail(self.raw.as_ptr(), input, Str::new(message)) }
+        }
+    }
+
+    fn service<T>(self, id: &str) -> Option<NonNull<T>> {
+        let get = offered!(self.raw.as_ptr(), abi::Call, get_extension)?;
+        // SAFETY: the call is live; each caller names the struct that belongs to the id.
+        let service: *const c_void = unsafe { get(self.raw.as_ptr(), Str::new(id)) };
+        NonNull::new(service.cast_mut().cast())
+    }
+
+    pub(crate) fn cancelled(self) -> bool {
+        self.service::<RunService>(service::RUN)
+            .and_then(|run| offered!(run.as_ptr(), RunService, cancelled))
+            // SAFETY: the call is live.
+            .is_some_and(|cancelled| unsafe { cancelled(self.raw.as_ptr()) })
+    }
+
+    pub(crate) fn progress(self, done: u64, total: u64, note: &str) {
+        let run = self.service::<RunService>(service::RUN);
+        if let Some(progress) = run.and_then(|run| offered!(run.as_ptr(), RunService, progress)) {
+            // SAFETY: the call is live; the host copies the note.
+            unsafe { progress(self.raw.as_ptr(), done, total, Str::new(note)) }
+        }
+    }
+
+    pub(crate) fn preview(self, image: &Bundle) {
+        let run = self.service::<RunService>(service::RUN);
+        if let Some(preview) = run.and_then(|run| offered!(run.as_ptr(), RunService, preview)) {
+            let share = Share::lend(image);
+            // SAFETY: the call is live; the host retains the bundle if it wants to keep it.
+            unsafe { preview(self.raw.as_ptr(), share.as_ptr()) }
+        }
+    }
+
+    pub(crate) fn log(self, level: u32, text: &str) {
+        let log = self.service::<LogService>(service::LOG);
+        if let Some(log) = log.and_then(|log| offered!(log.as_ptr(), LogService, log)) {
+            // SAFETY: the call is live; the host copies the text.
+            unsafe { log(self.raw.as_ptr(), level, Str::new(text)) }
+        }
+    }
+
+    /// The files of one part of a model; on failure the status and the host's reason. `None` without the service.
+    pub(crate) fn model_part(self, model: &str, part: &str) -> Option<Result<Vec<String>, (Status, String)>> {
+        let models = self.service::<ModelsService>(service::MODELS)?;
+        let ask = offered!(models.as_ptr(), ModelsService, part)?;
+        let mut status = status::OK;
+        let texts = collect(|sink, data| {
+            // SAFETY: the call is live; the sink is called before this returns.
+            status = unsafe { ask(self.raw.as_ptr(), Str::new(model), Str::new(part), sink, data) };
+        });
+        Some(if status == status::OK { Ok(texts) } else { Err((status, texts.join("; "))) })
+    }
+
+    /// Where relative output paths start. `None` without the service.
+    pub(crate) fn output_folder(self) -> Option<String> {
+        let output = self.service::<OutputService>(service::OUTPUT)?;
+        let folder = offered!(output.as_ptr(), OutputService, folder)?;
+        // SAFETY: the call is live; the sink is called before this returns.
+        collect(|sink, data| unsafe { folder(self.raw.as_ptr(), sink, data) }).pop()
+    }
+
+    /// What a written file may say of its run, as JSON. `None` without the service.
+    pub(crate) fn provenance(self) -> Option<String> {
+        let output = self.service::<OutputService>(service::OUTPUT)?;
+        let provenance = offered!(output.as_ptr(), OutputService, provenance)?;
+        // SAFETY: as above.
+        collect(|sink, data| unsafe { provenance(self.raw.as_ptr(), sink, data) }).pop()
+    }
+}

@@ -1,0 +1,211 @@
+//! What a running node may ask of its host.
+
+use std::cell::{Cell, RefCell};
+use std::path::{Path, PathBuf};
+
+use rondel_abi::service::level;
+use rondel_value::{Image, ModelRef, Value};
+
+use crate::alone::Alone;
+use crate::call::Call;
+use crate::error::{NodeError, NodeResult};
+use crate::export::Plugin;
+
+/// Progress, cancellation, previews and services of one run of a node.
+///
+/// Everything takes `&self`, so that a closure can report while it is called from elsewhere.
+pub struct Cx<'call> {
+    side: Side<'call>,
+    done_of_total: Cell<(u64, u64)>,
+    note: RefCell<String>,
+}
+
+enum Side<'call> {
+    Host { call: Call<'call>, plugin: &'static Plugin },
+    Alone(RefCell<Alone>),
+}
+
+/// How loud a word in the log is.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Level {
+    Debug,
+    Info,
+    Warn,
+    Error,
+}
+
+impl<'call> Cx<'call> {
+    pub(crate) fn of_call(call: Call<'call>, plugin: &'static Plugin) -> Cx<'call> {
+        Cx::new(Side::Host { call, plugin })
+    }
+
+    fn new(side: Side<'call>) -> Cx<'call> {
+        Cx { side, done_of_total: Cell::default(), note: RefCell::default() }
+    }
+
+    /// Reports that `done` of `total` is done. Fails if the run was cancelled, so `cx.progress(i, n)?` is all it takes.
+    pub fn progress(&self, done: u64, total: u64) -> NodeResult<()> {
+        self.done_of_total.set((done, total));
+        self.report()
+    }
+
+    /// Says what is being done, next to the progress, until the next note. Fails if the run was cancelled.
+    pub fn note(&self, text: impl Into<String>) -> NodeResult<()> {
+        self.note.replace(text.into());
+        self.report()
+    }
+
+    fn report(&self) -> NodeResult<()> {
+        let (done, total) = self.done_of_total.get();
+        let note = self.note.borrow();
+        match &self.side {
+            Side::Host { call, .. } => call.progress(done, total, &note),
+            Side::Alone(alone) => alone.borrow_mut().report(format!("{done}/{total} {note}").trim_end().to_owned()),
+        }
+        self.check()
+    }
+
+    /// Whether the run was cancelled.
+    pub fn cancelled(&self) -> bool {
+        match &self.side {
+            Side::Host { call, .. } => call.cancelled(),
+            Side::Alone(alone) => alone.borrow().cancelled(),
+        }
+    }
+
+    /// Fails if the run was cancelled.
+    pub fn check(&self) -> NodeResult<()> {
+        if self.cancelled() { Err(NodeError::cancelled()) } else { Ok(()) }
+    }
+
+    /// Shows a small picture of what is coming.
+    pub fn preview(&self, image: &Image) {
+        match &self.side {
+            Side::Host { call, .. } => call.preview(image.bundle()),
+            Side::Alone(alone) => alone.borrow_mut().say(format!("preview {}x{}", image.width(), image.height())),
+        }
+    }
+
+    /// Leaves a word in the log of the step.
+    pub fn log(&self, level: Level, text: impl AsRef<str>) {
+        let text = text.as_ref();
+        let (number, name) = match level {
+            Level::Debug => (level::DEBUG, "debug"),
+            Level::Info => (level::INFO, "info"),
+            Level::Warn => (level::WARN, "warn"),
+            Level::Error => (level::ERROR, "error"),
+        };
+        match &self.side {
+            Side::Host { call, .. } => call.log(number, text),
+            Side::Alone(alone) => alone.borrow_mut().say(format!("{name}: {text}")),
+        }
+    }
+
+    /// The files of one part (`text`, `transformer`, `vae`, …) of a model. They stay where they are until the run ends.
+    pub fn model_part(&self, model: &ModelRef, part: &str) -> NodeResult<Vec<PathBuf>> {
+        let nobody = || NodeError::failed(format!("nobody here knows the files of `{}`", model.name)).unsupported();
+        match &self.side {
+            Side::Host { call, .. } => {
+                let Value::Json(json) = model.to_value() else { return Err(nobody()) };
+                let files = call.model_part(json.as_str(), part).ok_or_else(nobody)?;
+                let files = files.map_err(|(status, reason)| NodeError::of_status(status, reason))?;
+                Ok(files.into_iter().map(PathBuf::from).collect())
+            }
+            Side::Alone(alone) => alone.borrow().parts.get(part).cloned().ok_or_else(nobody),
+        }
+    }
+
+    /// Where the relative paths of an effect start.
+    pub fn output_folder(&self) -> NodeResult<PathBuf> {
+        let folder = match &self.side {
+            Side::Host { call, .. } => call.output_folder().map(PathBuf::from),
+            Side::Alone(alone) => alone.borrow().folder.clone(),
+        };
+        folder.ok_or_else(|| NodeError::failed("this host has no folder for outputs").unsupported())
+    }
+
+    /// What a written file may say of its run: graph, inputs, models, versions. Null if the host does not tell.
+    pub fn provenance(&self) -> NodeResult<serde_json::Value> {
+        match &self.side {
+            Side::Host { call, .. } => match call.provenance() {
+                Some(json) => Ok(serde_json::from_str(&json)?),
+                None => Ok(serde_json::Value::Null),
+            },
+            Side::Alone(alone) => Ok(alone.borrow().provenance.clone().unwrap_or_default()),
+        }
+    }
+
+    pub(crate) fn plugin(&self) -> Option<&'static Plugin> {
+        match &self.side {
+            Side::Host { plugin, .. } => Some(plugin),
+            Side::Alone(_) => None,
+        }
+    }
+}
+
+/// Running a node in a test, without a host.
+impl Cx<'static> {
+    /// A context for a test: progress is recorded, nothing is cancelled, nothing is offered.
+    pub fn for_test() -> Cx<'static> {
+        Cx::new(Side::Alone(RefCell::default()))
+    }
+
+    /// Sets the folder for outputs.
+    pub fn with_folder(self, folder: impl AsRef<Path>) -> Cx<'static> {
+        self.with(|alone| alone.folder = Some(folder.as_ref().to_owned()))
+    }
+
+    /// Sets what [`Cx::provenance`] tells.
+    pub fn with_provenance(self, provenance: serde_json::Value) -> Cx<'static> {
+        self.with(|alone| alone.provenance = Some(provenance))
+    }
+
+    /// Sets the files of a part, of whatever model.
+    pub fn with_model_part<P: Into<PathBuf>>(self, part: &str, files: impl IntoIterator<Item = P>) -> Cx<'static> {
+        let files = files.into_iter().map(Into::into).collect();
+        self.with(|alone| {
+            alone.parts.insert(part.to_owned(), files);
+        })
+    }
+
+    /// Cancels the run with its report number `reports`.
+    pub fn cancelled_after(self, reports: u64) -> Cx<'static> {
+        self.with(|alone| alone.reports_left = Some(reports))
+    }
+
+    fn with(self, set: impl FnOnce(&mut Alone)) -> Cx<'static> {
+        if let Side::Alone(alone) = &self.side {
+            set(&mut alone.borrow_mut());
+        }
+        self
+    }
+
+    /// Progress, notes, previews and log of a test, one line each.
+    pub fn said(&self) -> Vec<String> {
+        match &self.side {
+            Side::Alone(alone) => alone.borrow().said.clone(),
+            Side::Host { .. } => Vec::new(),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_test_sees_what_was_said_and_cancels_where_it_likes() {
+        let cx = Cx::for_test().cancelled_after(2);
+        assert_eq!(cx.note("loading"), Ok(()));
+        assert_eq!(cx.progress(1, 4), Err(NodeError::cancelled()));
+        cx.log(Level::Warn, "slow");
+        assert_eq!(cx.said(), ["0/0 loading", "1/4 loading", "warn: slow"]);
+    }
+
+    #[test]
+    fn what_nobody_offers_is_an_error() {
+        let error = Cx::for_test().output_folder().unwrap_err();
+        assert_eq!(error.to_string(), "this host has no folder for outputs");
+        assert_eq!(Cx::for_test().with_folder("out").output_folder(), Ok(PathBuf::from("out")));
+    }
+}

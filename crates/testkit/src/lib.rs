@@ -1,0 +1,1 @@
+//! Stub nodes and fixtures for tests.

@@ -1,0 +1,7 @@
+//! From a latent picture to pixels.
+
+mod decode;
+
+pub use decode::Decode;
+
+rondel_sdk::export_plugin!("node-decode", [Decode]);

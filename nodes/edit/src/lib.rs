@@ -1,0 +1,21 @@
+//! Plain image kinds, without any model.
+//!
+//! - [`solid`], [`load_image`]: where pictures come from
+//! - [`invert`], [`convert`], [`resize`]: from picture to picture
+//! - [`compare`]: how far two pictures are apart
+//! - [`pixels`]: to the `image` crate's types and back
+
+pub mod compare;
+pub mod convert;
+pub mod invert;
+pub mod load_image;
+pub mod pixels;
+pub mod resize;
+pub mod solid;
+
+use rondel_sdk::export_plugin;
+
+export_plugin!(
+    "node-edit",
+    [solid::Solid, load_image::LoadImage, invert::Invert, convert::Convert, resize::Resize, compare::Compare,]
+);

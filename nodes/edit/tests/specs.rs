@@ -1,0 +1,71 @@
+//! What the kinds say of themselves. A change here that changes results for equal inputs needs a new version.
+
+use expect_test::{Expect, expect};
+use node_edit::compare::Compare;
+use node_edit::convert::Convert;
+use node_edit::invert::Invert;
+use node_edit::load_image::LoadImage;
+use node_edit::resize::Resize;
+use node_edit::solid::Solid;
+use rondel_sdk::{Run, spec};
+
+fn check<N: Run>(expected: Expect) {
+    let mut spec = spec::<N>();
+    assert_eq!(spec.mistakes(), Vec::<String>::new());
+    // Words are read where they stand; here it is what graphs depend on.
+    spec.doc.clear();
+    spec.inputs.iter_mut().for_each(|port| port.doc.clear());
+    spec.outputs.iter_mut().for_each(|port| port.doc.clear());
+    expected
+        .assert_eq(&serde_json::to_string(&spec).unwrap().replace("\"inputs\"", "\n\"inputs\"").replace("},", "},\n "));
+}
+
+#[test]
+fn solid() {
+    check::<Solid>(expect![[r##"
+        {"kind":"solid","version":1,"doc":"","category":"image","lane":"Cpu",
+        "inputs":[{"name":"size","type":"Size","default":[64,64],"range":[1.0,16384.0],"unit":"px"},
+         {"name":"color","type":"Text","default":"#808080"}],"outputs":[{"name":"image","type":"Image"}]}"##]]);
+}
+
+#[test]
+fn load_image() {
+    check::<LoadImage>(expect![[r#"
+        {"kind":"load_image","version":1,"doc":"","category":"image","lane":"Cpu",
+        "inputs":[{"name":"path","type":"Text","file":true}],"outputs":[{"name":"image","type":"Image"}]}"#]]);
+}
+
+#[test]
+fn invert() {
+    check::<Invert>(expect![[r#"
+        {"kind":"invert","version":1,"doc":"","category":"image","lane":"Cpu",
+        "inputs":[{"name":"image","type":"Image"}],"outputs":[{"name":"image","type":"Image"}]}"#]]);
+}
+
+#[test]
+fn convert() {
+    check::<Convert>(expect![[r#"
+        {"kind":"convert","version":1,"doc":"","category":"image","lane":"Cpu",
+        "inputs":[{"name":"image","type":"Image"},
+         {"name":"to","type":"Choice(Grey, Rgb, Rgba)"}],"outputs":[{"name":"image","type":"Image"}]}"#]]);
+}
+
+#[test]
+fn resize() {
+    check::<Resize>(expect![[r#"
+        {"kind":"resize","version":1,"doc":"","category":"image","lane":"Cpu",
+        "inputs":[{"name":"image","type":"Image"},
+         {"name":"size","type":"Size?","range":[1.0,16384.0],"unit":"px"},
+         {"name":"megapixels","type":"Float?","range":[0.0001,256.0],"soft":[0.1,4.0],"unit":"MP"},
+         {"name":"multiple_of","type":"Int","default":1,"range":[1.0,1024.0],"unit":"px"},
+         {"name":"filter","type":"Choice(Nearest, Bilinear, Lanczos)","default":"Lanczos"}],"outputs":[{"name":"image","type":"Image"}]}"#]]);
+}
+
+#[test]
+fn compare() {
+    check::<Compare>(expect![[r#"
+        {"kind":"compare","version":1,"doc":"","category":"image","lane":"Cpu",
+        "inputs":[{"name":"before","type":"Image"},
+         {"name":"after","type":"Image"}],"outputs":[{"name":"score","type":"Float"},
+         {"name":"heatmap","type":"Image"}]}"#]]);
+}

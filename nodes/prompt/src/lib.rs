@@ -1,0 +1,8 @@
+//! Text kinds: [`prompt`], [`template`].
+
+pub mod prompt;
+pub mod template;
+
+use rondel_sdk::export_plugin;
+
+export_plugin!("node-prompt", [prompt::Prompt, template::Template]);
