@@ -1,2 +1,13 @@
-#[test]
-fn placeholder() {}
+//! The whole program, as a user runs it.
+//!
+//! - [`run`]: from a graph file to a picture, a report and an exit code
+//! - [`cache`]: what runs again after a change, and what survives a crash
+//! - [`plugin`]: the same kinds linked in and from a shared object
+//! - [`architecture`]: what `crates/README.md` says of the sources is true
+//! - [`fixture`]: a folder with everything of its own around it
+
+mod architecture;
+mod cache;
+mod fixture;
+mod plugin;
+mod run;

@@ -1,6 +1,9 @@
 //! `rondel check`: reads and checks graph files, and says nothing if they are right.
 
+use std::path::Path;
+
 use anyhow::Result;
+use rondel_graph::{Diagnostic, Source};
 
 use super::{Exit, site, swaps};
 use crate::args::{CheckArgs, MessageFormat, Places};
@@ -11,17 +14,33 @@ pub fn run(places: &Places, args: CheckArgs) -> Result<Exit> {
     let swaps = swaps(&args.model)?;
     let mut n_wrong = 0;
     for graph in &args.graphs {
-        let (site, _) = site(places, Some(graph))?;
-        let checked = site.open(graph, &swaps);
-        diagnostics::print(&checked.diagnostics, args.message_format);
-        n_wrong += usize::from(checked.graph.is_none());
+        let mistakes = match graph.file_name().is_some_and(|name| name == "models.ron") {
+            true => models_file(graph),
+            false => site(places, Some(graph))?.0.open(graph, &swaps).diagnostics,
+        };
+        diagnostics::print(&mistakes, args.message_format);
+        n_wrong += usize::from(!mistakes.is_empty());
     }
     if args.message_format == MessageFormat::Human {
         let n = args.graphs.len();
         match n_wrong {
-            0 => words::say(format!("{} checked, nothing wrong", words::count(n, "graph"))),
-            _ => words::say(format!("{n_wrong} of {} wrong", words::count(n, "graph"))),
+            0 => words::say(format!("{} checked, nothing wrong", words::count(n, "file"))),
+            _ => words::say(format!("{n_wrong} of {} wrong", words::count(n, "file"))),
         }
     }
     Ok(if n_wrong == 0 { Exit::Done } else { Exit::Wrong })
+}
+
+/// The mistakes of a `models.ron`.
+fn models_file(path: &Path) -> Vec<Diagnostic> {
+    let name = path.display().to_string();
+    let source = match std::fs::read(path) {
+        Ok(bytes) => Source::from_bytes(&name, path, bytes),
+        Err(error) => Err(Diagnostic::unreadable(&name, &error.to_string())),
+    };
+    source
+        .map_err(|mistake| vec![mistake])
+        .and_then(|source| rondel_graph::models::read(&source))
+        .err()
+        .unwrap_or_default()
 }

@@ -112,7 +112,7 @@ fn check(host: &FakeHost, kind: usize, inputs: &[Value], expected: Expect) {
 fn every_service_and_output_crosses() {
     let host = FakeHost::without_init(&ENTRY);
     check(
-        &host,
+        host,
         0,
         &[picture(), Value::None],
         expect![[r#"
@@ -132,7 +132,7 @@ fn a_cancelled_run_stops_at_its_next_report() {
     let host = FakeHost::without_init(&ENTRY);
     host.cancel_after(2);
     check(
-        &host,
+        host,
         0,
         &[picture(), Value::Int(9)],
         expect![[r#"
@@ -145,15 +145,15 @@ fn a_cancelled_run_stops_at_its_next_report() {
 #[test]
 fn failures_are_told_with_their_status() {
     let host = FakeHost::without_init(&ENTRY);
-    check(&host, 1, &[Value::text("Input")], expect!["status 2: input 0: not like this"]);
-    check(&host, 1, &[Value::text("Transient")], expect!["status 3: busy"]);
+    check(host, 1, &[Value::text("Input")], expect!["status 2: input 0: not like this"]);
+    check(host, 1, &[Value::text("Transient")], expect!["status 3: busy"]);
     check(
-        &host,
+        host,
         1,
         &[Value::text("Missing")],
         expect![[r#"status 3: no part `lost` in {"family":"Flux2","name":"tiny","parts":{}}"#]],
     );
-    check(&host, 0, &[Value::Int(1)], expect!["status 2: input 0: Image wanted, Int given"]);
+    check(host, 0, &[Value::Int(1)], expect!["status 2: input 0: Image wanted, Int given"]);
 }
 
 #[test]

@@ -1,1 +1,45 @@
-//! Stub nodes and fixtures for tests.
+//! Stub node kinds for tests.
+//!
+//! | kind | what it makes |
+//! | --- | --- |
+//! | `stub.number(value, plus?)` | a number |
+//! | `stub.add(a, b = 1)`, `stub.join(items)` | sums |
+//! | `stub.halve(a)` | half of it, rounded down, and the `rest`: many inputs, one output |
+//! | `stub.paint(value)`, `stub.look(image)` | a number as a picture, which lies in a blob, and back |
+//! | `stub.words(text)`, `stub.read(path)`, `stub.count(json)` | texts, files and JSON |
+//! | `stub.write(text, path)` | a file: the effect |
+//! | `stub.fail(a)`, `stub.panic(a)` | nothing, in two ways |
+//! | `stub.until_cancelled(a)` | nothing until the run is cancelled |
+//! | `stub.impure()` | another number at every call |
+//!
+//! ```
+//! use rondel_sdk::prelude::*;
+//! use rondel_testkit::numbers::Add;
+//!
+//! assert_eq!(Add { a: 1, b: 2 }.run(&mut Cx::for_test()).unwrap(), 3);
+//! ```
+
+pub mod faults;
+pub mod files;
+pub mod numbers;
+pub mod pictures;
+
+rondel_sdk::export_plugin!(
+    "stub",
+    [
+        numbers::Number,
+        numbers::Add,
+        numbers::Join,
+        numbers::Halve,
+        pictures::Paint,
+        pictures::Look,
+        files::Words,
+        files::Read,
+        files::Count,
+        files::Write,
+        faults::Fail,
+        faults::Panic,
+        faults::UntilCancelled,
+        faults::Impure,
+    ]
+);

@@ -269,6 +269,10 @@ impl Dispatcher<'_, '_> {
         if self.reasons[id.index()].is_none() {
             match explain::look_up_action(self.plan, self.cache, id, action) {
                 Finding::Known(known) => {
+                    // A twin's recipe leads to the action by now: the step that it repeats is done.
+                    if matches!(self.cache.action(&step.recipe), Ok(Some(found)) if found == action) {
+                        return self.known(id, known, How::KnownByRecipe);
+                    }
                     if let Err(error) = self.cache.put_alias(&step.recipe, &action) {
                         self.warn_once(format!("the cache cannot be written: {error}"));
                     }

@@ -89,10 +89,10 @@ fn input(
             None
         }
     });
-    let default = find("default").and_then(|raw| {
+    let default = find("default").map(|raw| {
         if matches!(raw.form(), Form::Name(word) if word.text == "None") {
             ty = Type::optional(ty.clone());
-            return Some(Expr::Value(Value::None));
+            return Expr::Value(Value::None);
         }
         let port = Port {
             owner: None,
@@ -105,7 +105,7 @@ fn input(
             expand: false,
         };
         // A default with a mistake still is one: the input is not required.
-        Some(literal(world, source, raw, &port, diagnostics).unwrap_or(Expr::Value(Value::None)))
+        literal(world, source, raw, &port, diagnostics).unwrap_or(Expr::Value(Value::None))
     });
     Some(Input {
         name: field.name.text.to_owned(),

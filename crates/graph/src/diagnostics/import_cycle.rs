@@ -25,16 +25,16 @@ mod tests {
         check_edit(
             &[("format: 1,", r#"format: 1, imports: (fit: Graph("lib/ring_a.ron")),"#)],
             expect![[r#"
-            graph::import-cycle: `lib/../lib/ring_a.ron` imports itself
-             >lib/ring_b.ron:1:37 `"../lib/ring_a.ron"` lib/ring_a.ron → lib/ring_b.ron → lib/../lib/ring_a.ron
-              help: move what both files need into a third one
-            graph::bad-import: `ring_b.ron` has mistakes of its own
-             >lib/ring_a.ron:1:37 `"ring_b.ron"` imported here
-              help: they are reported above, with their places in that file
-            graph::bad-import: `lib/ring_a.ron` has mistakes of its own
-             >test.ron:2:37 `"lib/ring_a.ron"` imported here
-              help: they are reported above, with their places in that file
-        "#]],
+                graph::import-cycle: `lib/ring_a.ron` imports itself
+                 >lib/ring_b.ron:1:37 `"../lib/ring_a.ron"` lib/ring_a.ron → lib/ring_b.ron → lib/ring_a.ron
+                  help: move what both files need into a third one
+                graph::bad-import: `ring_b.ron` has mistakes of its own
+                 >lib/ring_a.ron:1:37 `"ring_b.ron"` imported here
+                  help: they are reported above, with their places in that file
+                graph::bad-import: `lib/ring_a.ron` has mistakes of its own
+                 >test.ron:2:37 `"lib/ring_a.ron"` imported here
+                  help: they are reported above, with their places in that file
+            "#]],
         );
     }
 }

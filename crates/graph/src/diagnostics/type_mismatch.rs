@@ -122,11 +122,11 @@ mod tests {
         check_edit(
             &[("latent: noise", "latent: text")],
             expect![[r#"
-            graph::type-mismatch: `sample.latent` takes Latent, but `text` is Conditioning<Flux2>
-             >test.ron:14:46 `text` this is Conditioning<Flux2>
-              test.ron:12:15 `encode` because `encode` returns Conditioning<Flux2>
-              help: nodes here that return Latent: noise
-        "#]],
+                graph::type-mismatch: `sample.latent` takes Latent, but `text` is Conditioning
+                 >test.ron:14:46 `text` this is Conditioning
+                  test.ron:12:15 `encode` because `encode` returns Conditioning
+                  help: nodes here that return Latent: noise
+            "#]],
         );
     }
 
@@ -178,8 +178,8 @@ mod tests {
                  >test.ron:15:30 `steps` this is Int
                   test.ron:6:9 `steps: Int(default: 4, range: 1..=50)` because `steps` is declared Int
                   help: names here that are Model: klein
-                graph::type-mismatch: `decode.latent` takes Latent, but `klein` is Model<Flux2>
-                 >test.ron:15:45 `klein` this is Model<Flux2>
+                graph::type-mismatch: `decode.latent` takes Latent, but `klein` is Model
+                 >test.ron:15:45 `klein` this is Model
                   test.ron:10:14 `klein: Flux2(weights: "tiny")` because `klein` is a model
                   help: nodes here that return Latent: noise, latent
             "#]],
