@@ -94,7 +94,7 @@ fn registry(places: &Places, graph: Option<&Path>, cache: &Path) -> Result<(Regi
     for folder in folders::plugins(places, graph) {
         errors.extend(registry.add_folder(&folder, &copies));
     }
-    for missing in places.plugin_dir.iter().filter(|folder| !folder.is_dir()) {
+    if let Some(missing) = places.plugin_dir.iter().find(|folder| !folder.is_dir()) {
         bail!("--plugin-dir is not a folder: {}", missing.display());
     }
     Ok((registry, errors))

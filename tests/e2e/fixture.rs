@@ -35,10 +35,10 @@ impl Project {
         Project { folder: TempDir::with_prefix("rondel-e2e-").expect("a temporary folder") }
     }
 
-    /// A project with a copy of a graph of the source tree.
-    pub fn with(name: &str) -> Project {
+    /// A project with copies of graphs of the source tree.
+    pub fn with(names: &[&str]) -> Project {
         let project = Project::new();
-        project.write(name, &graph(name));
+        names.iter().for_each(|name| project.write(name, &graph(name)));
         project
     }
 

@@ -1,1 +1,163 @@
-//! plugin
+//! The same kinds linked in and from a shared object.
+//!
+//! `node-edit` is built once as a `cdylib`, in the target folder of this test, so that its dependencies are there already.
+
+use std::fs;
+use std::path::{Path, PathBuf};
+use std::process::Command;
+use std::sync::LazyLock;
+
+use rondel_plugin::{CallHost, HostOptions, Level, Origin, Registry};
+use rondel_value::{Bundle, Digest, Image, InputSpec, ModelRef, Value, coerce};
+use serde_json::json;
+
+use crate::fixture::{Project, ran, root};
+
+/// The shared object of `node-edit`.
+static SHARED: LazyLock<PathBuf> = LazyLock::new(|| {
+    let built = Path::new(env!("CARGO_BIN_EXE_rondel")).parent().expect("the folder of a profile");
+    let profile = match built.file_name().and_then(|name| name.to_str()).expect("the name of a profile") {
+        "debug" => "dev",
+        other => other,
+    };
+    let mut command = Command::new(env!("CARGO"));
+    command
+        .args(["rustc", "--offline", "--quiet", "--package", "node-edit", "--lib", "--crate-type", "cdylib"])
+        .args(["--profile", profile, "--target-dir"])
+        .arg(built.parent().expect("a target folder"))
+        .current_dir(root());
+    let output = command.output().expect("cargo starts");
+    assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
+    built.join(file_name())
+});
+
+fn file_name() -> String {
+    format!("{}node_edit{}", std::env::consts::DLL_PREFIX, std::env::consts::DLL_SUFFIX)
+}
+
+fn registry() -> Registry {
+    let options = HostOptions { name: "e2e".to_owned(), version: "0".to_owned(), memory_budget_bytes: None };
+    Registry::new(options)
+}
+
+/// A call that nobody watches; the kinds of `node-edit` ask for no files.
+struct Alone;
+
+impl CallHost for Alone {
+    fn cancelled(&self) -> bool {
+        false
+    }
+
+    fn progress(&self, _done: u64, _total: u64, _note: &str) {}
+
+    fn preview(&self, _image: Bundle) {}
+
+    fn log(&self, _level: Level, _text: &str) {}
+
+    fn model_part(&self, model: &ModelRef, _part: &str) -> Result<Vec<PathBuf>, String> {
+        Err(format!("there is no model `{}` here", model.name))
+    }
+
+    fn output_folder(&self) -> PathBuf {
+        std::env::temp_dir()
+    }
+
+    fn provenance(&self) -> String {
+        "{}".to_owned()
+    }
+}
+
+/// Runs a kind with inputs by name, as they would come from a graph; the rest has its default.
+fn run(registry: &Registry, kind: &str, given: &[(&str, Value)]) -> Vec<Digest> {
+    let kind = registry.kind(kind).expect("a kind of node-edit");
+    let value = |input: &InputSpec| {
+        let value = match given.iter().find(|(name, _)| *name == input.name) {
+            Some((_, value)) => value.clone(),
+            None => match &input.default {
+                Some(default) => coerce::from_json(default, &input.ty).expect("a default of the type"),
+                None => Value::None,
+            },
+        };
+        coerce::to(&value, &input.ty).expect("a value of the type")
+    };
+    let inputs: Vec<Value> = kind.spec().inputs.iter().map(value).collect();
+    kind.run(&inputs, &Alone).expect("a result").iter().map(Value::digest).collect()
+}
+
+#[test]
+fn a_kind_gives_the_same_bits_linked_in_and_from_a_shared_object() {
+    let project = Project::new();
+    let mut linked = registry();
+    linked.add_static(&node_edit::ENTRY).expect("it loads");
+    let mut shared = registry();
+    shared.add_file(&SHARED, &project.path("copies")).expect("it loads");
+    assert_eq!(linked.plugins()[0].origin, Origin::Builtin);
+    assert_eq!(shared.plugins()[0].origin, Origin::File(SHARED.clone()));
+    assert_eq!(shared.plugins()[0].kinds, linked.plugins()[0].kinds);
+    for (linked, shared) in linked.kinds().zip(shared.kinds()) {
+        assert_eq!(linked.spec(), shared.spec());
+    }
+
+    let picture = |channels: usize, step: usize| {
+        let pixels: Vec<u8> = (0..24 * 16 * channels).map(|i| (i * step % 251) as u8).collect();
+        Value::Bundle(Image::from_u8(24, 16, channels, pixels).expect("a picture").bundle().clone())
+    };
+    let size = |width: i64, height: i64| {
+        let ty = &linked.kind("solid").expect("a kind").spec().inputs[0].ty;
+        coerce::from_json(&json!([width, height]), ty).expect("a size")
+    };
+    let cases = [
+        ("invert", vec![("image", picture(4, 7))]),
+        ("resize", vec![("image", picture(3, 7)), ("size", size(37, 11))]),
+        ("resize", vec![("image", picture(4, 13)), ("size", size(9, 40))]),
+        ("solid", vec![("color", Value::text("#12345678")), ("size", size(5, 6))]),
+        ("compare", vec![("before", picture(3, 7)), ("after", picture(3, 13))]),
+    ];
+    for (kind, given) in cases {
+        let [linked, shared] = [&linked, &shared].map(|registry| run(registry, kind, &given));
+        assert_eq!(linked, shared, "{kind}");
+        assert!(!linked.is_empty(), "{kind}");
+    }
+}
+
+#[test]
+fn a_plugin_whose_kinds_are_taken_is_left_out_with_a_warning() {
+    let project = with_plain_images();
+    fs::copy(&*SHARED, project.path("mine").join(file_name())).expect("a copy");
+    let (said, report) = project.try_run("plain_images.ron", &["--plugin-dir", "mine"]);
+    assert_eq!(said.code, Some(0), "{}", said.stderr);
+    assert!(ran(&report).contains("inverted"));
+    let warning = said.stderr.lines().find(|line| line.contains("warning")).expect("a warning");
+    assert!(warning.contains("`node-edit`") && warning.contains("already"), "{warning}");
+    assert!(warning.contains(&file_name()) && warning.contains("built in"), "{warning}");
+}
+
+#[test]
+fn a_file_that_is_no_plugin_is_named_and_left_out() {
+    let project = with_plain_images();
+    let name = format!("{}glow{}", std::env::consts::DLL_PREFIX, std::env::consts::DLL_SUFFIX);
+    project.write(&format!("mine/{name}"), "this is a letter, not a program");
+    let (said, report) = project.try_run("plain_images.ron", &["--plugin-dir", "mine"]);
+    assert_eq!((said.code, ran(&report).contains("inverted")), (Some(0), true), "{}", said.stderr);
+    let warning = said.stderr.lines().find(|line| line.contains("warning")).expect("a warning");
+    assert!(warning.contains("not a shared object") && warning.ends_with(&name), "{warning}");
+
+    // Who looks for the reason finds it, and a program that asks is told by the exit code.
+    let said = project.rondel(&["doctor", "--plugin-dir", "mine"]);
+    assert_eq!(said.code, Some(1));
+    assert!(said.stdout.contains(&name), "{}", said.stdout);
+}
+
+#[test]
+fn a_plugin_folder_that_is_not_there_is_an_error() {
+    let project = with_plain_images();
+    let said = project.rondel(&["run", "plain_images.ron", "--plugin-dir", "nime"]);
+    assert_eq!(said.code, Some(2));
+    assert!(said.stderr.contains("nime"), "{}", said.stderr);
+}
+
+fn with_plain_images() -> Project {
+    let project = Project::with(&["plain_images.ron", "lib/fit_reference.ron"]);
+    fs::create_dir(project.path("mine")).expect("a folder");
+    project
+}

@@ -24,11 +24,11 @@ type Graph = (&'static str, fn() -> String);
 const GRAPHS: [Graph; 3] =
     [("ten nodes", || chain(10)), ("1,000 nodes", || wide(333)), ("chain of 10,000", || chain(10_000))];
 
-/// A square, inverted again and again.
+/// A square, inverted again and again; the salt keeps every second one from being known by content.
 fn chain(n: usize) -> String {
     let mut nodes = "n0: solid(size: (64, 64)), ".to_owned();
     for i in 1..n {
-        write!(nodes, "n{i}: invert(image: n{}), ", i - 1).expect("memory");
+        write!(nodes, "n{i}: invert(image: n{}, with: (salt: {i})), ", i - 1).expect("memory");
     }
     format!("Graph(format: 1, nodes: ({nodes}), outputs: (image: n{}))", n - 1)
 }

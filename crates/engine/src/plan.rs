@@ -138,6 +138,11 @@ impl Plan {
         self.steps.neighbors_directed(id, Direction::Outgoing)
     }
 
+    /// Whether another step computes the same before this one.
+    pub fn is_twin(&self, id: StepId) -> bool {
+        self.steps.edges_directed(id, Direction::Incoming).any(|edge| *edge.weight() == Edge::Repeats)
+    }
+
     /// For each step whether one of `ends` needs it, or it is one.
     pub fn needed_by(&self, ends: impl IntoIterator<Item = StepId>) -> Vec<bool> {
         let mut needed = vec![false; self.steps.node_count()];

@@ -22,10 +22,11 @@ use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
 
 use rondel_cache::Cache;
-use rondel_event::{Event, Outcome, Report, RunView};
+use rondel_event::{Outcome, Report};
 
 use crate::plan::Plan;
 pub use control::Control;
+pub use emitter::Display;
 pub use meter::MemoryProbe;
 
 /// What the caller chose for a run.
@@ -50,13 +51,14 @@ pub struct RunOptions {
 
 /// Runs a plan to its end, tells `display` of every event, and returns the record.
 ///
-/// A panic of the engine ends the run with a record of what was done, as failed.
-pub fn run(
+/// A panic of the engine ends the run with a record of what was done, as failed. So does one of `display`, which is then not
+/// called again; what was running ends and is kept.
+pub fn run<'a>(
     plan: &Arc<Plan>,
     cache: &Arc<Cache>,
     options: &RunOptions,
     control: &Control,
-    display: &mut dyn FnMut(&Event, &RunView),
+    display: &'a mut Display<'a>,
 ) -> Report {
     let mut emitter = emitter::Emitter::new(plan, cache, options, display);
     let runtime = tokio::runtime::Builder::new_current_thread().enable_time().build();

@@ -4,7 +4,7 @@
 //! {"format": 1, "run": "0193…", "outcome": "done", "exit_code": 0, "ms": 812.4,
 //!  "graph": {"name": "text_to_image", "path": "graphs/text_to_image.ron", "digest": "…"},
 //!  "inputs": {"prompt": "a red apple on a blue background", "seed": 7},
-//!  "outputs": [{"name": "file", "from": "saved.file", "path": "out/apple.png", "digest": "…", "value": {…}}],
+//!  "outputs": [{"name": "file", "from": "saved.saved", "path": "out/apple.png", "digest": "…", "value": {…}}],
 //!  "steps": [{"name": "text", "kind": "encode", "how": "ran",
 //!             "why": {"reason": "changed", "changes": [{"port": "prompt", "from": "\"a\"", "to": "\"b\""}]},
 //!             "why_text": "`prompt` changed from \"a\" to \"b\"", "ms": 91.5, "peak_bytes": 41943040}]}

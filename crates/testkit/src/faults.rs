@@ -47,7 +47,7 @@ impl Run for Panic {
     }
 }
 
-/// Says `waiting` in the log, and ends when the run is cancelled.
+/// Notes `waiting` beside its progress, and ends when the run is cancelled.
 #[derive(Node)]
 #[node(kind = "stub.until_cancelled", version = 1, lane = Cpu, category = "stub")]
 pub struct UntilCancelled {
@@ -60,7 +60,7 @@ impl Run for UntilCancelled {
     type Output = i64;
 
     fn run(self, cx: &mut Cx) -> NodeResult<i64> {
-        cx.log(Level::Info, "waiting");
+        cx.note("waiting")?;
         loop {
             cx.check()?;
             std::thread::yield_now();

@@ -133,7 +133,7 @@ impl Save {
             match write(&path, bytes, false) {
                 Ok(()) if number > 1 => {
                     let (name, there) = (file_name(&path), file_name(wanted));
-                    cx.log(Level::Info, &format!("another picture is at {there}, so this one is {name}"));
+                    cx.log(Level::Info, format!("another picture is at {there}, so this one is {name}"));
                     return Ok(path);
                 }
                 Ok(()) => return Ok(path),

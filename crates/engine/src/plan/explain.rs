@@ -7,7 +7,7 @@ use rondel_event::{Change, How, Why};
 use rondel_value::Digest;
 
 use crate::last::Last;
-use crate::plan::keys;
+use crate::plan::keys::{self, Domain};
 use crate::plan::{Plan, StepId};
 
 /// What is known of a step by its recipe.
@@ -89,11 +89,11 @@ pub fn why(
     mut content: impl FnMut(StepId, usize) -> Option<Digest>,
 ) -> Why {
     let step = plan.step(id);
-    let mut open = None;
+    let mut open = Vec::new();
     let parts = keys::parts(&step.spec, &step.slots, &step.with, &plan.out, |from, port| {
         let digest = content(from, port);
         if digest.is_none() {
-            open.get_or_insert(from);
+            open.push(from);
         }
         digest.map(|digest| (digest, shown(plan, from, &digest)))
     });
@@ -106,13 +106,13 @@ pub fn why(
         let slot = step.spec.inputs.iter().position(|input| input.name == port).map(|i| &step.slots[i]);
         let mut is_open = false;
         if let Some(slot) = slot {
-            slot.for_each_step(&mut |from| is_open |= Some(from) == open);
+            slot.for_each_step(&mut |from| is_open |= open.contains(&from));
         }
         is_open
     });
-    match (changes.is_empty(), open) {
+    match (changes.is_empty(), open.first()) {
         (false, _) => Why::Changed { changes },
-        (true, Some(from)) => Why::InputRuns { step: plan.step(from).name.clone() },
+        (true, Some(from)) => Why::InputRuns { step: plan.step(*from).name.clone() },
         (true, None) => {
             let port = step.spec.outputs.first().map(|output| output.name.clone()).unwrap_or_default();
             Why::ResultLost { port }
@@ -155,7 +155,18 @@ pub enum Forecast {
 
 /// Says for each step what a run would do with it, in the order of the plan.
 pub fn forecast(plan: &Plan, cache: &Cache, last: &mut Last) -> Vec<(StepId, Forecast)> {
-    let findings: Vec<Finding> = plan.ids().map(|id| look_up(plan, cache, id)).collect();
+    let mut findings: Vec<Finding> = plan.ids().map(|id| look_up(plan, cache, id)).collect();
+    let wanted = must_run(plan, &findings);
+    // Of those that a run would take up, some are known once all that they take is.
+    let mut by_content = vec![false; findings.len()];
+    for id in plan.ids().filter(|id| wanted[id.index()]) {
+        if matches!(findings[id.index()], Finding::Unknown)
+            && let Some(action) = action_of_known(plan, &findings, id)
+        {
+            findings[id.index()] = look_up_action(plan, cache, id, action);
+            by_content[id.index()] = true;
+        }
+    }
     let runs = must_run(plan, &findings);
     let content = |from: StepId, port: usize| match &findings[from.index()] {
         Finding::Known(known) if !runs[from.index()] => Some(known.record.outputs[port].digest),
@@ -165,14 +176,31 @@ pub fn forecast(plan: &Plan, cache: &Cache, last: &mut Last) -> Vec<(StepId, For
         .map(|id| {
             let forecast = match &findings[id.index()] {
                 Finding::Known(_) if plan.step(id).spec.effect => Forecast::Known(How::UpToDate),
+                Finding::Known(_) if by_content[id.index()] => Forecast::Known(How::KnownByContent),
                 Finding::Known(_) => Forecast::Known(How::KnownByRecipe),
                 _ if !runs[id.index()] => Forecast::NotNeeded,
                 Finding::Spoilt(why) => Forecast::Runs(why.clone()),
+                Finding::Unknown if plan.is_twin(id) => Forecast::Known(How::KnownByRecipe),
                 Finding::Unknown => Forecast::Runs(why(plan, cache, last, id, content)),
             };
             (id, forecast)
         })
         .collect()
+}
+
+/// The action key of a step, if all that it takes is known.
+fn action_of_known(plan: &Plan, findings: &[Finding], id: StepId) -> Option<Digest> {
+    let step = plan.step(id);
+    let mut is_open = false;
+    let parts = keys::parts(&step.spec, &step.slots, &step.with, &plan.out, |from, port| {
+        let Finding::Known(known) = &findings[from.index()] else {
+            is_open = true;
+            return None;
+        };
+        let digest = known.record.outputs[port].digest;
+        Some((digest, shown(plan, from, &digest)))
+    });
+    (!is_open).then(|| keys::key(Domain::Action, &parts))
 }
 
 /// For each step whether it must run: it is not known, and something wanted needs it.

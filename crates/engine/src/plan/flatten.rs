@@ -3,6 +3,8 @@
 //! Nodes are taken in topological order, imports where they stand, so that what a step takes exists before it does. An
 //! imported graph's effects never happen, and its steps are in the plan only if something wanted needs them.
 
+mod values;
+
 use std::cmp::Reverse;
 use std::collections::{BTreeMap, BinaryHeap, HashMap};
 use std::path::{Path, PathBuf};
@@ -10,17 +12,15 @@ use std::sync::Arc;
 
 use indexmap::IndexMap;
 use petgraph::stable_graph::StableDiGraph;
-use rondel_graph::{Arg, Diagnostic, Expr, Graph, Node, NodeKind, Piece, Source, Span, With};
-use rondel_value::{Digest, InputSpec, Json, Type, Value, coerce, spec};
+use rondel_graph::{Arg, Diagnostic, Expr, Graph, Node, NodeKind, Source, Span, With};
+use rondel_value::{Digest, InputSpec, Value, coerce, spec};
 
+use self::values::Wanted;
 use super::inputs::{self, Given, InputValue};
 use super::keys::{self, Domain};
 use super::{Edge, Output, Plan, Slot, Step, StepId, StepPlace, mistakes};
 use crate::site::Site;
 use crate::weights::Weights;
-
-/// The kind that reads a picture named by `File("…")`.
-const LOAD_IMAGE: &str = "load_image";
 
 /// What a plan depends on besides graph and inputs.
 pub struct PlanOptions<'a> {
@@ -194,17 +194,6 @@ impl Scope {
     }
 }
 
-/// What a value is for.
-struct Wanted<'a> {
-    ty: &'a Type,
-    /// The text is the path of a file that the node reads.
-    is_file: bool,
-    /// What a step that must be put in between is called.
-    step_name: String,
-    /// Where mistakes are shown.
-    span: Span,
-}
-
 struct Planner<'a> {
     site: &'a Site,
     options: PlanOptions<'a>,
@@ -269,7 +258,8 @@ impl Planner<'_> {
             wanted.extend(made.clone().filter(|id| self.steps[*id].spec.effect));
             if outputs.is_empty() && wanted.is_empty() {
                 // Nothing says what the graph is for: everything that nothing else takes.
-                wanted.extend(made.filter(|id| self.steps.neighbors(*id).next().is_none()));
+                let is_taken = |id: &StepId| self.steps.edges(*id).any(|edge| *edge.weight() == Edge::Takes);
+                wanted.extend(made.filter(|id| !is_taken(id)));
             }
         }
         for name in only {
@@ -406,131 +396,6 @@ impl Planner<'_> {
         }
         Some(id)
     }
-
-    /// The step that reads a picture; one for each file in a graph.
-    fn picture(&mut self, scope: &mut Scope, path: PathBuf, digest: Digest, wanted: &Wanted) -> Option<StepId> {
-        if let Some(step) = scope.pictures.get(&path) {
-            return Some(*step);
-        }
-        let place = StepPlace {
-            source: scope.graph.source.clone(),
-            span: wanted.span.clone(),
-            arg_spans: vec![Some(wanted.span.clone())],
-        };
-        let slots = vec![Slot::File { path: path.clone(), digest }];
-        let step = self.step(wanted.step_name.clone(), LOAD_IMAGE, slots, With::default(), place)?;
-        scope.pictures.insert(path, step);
-        Some(step)
-    }
-
-    /// What stands for an expression. A mistake is noted, and nothing stands in its place.
-    fn slot(&mut self, scope: &mut Scope, expr: &Expr, base: &Path, wanted: &Wanted) -> Slot {
-        let slot = match expr {
-            Expr::Value(value) => Slot::Value(value.clone()),
-            Expr::RandomSeed => Slot::Value(Value::Seed((self.options.draw)())),
-            Expr::Input(name) => scope.inputs.get(name).cloned().unwrap_or(Slot::Value(Value::None)),
-            // A model that was not found is a mistake already.
-            Expr::Model(name) => scope.models.get(name).cloned().unwrap_or(Slot::Value(Value::None)),
-            Expr::Output { node, port } => match scope.nodes.get(node) {
-                Some(Made::Step(step)) => {
-                    let ports = &self.steps[*step].spec.outputs;
-                    let port = ports.iter().position(|output| output.name == *port).unwrap_or(0);
-                    Slot::Step { step: *step, port }
-                }
-                Some(Made::Graph(outputs)) => outputs.get(port).cloned().unwrap_or(Slot::Value(Value::None)),
-                None => Slot::Value(Value::None),
-            },
-            Expr::List(items) => {
-                let inner = match wanted.ty.required() {
-                    Type::List(inner) => inner,
-                    other => other,
-                };
-                let items = items.iter().enumerate().map(|(i, item)| {
-                    let step_name = format!("{}.{i}", wanted.step_name);
-                    let wanted = Wanted { ty: inner, is_file: false, step_name, span: wanted.span.clone() };
-                    self.slot(scope, item, base, &wanted)
-                });
-                folded(items.collect())
-            }
-            Expr::Template(pieces) => Slot::Value(Value::text(expand(&self.root, scope, pieces))),
-            Expr::File { path } => self.file(scope, path, base, wanted),
-        };
-        match slot {
-            Slot::Value(Value::Text(path)) if wanted.is_file => self.file(scope, &path, base, wanted),
-            Slot::Value(value) => Slot::Value(coerce::to(&value, wanted.ty).unwrap_or(value)),
-            slot => slot,
-        }
-    }
-
-    /// What stands for a file: a step that reads a picture, its text, or the file itself.
-    fn file(&mut self, scope: &mut Scope, path: &str, base: &Path, wanted: &Wanted) -> Slot {
-        let full = base.join(path);
-        let bytes = match std::fs::read(&full) {
-            Ok(bytes) => bytes,
-            Err(error) => {
-                let source = &scope.graph.source;
-                self.mistakes.push(mistakes::file_unreadable(path, &error.to_string(), source, &wanted.span));
-                return Slot::Value(Value::None);
-            }
-        };
-        let digest = Digest::of(&bytes);
-        if wanted.is_file {
-            return Slot::File { path: full, digest };
-        }
-        let text = match wanted.ty.required() {
-            Type::Text => String::from_utf8(bytes).map(Value::text).map_err(|error| error.to_string()),
-            Type::Json => String::from_utf8(bytes)
-                .map_err(|error| error.to_string())
-                .and_then(|text| Json::parse(&text).map_err(|error| error.to_string()))
-                .map(Value::Json),
-            _ => match self.picture(scope, full, digest, wanted) {
-                Some(step) => return Slot::Step { step, port: 0 },
-                None => return Slot::Value(Value::None),
-            },
-        };
-        match text {
-            Ok(value) => Slot::Value(value),
-            Err(reason) => {
-                self.mistakes.push(mistakes::file_unreadable(path, &reason, &scope.graph.source, &wanted.span));
-                Slot::Value(Value::None)
-            }
-        }
-    }
-}
-
-/// A list of constants is a constant.
-fn folded(items: Vec<Slot>) -> Slot {
-    let constants: Option<Vec<Value>> = items
-        .iter()
-        .map(|item| match item {
-            Slot::Value(value) => Some(value.clone()),
-            _ => None,
-        })
-        .collect();
-    match constants {
-        Some(values) => Slot::Value(Value::list(values)),
-        None => Slot::List(items),
-    }
-}
-
-/// Puts the values of inputs into a text.
-fn expand(root: &Graph, scope: &Scope, pieces: &[Piece]) -> String {
-    let mut text = String::new();
-    for piece in pieces {
-        match piece {
-            Piece::Text(literal) => text.push_str(literal),
-            Piece::Graph => text.push_str(&root.name),
-            Piece::Input { name, width } => {
-                let value = match scope.inputs.get(name) {
-                    Some(Slot::Value(Value::Text(text))) => text.to_string(),
-                    Some(Slot::Value(value)) => value.display(80),
-                    _ => String::new(),
-                };
-                text.push_str(&format!("{value:0>width$}"));
-            }
-        }
-    }
-    text
 }
 
 /// The indices of a graph's nodes, each after what it takes, otherwise in the order of the file.

@@ -337,25 +337,29 @@ impl Dispatcher<'_, '_> {
     }
 
     fn start_ready(&mut self, control: &Control) {
-        let is_stopped = control.is_cancelled() || (self.options.fail_fast && self.n_failed > 0);
-        if is_stopped {
-            return;
-        }
         for lane in Lane::ALL {
-            while self.lanes.has_room(lane) {
+            // Asked for each step: telling of a start may be what stops the run.
+            while self.lanes.has_room(lane) && !self.is_stopped(control) {
                 let Some(Queued(_, std::cmp::Reverse(id))) = self.queues.get_mut(&lane).and_then(BinaryHeap::pop)
                 else {
                     break;
                 };
-                self.start_step(id, lane);
+                // One that went back to waiting has left its place in the queue.
+                if matches!(self.phases[id.index()], Phase::Ready { .. }) {
+                    self.start_step(id, lane);
+                }
             }
         }
+    }
+
+    fn is_stopped(&self, control: &Control) -> bool {
+        control.is_cancelled() || self.emitter.has_lost_display() || (self.options.fail_fast && self.n_failed > 0)
     }
 
     fn start_step(&mut self, id: StepId, lane: Lane) {
         let phase = std::mem::replace(&mut self.phases[id.index()], Phase::Over);
         let Phase::Ready { action, parts, why } = phase else {
-            unreachable!("only ready steps are in a queue");
+            unreachable!("only ready steps are started");
         };
         let step = self.plan.step(id);
         let mut sources = HashMap::new();
@@ -395,7 +399,7 @@ impl Dispatcher<'_, '_> {
         self.lanes.done(self.plan.step(id).spec.lane);
         match result {
             Ok(made) => self.made(id, made, ms, peak_bytes),
-            Err(Ended::Failed(problem)) => self.failed(id, problem, ms),
+            Err(Ended::Failed(problem)) => self.failed(id, *problem, ms),
             Err(Ended::Lost { from, port }) => self.lost(id, from, port),
         }
     }
@@ -431,12 +435,18 @@ impl Dispatcher<'_, '_> {
         let step = self.plan.step(id).name.clone();
         self.emitter.emit(What::StepFailed { step: step.clone(), problem, ms });
         self.let_go(id);
-        let mut open: Vec<StepId> = self.plan.after(id).collect();
-        open.sort_by(|a, b| b.cmp(a));
+        let mut after: Vec<StepId> = self.plan.after(id).collect();
+        after.sort();
+        after.into_iter().for_each(|next| self.block(next, step.clone()));
+    }
+
+    /// Ends a waiting step, and all that wait for it, because of one that failed.
+    fn block(&mut self, id: StepId, by: StepName) {
+        let mut open = vec![id];
         while let Some(next) = open.pop() {
             if matches!(self.phases[next.index()], Phase::Waiting) {
                 self.phases[next.index()] = Phase::Over;
-                self.emitter.emit(What::StepBlocked { step: self.plan.step(next).name.clone(), by: step.clone() });
+                self.emitter.emit(What::StepBlocked { step: self.plan.step(next).name.clone(), by: by.clone() });
                 self.let_go(next);
                 open.extend(self.plan.after(next));
             }
@@ -446,10 +456,29 @@ impl Dispatcher<'_, '_> {
     /// A result that was thought known is lost: its step runs again, and whoever needed it waits.
     fn lost(&mut self, id: StepId, from: StepId, port: usize) {
         self.release(id);
+        self.phases[id.index()] = Phase::Waiting;
+        match self.phases[from.index()] {
+            Phase::Done(_) => {}
+            // It failed when it ran again.
+            Phase::Over => return self.block(id, self.plan.step(from).name.clone()),
+            // Someone else found out first.
+            _ => return,
+        }
         let port = self.plan.step(from).spec.outputs[port].name.clone();
         self.reasons[from.index()] = Some(Why::ResultLost { port });
-        self.phases[id.index()] = Phase::Waiting;
         self.phases[from.index()] = Phase::Idle;
+        // It will take once more what it took.
+        for before in self.plan.before(from) {
+            self.n_takers[before.index()] += 1;
+        }
+        // Others that were about to take it wait again.
+        let takers: Vec<StepId> = self.plan.after(from).collect();
+        for taker in takers {
+            if let Phase::Ready { action, .. } = self.phases[taker.index()] {
+                self.open.extend(self.in_flight.remove(&action).unwrap_or_default());
+                self.phases[taker.index()] = Phase::Waiting;
+            }
+        }
         self.want(from);
     }
 

@@ -58,7 +58,7 @@ pub struct Made {
 
 /// Why a job ended without a result.
 pub enum Ended {
-    Failed(Problem),
+    Failed(Box<Problem>),
     /// The stored result of another step is lost or damaged.
     Lost {
         from: StepId,
@@ -72,7 +72,7 @@ impl Job {
         let began = Instant::now();
         shared.meter.start(self.step);
         let result = catch_unwind(AssertUnwindSafe(|| self.run(shared, began)))
-            .unwrap_or_else(|panic| Err(Ended::Failed(engine_panicked(&*panic))));
+            .unwrap_or_else(|panic| Err(Ended::Failed(Box::new(engine_panicked(&*panic)))));
         let peak_bytes = shared.meter.end(self.step);
         let ms = began.elapsed().as_secs_f64() * 1000.0;
         // Nobody listens if the dispatcher itself is gone.
@@ -90,11 +90,12 @@ impl Job {
             });
             inputs.push(fits.map_err(|reason| {
                 let message = format!("`{}.{}`: {reason}", step.name, input.name);
-                Ended::Failed(self.problem(shared, "invalid_input", message, Some(i)))
+                Ended::Failed(Box::new(self.problem(shared, "invalid_input", message, Some(i))))
             })?);
         }
         let call = Call { shared, step: &step.name, began, last_progress_ms: AtomicU64::new(0) };
-        let values = step.kind.run(&inputs, &call).map_err(|failure| Ended::Failed(self.failure(shared, failure)))?;
+        let values =
+            step.kind.run(&inputs, &call).map_err(|failure| Ended::Failed(Box::new(self.failure(shared, failure))))?;
         Ok(self.keep(shared, began, values))
     }
 

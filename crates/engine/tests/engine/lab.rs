@@ -1,0 +1,227 @@
+//! A folder with a graph and a cache, and runs in it.
+
+use std::cell::Cell;
+use std::collections::BTreeMap;
+use std::fmt::Write as _;
+use std::fs;
+use std::path::{Path, PathBuf};
+use std::sync::{Arc, LazyLock};
+
+use rondel_cache::{Cache, CacheOptions};
+use rondel_engine::{Control, Given, Plan, PlanError, PlanOptions, RunOptions, Site, plan, run};
+use rondel_event::{Event, How, OutputInfo, Report, RunView};
+use rondel_plugin::{HostOptions, Registry};
+
+/// One for all tests: plugins count memory for the host that they saw last.
+static REGISTRY: LazyLock<Arc<Registry>> = LazyLock::new(|| {
+    let host = HostOptions { name: "lab".to_owned(), version: "1".to_owned(), memory_budget_bytes: None };
+    let mut registry = Registry::new(host);
+    registry.add_static(&rondel_testkit::ENTRY).expect("the stub kinds load");
+    Arc::new(registry)
+});
+
+/// A folder with a graph and a cache.
+pub struct Lab {
+    folder: tempfile::TempDir,
+    n_draws: Cell<u64>,
+    n_runs: Cell<u64>,
+}
+
+/// What a caller chose, beside the graph.
+#[derive(Clone, Default)]
+pub struct Setup<'a> {
+    pub set: &'a [(&'a str, &'a str)],
+    pub preset: Option<&'a str>,
+    pub only: &'a [&'a str],
+    pub rerun: &'a [&'a str],
+    pub jobs: Option<usize>,
+    pub fail_fast: bool,
+    pub keep_going: bool,
+    /// The output folder, if it is to be another.
+    pub out: Option<&'a str>,
+}
+
+/// A run and what was seen of it.
+pub struct Ran {
+    pub report: Report,
+    pub events: Vec<Event>,
+    /// The view after the last event.
+    pub view: RunView,
+}
+
+impl Lab {
+    pub fn new() -> Lab {
+        Lab { folder: tempfile::tempdir().unwrap(), n_draws: Cell::default(), n_runs: Cell::default() }
+    }
+
+    pub fn path(&self, path: &str) -> PathBuf {
+        self.folder.path().join(path)
+    }
+
+    /// Writes a file beside the graph.
+    pub fn file(&self, path: &str, content: &str) {
+        let path = self.path(path);
+        fs::create_dir_all(path.parent().unwrap()).unwrap();
+        fs::write(path, content).unwrap();
+    }
+
+    pub fn cache(&self) -> Arc<Cache> {
+        Arc::new(Cache::open(CacheOptions { folder: self.path("cache"), ..CacheOptions::default() }))
+    }
+
+    /// Plans `graph.ron` with the sections `body`, see [`graph_text`].
+    pub fn plan(&self, body: &str, setup: &Setup) -> Arc<Plan> {
+        self.try_plan(body, setup).unwrap_or_else(|error| panic!("{error:?}"))
+    }
+
+    pub fn try_plan(&self, body: &str, setup: &Setup) -> Result<Arc<Plan>, PlanError> {
+        self.file("graph.ron", &graph_text(body));
+        self.plan_file("graph.ron", setup)
+    }
+
+    pub fn plan_file(&self, path: &str, setup: &Setup) -> Result<Arc<Plan>, PlanError> {
+        let site = Site::new(REGISTRY.clone(), Vec::new(), &self.path("cache/v1"));
+        let checked = site.open(&self.path(path), &BTreeMap::new());
+        let Some(graph) = checked.graph else { panic!("{:#?}", checked.diagnostics) };
+        let given = Given {
+            preset: setup.preset.map(str::to_owned),
+            set: setup.set.iter().map(|(name, text)| (name.to_string(), text.to_string())).collect(),
+        };
+        let options = PlanOptions {
+            out: self.path(setup.out.unwrap_or("out")),
+            current_folder: self.path("elsewhere"),
+            only: setup.only.iter().map(|name| name.to_string()).collect(),
+            draw: &mut || {
+                self.n_draws.set(self.n_draws.get() + 1);
+                self.n_draws.get()
+            },
+        };
+        plan(&site, &graph, &given, options).map(Arc::new)
+    }
+
+    pub fn run(&self, body: &str) -> Ran {
+        self.run_with(body, &Setup::default())
+    }
+
+    pub fn run_with(&self, body: &str, setup: &Setup) -> Ran {
+        self.run_plan(&self.plan(body, setup), setup)
+    }
+
+    pub fn run_plan(&self, plan: &Arc<Plan>, setup: &Setup) -> Ran {
+        self.run_controlled(plan, setup, &Control::default(), |_| {})
+    }
+
+    /// Runs, and calls `watch` with every event as a display would be.
+    pub fn run_controlled(
+        &self,
+        plan: &Arc<Plan>,
+        setup: &Setup,
+        control: &Control,
+        mut watch: impl FnMut(&Event),
+    ) -> Ran {
+        self.n_runs.set(self.n_runs.get() + 1);
+        let options = RunOptions {
+            id: format!("run-{:04}", self.n_runs.get()),
+            now: 1_000,
+            jobs: setup.jobs,
+            fail_fast: setup.fail_fast,
+            keep_going: setup.keep_going,
+            rerun: setup.rerun.iter().map(|name| name.to_string()).collect(),
+            probe: None,
+            program: "lab 1".to_owned(),
+        };
+        let (mut events, mut last_view) = (Vec::new(), RunView::default());
+        let report = run(plan, &self.cache(), &options, control, &mut |event, view| {
+            events.push(event.clone());
+            if matches!(event.what, rondel_event::What::RunFinished { .. }) {
+                last_view = view.clone();
+            }
+            watch(event);
+        });
+        Ran { report, events, view: last_view }
+    }
+
+    /// The folder of the newest run's record.
+    pub fn run_folder(&self) -> PathBuf {
+        self.path("cache/v1/runs").join(format!("run-{:04}", self.n_runs.get()))
+    }
+
+    /// Every file of one part of the cache (`action`, `recipe`, `blob`), sorted.
+    pub fn cache_files(&self, part: &str) -> Vec<PathBuf> {
+        let mut files = Vec::new();
+        for folder in entries(&self.path("cache/v1").join(part)) {
+            files.extend(entries(&folder));
+        }
+        files
+    }
+}
+
+fn entries(folder: &Path) -> Vec<PathBuf> {
+    let Ok(entries) = fs::read_dir(folder) else { return Vec::new() };
+    let mut paths: Vec<PathBuf> = entries.map(|entry| entry.unwrap().path()).collect();
+    paths.sort();
+    paths
+}
+
+impl Ran {
+    pub fn step(&self, name: &str) -> &rondel_event::report::StepReport {
+        let step = self.report.steps.iter().find(|step| &*step.name == name);
+        step.unwrap_or_else(|| panic!("no step `{name}`"))
+    }
+
+    pub fn how(&self, name: &str) -> How {
+        self.step(name).how
+    }
+
+    pub fn output(&self, name: &str) -> &OutputInfo {
+        let output = self.report.outputs.iter().find(|output| output.name == name);
+        output.unwrap_or_else(|| panic!("no output `{name}`"))
+    }
+
+    /// One line a step: its name, how it ended, and why.
+    pub fn table(&self) -> String {
+        let mut table = String::new();
+        for step in &self.report.steps {
+            write!(table, "{}: {}", step.name, step.how.word()).unwrap();
+            if let Some(why) = &step.why_text {
+                write!(table, ", {}", mask(why)).unwrap();
+            }
+            if let Some(problem) = &step.problem {
+                write!(table, ": {} ({})", problem.message, problem.kind).unwrap();
+            }
+            if let Some(by) = &step.blocked_by {
+                write!(table, " by {by}").unwrap();
+            }
+            table.push('\n');
+        }
+        table
+    }
+}
+
+/// Puts `…` for digests and folders, which differ from place to place.
+pub fn mask(text: &str) -> String {
+    let is_hex = |word: &str| word.len() == 12 && word.chars().all(|c| c.is_ascii_hexdigit());
+    let words = text.split(' ').map(|word| {
+        let inner = word.trim_matches(['(', ')', ';', ']', ',', '"']);
+        let name = inner.rsplit('/').next().unwrap_or_default();
+        match () {
+            () if is_hex(inner) => word.replace(inner, "…"),
+            () if inner.starts_with('/') => word.replace(inner, &format!("…/{name}")),
+            () => word.to_owned(),
+        }
+    });
+    words.collect::<Vec<_>>().join(" ")
+}
+
+/// A graph file with the stub kinds imported under their last names, from its other sections.
+///
+/// More imports may stand first, as `imports: (…),` on the first line.
+pub fn graph_text(body: &str) -> String {
+    let kinds = REGISTRY.kinds().map(|kind| kind.spec().kind.clone());
+    let imports: String = kinds.map(|kind| format!("{}: Node(\"{kind}\"), ", &kind["stub.".len()..])).collect();
+    let (more, body) = match body.trim_start().strip_prefix("imports: (") {
+        Some(rest) => rest.split_once("),\n").expect("imports end their line with `),`"),
+        None => ("", body),
+    };
+    format!("Graph(format: 1, imports: ({imports}{more}),\n{body})\n")
+}
