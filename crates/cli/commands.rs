@@ -112,20 +112,20 @@ fn site(places: &Places, graph: Option<&Path>) -> Result<(Site, PathBuf)> {
 }
 
 /// `NAME=VALUE` as a pair.
-fn pair(text: &str, option: &str) -> Result<(String, String)> {
-    let (name, value) = text
-        .split_once('=')
-        .with_context(|| format!("`{option} {text}`: write `{option} NAME=VALUE`, for example `{option} seed=7`"))?;
-    Ok((name.trim().to_owned(), value.to_owned()))
+fn pair(text: &str, option: &str, example: &str) -> Result<(String, String)> {
+    let pair = text.split_once('=').map(|(name, value)| (name.trim(), value)).filter(|(name, _)| !name.is_empty());
+    let (name, value) = pair
+        .with_context(|| format!("`{option} {text}`: write `{option} NAME=VALUE`, for example `{option} {example}`"))?;
+    Ok((name.to_owned(), value.to_owned()))
 }
 
 fn swaps(models: &[String]) -> Result<BTreeMap<String, String>> {
-    models.iter().map(|text| pair(text, "--model")).collect()
+    models.iter().map(|text| pair(text, "--model", "flux=tiny-flux2-nano")).collect()
 }
 
 /// The value of `--set`: as it is, the text of a file after `@`, or standard input for `-`.
 fn set(text: &str) -> Result<(String, String)> {
-    let (name, value) = pair(text, "--set")?;
+    let (name, value) = pair(text, "--set", "seed=7")?;
     let value = if value == "-" {
         std::io::read_to_string(std::io::stdin()).context("standard input cannot be read")?
     } else if let Some(path) = value.strip_prefix('@') {
@@ -156,7 +156,8 @@ fn open(places: &Places, args: &GraphArgs) -> Result<Result<Opened, Exit>> {
     let given = Given { preset: args.preset.clone(), set };
     let mut draw = draw_seed;
     let options = PlanOptions {
-        out: std::path::absolute(&args.out).context("--out is not a folder")?,
+        out: out_folder(&args.out)?,
+        swaps: swaps(&args.model)?,
         current_folder: std::env::current_dir().context("the current folder is gone")?,
         only: args.only.clone(),
         draw: &mut draw,
@@ -167,6 +168,20 @@ fn open(places: &Places, args: &GraphArgs) -> Result<Result<Opened, Exit>> {
     };
     let cache = Cache::open(CacheOptions { folder: cache_folder, ..CacheOptions::default() });
     Ok(Ok(Opened { cache: Arc::new(cache), plan }))
+}
+
+/// The folder that `save` writes to, as one path however it was written: it is a part of keys.
+fn out_folder(out: &Path) -> Result<PathBuf> {
+    let full = std::path::absolute(out).with_context(|| format!("--out is not a folder: {}", out.display()))?;
+    for there in full.ancestors() {
+        match there.canonicalize() {
+            Ok(_) if !there.is_dir() => bail!("--out is not a folder, or not in one: {}", out.display()),
+            // Part by part: joining an empty rest would add a slash.
+            Ok(real) => return Ok(real.iter().chain(full.strip_prefix(there).into_iter().flatten()).collect()),
+            Err(_) => {}
+        }
+    }
+    Ok(full)
 }
 
 fn not_planned(graph: &Graph, error: PlanError, format: MessageFormat) -> Exit {

@@ -1,4 +1,4 @@
-//! Where things are on this machine: the only reader of the environment.
+//! Where things are on this machine, by the environment's word.
 
 use std::env;
 use std::path::{Path, PathBuf};

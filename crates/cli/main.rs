@@ -20,6 +20,10 @@ fn main() -> ExitCode {
     alloc::keep_freed_memory();
     let args = args::Args::parse();
     match commands::run(args) {
+        Ok(_) if words::is_data_lost() => {
+            words::say("error: standard output could not all be written");
+            commands::Exit::Failed.into()
+        }
         Ok(exit) => exit.into(),
         Err(error) => {
             words::error(&error);

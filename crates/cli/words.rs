@@ -1,6 +1,7 @@
 //! Words for people, on standard error.
 
-use std::io::{IsTerminal, Write};
+use std::io::{ErrorKind, IsTerminal, Write};
+use std::sync::atomic::{AtomicBool, Ordering};
 
 /// Prints a line of words.
 ///
@@ -14,9 +15,23 @@ pub fn error(error: &anyhow::Error) {
     say(format!("error: {error:#}"));
 }
 
-/// Prints a line of data on standard output; gone readers (`| head`) are no error.
+/// Prints a line of data on standard output.
+///
+/// A reader that went away (`| head`) has seen enough. Any other failure, a full disk for one, is remembered: see
+/// [`is_data_lost`].
 pub fn data(text: impl std::fmt::Display) {
-    let _ = writeln!(std::io::stdout(), "{text}");
+    if let Err(error) = writeln!(std::io::stdout(), "{text}")
+        && error.kind() != ErrorKind::BrokenPipe
+    {
+        DATA_LOST.store(true, Ordering::Relaxed);
+    }
+}
+
+static DATA_LOST: AtomicBool = AtomicBool::new(false);
+
+/// Whether something that was printed as data did not arrive.
+pub fn is_data_lost() -> bool {
+    DATA_LOST.load(Ordering::Relaxed)
 }
 
 /// Whether standard error is watched by a person.
@@ -41,11 +56,15 @@ pub fn bytes(n: u64) -> String {
 
 /// Milliseconds in the unit that reads best.
 pub fn span(ms: f64) -> String {
+    // Each limit is where the rounded number would be one of the next unit.
     match ms {
-        ms if ms < 1.0 => format!("{ms:.2} ms"),
-        ms if ms < 1000.0 => format!("{ms:.0} ms"),
-        ms if ms < 60_000.0 => format!("{:.1} s", ms / 1000.0),
-        ms => format!("{:.0} min {:02.0} s", (ms / 60_000.0).floor(), (ms % 60_000.0) / 1000.0),
+        ms if ms < 0.995 => format!("{ms:.2} ms"),
+        ms if ms < 999.5 => format!("{ms:.0} ms"),
+        ms if ms < 59_950.0 => format!("{:.1} s", ms / 1000.0),
+        ms => {
+            let seconds = (ms / 1000.0).round() as u64;
+            format!("{} min {:02} s", seconds / 60, seconds % 60)
+        }
     }
 }
 
@@ -62,6 +81,9 @@ pub fn parse_bytes(text: &str) -> Result<u64, String> {
     let text = text.trim();
     let digits_end = text.find(|c: char| !c.is_ascii_digit() && c != '.').unwrap_or(text.len());
     let (number, unit) = text.split_at(digits_end);
+    if number.is_empty() {
+        return Err(format!("`{text}` is not a number of bytes, such as 20GiB"));
+    }
     let factor: u64 = match unit.trim().to_ascii_lowercase().as_str() {
         "" | "b" => 1,
         "k" | "kib" => 1 << 10,
@@ -91,11 +113,13 @@ mod tests {
             parse_bytes("7 parsecs").unwrap_err(),
             "`parsecs` is not a unit of bytes; use B, KiB, MiB, GiB or TiB"
         );
+        assert_eq!(parse_bytes("abc").unwrap_err(), "`abc` is not a number of bytes, such as 20GiB");
         assert_eq!((bytes(7), bytes(20 << 30)), ("7 B".to_owned(), "20.0 GiB".to_owned()));
     }
 
     #[test]
     fn spans_choose_their_unit() {
         assert_eq!([span(0.25), span(12.4), span(1500.0), span(61_000.0)], ["0.25 ms", "12 ms", "1.5 s", "1 min 01 s"]);
+        assert_eq!([span(999.7), span(59_999.0), span(119_999.0)], ["1.0 s", "1 min 00 s", "2 min 00 s"]);
     }
 }

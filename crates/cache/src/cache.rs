@@ -116,8 +116,13 @@ impl Cache {
     }
 
     /// The value of an output; none if it is lost or damaged.
+    ///
+    /// Blobs are checked where they are read; what stands in the record itself is checked here.
     pub fn fetch(&self, stored: &Stored) -> Result<Option<Value>, CacheError> {
-        stored.value.value_with(&mut |digest| self.blob(digest))
+        match stored.value.inline() {
+            Some(value) => Ok((value.digest() == stored.digest).then_some(value)),
+            None => stored.value.value_with(&mut |digest| self.blob(digest)),
+        }
     }
 
     /// Keeps what a step made: blobs first, then the record, then the alias, so that whoever finds one finds what it names.

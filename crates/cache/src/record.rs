@@ -24,7 +24,7 @@ pub struct Record {
 /// One part of a step's key.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Part {
-    /// A port, or `kind`, `version`, `device`, `salt`, `out`.
+    /// A port, or with `#` in front something else that the key depends on: `#kind`, `#version`, `#device`, `#salt`, `#out`.
     pub port: String,
     pub digest: Digest,
     /// For people: `4`, `"a red fox…"`.

@@ -82,6 +82,7 @@ impl Lab {
     /// The most memory that one run held.
     #[cfg(target_os = "linux")]
     fn peak_mib(&self) -> i64 {
+        #[expect(clippy::zombie_processes, reason = "waited for below, in the way that tells what it used")]
         let child = self.command().spawn().expect("the program starts");
         let mut usage = std::mem::MaybeUninit::<libc::rusage>::uninit();
         let mut status = 0;

@@ -83,16 +83,14 @@ fn write_all(path: &Path, made: &Made) -> Result<()> {
 /// The command line that repeats the run.
 fn command(graph: &str, made: &Made) -> String {
     let mut command = format!("rondel run {}", quoted(graph));
-    for (name, value) in &made.inputs {
-        let text = match value {
-            serde_json::Value::Null => continue,
-            serde_json::Value::String(text) => text.clone(),
-            serde_json::Value::Array(sides) if sides.len() == 2 && sides.iter().all(|side| side.is_i64()) => {
-                format!("{}x{}", sides[0], sides[1])
-            }
-            other => other.to_string(),
-        };
-        command.push_str(&format!(" --set {}", quoted(&format!("{name}={text}"))));
+    for (model, weights) in &made.swaps {
+        command.push_str(&format!(" --model {}", quoted(&format!("{model}={weights}"))));
+    }
+    for (input, text) in &made.set {
+        command.push_str(&format!(" --set {}", quoted(&format!("{input}={text}"))));
+    }
+    if !made.by_hand.is_empty() {
+        command.push_str(&format!("   (and, by hand: {})", made.by_hand.join(", ")));
     }
     command
 }

@@ -51,9 +51,13 @@ pub fn line(event: &Event, view: &RunView, width: usize) -> Option<String> {
         What::StepFailed { step, problem, .. } => {
             let place = problem.place.as_ref();
             let place = place.map(|at| format!("\n         {}:{}:{}", at.file, at.line, at.column)).unwrap_or_default();
-            format!("  FAILED {step:width$}  {}{place}", problem.message)
+            match problem.kind == "cancelled" {
+                true => format!("  stopped {step}"),
+                false => format!("  FAILED {step:width$}  {}{place}", problem.message),
+            }
         }
-        What::StepBlocked { step, by } => format!("  blocked {step:width$} by {by}"),
+        What::StepBlocked { step, by: Some(by) } => format!("  blocked {step:width$} by {by}"),
+        What::StepBlocked { step, by: None } => format!("  -      {step:width$}  not begun"),
         What::StepNotNeeded { step } => format!("  -      {step:width$}  not needed"),
         What::Log { step: Some(step), level, text } if *level > Level::Debug => {
             format!("  {}  {step}: {text}", level_word(*level))

@@ -3,7 +3,7 @@
 //! One file a graph, `<cache>/v1/last/<blake3 of the graph's path>.json`, an object from step names to action keys. The
 //! records under these keys hold the parts to compare. Losing the file loses reasons, nothing else.
 
-use std::collections::HashMap;
+use std::collections::BTreeMap;
 use std::fs;
 use std::io::Write;
 use std::path::{Path, PathBuf};
@@ -14,7 +14,7 @@ use rondel_value::Digest;
 /// The last action key of each step of a graph; read from disk when first asked.
 pub struct Last {
     path: PathBuf,
-    actions: Option<HashMap<Arc<str>, Digest>>,
+    actions: Option<BTreeMap<Arc<str>, Digest>>,
     is_changed: bool,
 }
 
@@ -25,7 +25,7 @@ impl Last {
         Last { path: v1.join("last").join(format!("{name}.json")), actions: None, is_changed: false }
     }
 
-    fn actions(&mut self) -> &mut HashMap<Arc<str>, Digest> {
+    fn actions(&mut self) -> &mut BTreeMap<Arc<str>, Digest> {
         let path = &self.path;
         self.actions.get_or_insert_with(|| {
             fs::read(path).ok().and_then(|bytes| serde_json::from_slice(&bytes).ok()).unwrap_or_default()

@@ -15,6 +15,7 @@ pub mod inputs;
 pub mod keys;
 pub mod mistakes;
 
+use std::collections::BTreeMap;
 use std::path::PathBuf;
 use std::sync::Arc;
 
@@ -28,7 +29,7 @@ use rondel_plugin::NodeKind;
 use rondel_value::{Digest, ModelRef, NodeSpec, Value};
 
 use crate::weights::Weights;
-pub use inputs::{InputValue, Origin};
+pub use inputs::{InputValue, Origin, Repeat};
 
 /// The index of a step in its plan.
 pub type StepId = NodeIndex;
@@ -43,6 +44,8 @@ pub struct Plan {
     /// What the run is for: the sources of the outputs, and the effects of the file that is run.
     pub wanted: Vec<StepId>,
     pub weights: Weights,
+    /// The other weights that were put in place of the graph's.
+    pub swaps: BTreeMap<String, String>,
     /// The folder that effects write to, absolute.
     pub out: PathBuf,
 }

@@ -15,6 +15,7 @@ mod dispatcher;
 mod emitter;
 mod lanes;
 mod meter;
+mod outputs;
 pub mod provenance;
 mod step;
 

@@ -2,6 +2,7 @@
 
 use std::collections::{BTreeMap, HashMap};
 use std::fs;
+use std::io::ErrorKind;
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex};
 
@@ -71,6 +72,8 @@ impl Site {
         let mistakes = self.mistakes();
         if !mistakes.is_empty() {
             checked.graph = None;
+            // A name that is not found may well stand in the file that cannot be read.
+            checked.diagnostics.retain(|mistake| mistake.code != "models::unknown-weights");
             checked.diagnostics.extend(mistakes);
         }
         checked
@@ -113,9 +116,14 @@ impl Site {
         if let Some(known) = read.get(path) {
             return known.clone();
         }
-        let models = fs::read(path).ok().and_then(|bytes| {
-            let shown = path.display().to_string();
-            let models = Source::from_bytes(&shown, path, bytes)
+        let shown = path.display().to_string();
+        let bytes = match fs::read(path) {
+            Err(error) if error.kind() == ErrorKind::NotFound => None,
+            bytes => Some(bytes.map_err(|error| Diagnostic::unreadable(&shown, &reason(&error)))),
+        };
+        let models = bytes.and_then(|bytes| {
+            let models = bytes
+                .and_then(|bytes| Source::from_bytes(&shown, path, bytes))
                 .map_err(|mistake| vec![mistake])
                 .and_then(|source| rondel_graph::models::read(&source));
             let mistakes = |found| self.mistakes.lock().expect("no panic while it is held").extend::<Vec<_>>(found);
@@ -168,7 +176,7 @@ impl World for Site {
     fn import(&self, from: &Path, path: &str) -> Result<Source, ImportError> {
         let full = from.parent().unwrap_or(Path::new("")).join(path);
         let bytes = fs::read(&full).map_err(|error| match error.kind() {
-            std::io::ErrorKind::NotFound => ImportError::NotFound { path: path.to_owned() },
+            ErrorKind::NotFound => ImportError::NotFound { path: path.to_owned() },
             _ => ImportError::Unreadable { path: path.to_owned(), reason: reason(&error) },
         })?;
         Source::from_bytes(path, &full, bytes)
@@ -189,7 +197,7 @@ impl World for Site {
 }
 
 /// An I/O error as part of a sentence, without the operating system's number.
-fn reason(error: &std::io::Error) -> String {
+pub fn reason(error: &std::io::Error) -> String {
     let text = error.to_string();
     let text = text.split(" (os error").next().unwrap_or_default();
     let mut letters = text.chars();

@@ -70,9 +70,12 @@ pub enum What {
         problem: Problem,
         ms: f64,
     },
+    /// The step was wanted and will not run: what it needs failed, or the run was stopped.
     StepBlocked {
         step: StepName,
-        by: StepName,
+        /// The step that failed; none if the run was stopped.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        by: Option<StepName>,
     },
     /// The step's result is wanted by nothing that runs.
     StepNotNeeded {
@@ -109,7 +112,7 @@ pub struct StepInfo {
     pub name: StepName,
     pub kind: String,
     pub lane: Lane,
-    /// The steps whose results it takes.
+    /// The steps that must be over before it: those whose results it takes, and one that computes the same.
     #[serde(default)]
     pub after: Vec<StepName>,
     /// What the graph calls it, if anything else than its name.
@@ -268,7 +271,7 @@ mod tests {
                 |(step, outputs, ms, peak_bytes)| What::StepFinished { step, how: How::Ran, outputs, ms, peak_bytes }
             ),
             (name(), problem, ms()).prop_map(|(step, problem, ms)| What::StepFailed { step, problem, ms }),
-            (name(), name()).prop_map(|(step, by)| What::StepBlocked { step, by }),
+            (name(), proptest::option::of(name())).prop_map(|(step, by)| What::StepBlocked { step, by }),
             name().prop_map(|step| What::StepNotNeeded { step }),
             (proptest::option::of(name()), level, text()).prop_map(|(step, level, text)| What::Log {
                 step,

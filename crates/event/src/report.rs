@@ -58,7 +58,7 @@ pub struct StepReport {
 }
 
 impl Report {
-    /// Writes down a run; one without an outcome was cut off and counts as cancelled, and so do its open steps.
+    /// Writes down a run; one without an outcome was cut off and counts as cancelled, its open steps as blocked.
     pub fn of(view: &RunView) -> Report {
         let outcome = view.outcome.unwrap_or(Outcome::Cancelled);
         let steps = view.steps.values().map(|step| StepReport {
@@ -66,7 +66,7 @@ impl Report {
             kind: step.info.kind.clone(),
             how: match step.state {
                 State::Over(how) => how,
-                State::Waiting | State::Running => How::NotNeeded,
+                State::Waiting | State::Running => How::Blocked,
             },
             why_text: step.why.as_ref().map(Why::to_string),
             why: step.why.clone(),

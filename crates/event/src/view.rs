@@ -22,9 +22,9 @@ pub enum How {
     /// The file that it would write is there and holds what it would hold.
     UpToDate,
     Failed,
-    /// Something that it needs failed.
+    /// Something that it needs failed, or the run was stopped before its turn.
     Blocked,
-    /// Nothing that ran asked for it.
+    /// Nothing wanted asked for it.
     NotNeeded,
 }
 
@@ -140,7 +140,7 @@ impl RunView {
             }),
             What::StepBlocked { step, by } => self.change(step, |view| {
                 view.state = State::Over(How::Blocked);
-                view.blocked_by = Some(by.clone());
+                view.blocked_by.clone_from(by);
             }),
             What::StepNotNeeded { step } => self.change(step, |view| view.state = State::Over(How::NotNeeded)),
             What::Log { step, level, text } => {
@@ -244,7 +244,7 @@ mod tests {
 
     #[test]
     fn a_second_run_starts_afresh() {
-        let end = What::StepBlocked { step: "a".into(), by: "b".into() };
+        let end = What::StepBlocked { step: "a".into(), by: Some("b".into()) };
         assert_eq!(view_of(vec![started(), end, started()]).n_over(), 0);
     }
 }

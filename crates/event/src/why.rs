@@ -33,7 +33,7 @@ pub enum Why {
 /// One part of a key that is not what it was.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Change {
-    /// A port, or `kind`, `version`, `salt`.
+    /// A port, or `kind`, `version`, `device`, `salt`, `out`.
     pub port: String,
     /// As shown to people; none if the part is new.
     #[serde(default, skip_serializing_if = "Option::is_none")]

@@ -37,7 +37,7 @@ pub struct Checked {
 /// `swaps` are other weights by the name of a model in the graph, as `--model NAME=OTHER` gives them; they reach models
 /// of imported graphs too. Mistakes come in the order of the file.
 pub fn check(source: &Source, world: &dyn World, swaps: &BTreeMap<String, String>) -> Checked {
-    let mut session = Session {
+    let mut session = Checker {
         world,
         swaps,
         swapped: BTreeSet::new(),
@@ -61,7 +61,7 @@ pub fn check(source: &Source, world: &dyn World, swaps: &BTreeMap<String, String
 }
 
 /// One call of [`check`]: what its files have in common.
-struct Session<'w> {
+struct Checker<'w> {
     world: &'w dyn World,
     swaps: &'w BTreeMap<String, String>,
     swapped: BTreeSet<String>,
@@ -80,7 +80,7 @@ struct Names {
     poisoned: HashSet<String>,
 }
 
-impl Session<'_> {
+impl Checker<'_> {
     /// Checks one file. `None` if it has mistakes, which are then reported.
     fn file(&mut self, source: &Arc<Source>) -> Option<Arc<Graph>> {
         let mut found = Vec::new();

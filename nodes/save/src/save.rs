@@ -112,11 +112,13 @@ impl Save {
     fn place(&self, cx: &mut Cx, wanted: &Path, bytes: &[u8]) -> NodeResult<PathBuf> {
         let mut number = 1;
         loop {
+            cx.check()?;
             let path = numbered(wanted, number);
             if holds(&path, bytes, &self.image).map_err(|error| at(&error, &path))? {
                 return Ok(path);
             }
-            if path.exists() {
+            // A link that leads nowhere is something that is there, too.
+            if path.symlink_metadata().is_ok() {
                 match self.if_exists {
                     IfExists::Replace => {
                         write(&path, bytes, true).map_err(|error| at(&error, &path))?;

@@ -80,7 +80,8 @@ pub struct Entry {
 pub fn ls(folder: &Path) -> Result<Vec<Entry>, CacheError> {
     let entry = |(found, record): (super::Found, Option<crate::Record>)| {
         let record = record?;
-        let is_input = |port: &str| !matches!(port, "kind" | "version" | "device");
+        // Parts that are no ports have a `#` in front.
+        let is_input = |port: &str| !port.starts_with('#');
         Some(Entry {
             action: found.digest,
             bytes: record.outputs.iter().map(|stored| stored.bytes).sum(),

@@ -131,14 +131,14 @@ fn changes(before: &[Part], now: &[Part], is_open: impl Fn(&str) -> bool) -> Vec
         let old = find(before, &part.port);
         let differs = old.as_ref().is_none_or(|old| old.digest != part.digest);
         let change = || Change {
-            port: part.port.clone(),
+            port: part.port.trim_start_matches(keys::FIXED).to_owned(),
             from: old.as_ref().map(|old| old.shown.clone()),
             to: Some(part.shown.clone()),
         };
         differs.then(change)
     });
     let gone = before.iter().filter(|old| find(now, &old.port).is_none() && !is_open(&old.port)).map(|old| Change {
-        port: old.port.clone(),
+        port: old.port.trim_start_matches(keys::FIXED).to_owned(),
         from: Some(old.shown.clone()),
         to: None,
     });

@@ -16,7 +16,7 @@ use rondel_graph::{Arg, Diagnostic, Expr, Graph, Node, NodeKind, Source, Span, W
 use rondel_value::{Digest, InputSpec, Value, coerce, spec};
 
 use self::values::Wanted;
-use super::inputs::{self, Given, InputValue};
+use super::inputs::{self, Given, InputValue, Repeat};
 use super::keys::{self, Domain};
 use super::{Edge, Output, Plan, Slot, Step, StepId, StepPlace, mistakes};
 use crate::site::Site;
@@ -28,6 +28,8 @@ pub struct PlanOptions<'a> {
     pub out: PathBuf,
     /// Where relative paths of `--set` start.
     pub current_folder: PathBuf,
+    /// The other weights that were put in place of the graph's when it was checked; for provenance.
+    pub swaps: BTreeMap<String, String>,
     /// Only these outputs are wanted; all, and every effect, if empty.
     pub only: Vec<String>,
     /// Draws the seeds that are `Random`, and the number that makes the keys of results that are not kept unique.
@@ -53,6 +55,7 @@ pub fn plan<'a>(
     let chosen = inputs::choose(graph, given).map_err(PlanError::Wrong)?;
     let out = options.out.clone();
     let only = options.only.clone();
+    let swaps = options.swaps.clone();
     let mut planner = Planner {
         site,
         nonce: (options.draw)(),
@@ -74,11 +77,14 @@ pub fn plan<'a>(
         };
         let wanted = Wanted { ty: &input.ty, is_file: false, step_name: name.clone(), span: input.span.clone() };
         let slot = planner.slot(&mut root, &expr, &base, &wanted);
-        let json = match &expr {
-            Expr::File { path } => serde_json::Value::from(path.as_str()),
-            _ => slot_json(&slot),
+        let repeat = match (&slot, &expr) {
+            (Slot::Value(value), Expr::RandomSeed) => Repeat::of(value, &input.ty),
+            _ if origin == inputs::Origin::Default => Repeat::Default,
+            (Slot::Value(value), Expr::Value(_)) => Repeat::of(value, &input.ty),
+            _ => Repeat::ByHand,
         };
-        input_values.insert(name.clone(), InputValue { json, origin });
+        let value = InputValue { json: input_json(&expr, &slot), origin, is_file: names_file(&expr), repeat };
+        input_values.insert(name.clone(), value);
         root.inputs.insert(name, slot);
     }
     planner.graph(&mut root);
@@ -86,6 +92,7 @@ pub fn plan<'a>(
     let outputs: Vec<Output> =
         planner.outputs(&mut root).into_iter().map(|(name, slot)| Output { name, slot }).collect();
     let wanted = planner.wanted(&root, &outputs, &only)?;
+    planner.check_places(&wanted);
     if !planner.mistakes.is_empty() {
         return Err(PlanError::Wrong(planner.mistakes));
     }
@@ -97,6 +104,7 @@ pub fn plan<'a>(
         outputs,
         wanted,
         weights: planner.weights,
+        swaps,
         out,
     };
     Ok(without_unused_imports(plan))
@@ -146,6 +154,25 @@ impl Slot {
             Slot::List(items) => items.iter_mut().for_each(|item| item.renumber(moved)),
             Slot::Value(_) | Slot::Model(_) | Slot::File { .. } => {}
         }
+    }
+}
+
+/// An input as reports show it: files by their paths as given, everything else by its value.
+fn input_json(expr: &Expr, slot: &Slot) -> serde_json::Value {
+    match (expr, slot) {
+        (Expr::File { path }, _) => path.as_str().into(),
+        (Expr::List(exprs), Slot::List(slots)) => {
+            exprs.iter().zip(slots).map(|(expr, slot)| input_json(expr, slot)).collect()
+        }
+        (_, slot) => slot_json(slot),
+    }
+}
+
+fn names_file(expr: &Expr) -> bool {
+    match expr {
+        Expr::File { .. } => true,
+        Expr::List(items) => items.iter().any(names_file),
+        _ => false,
     }
 }
 
@@ -263,14 +290,19 @@ impl Planner<'_> {
             }
         }
         for name in only {
-            let step = match root.nodes.get(name) {
-                Some(Made::Step(id)) => Some(*id),
-                _ => None,
-            };
-            if step.is_none() && !known.contains(name) {
+            let mut steps = Vec::new();
+            match root.nodes.get(name) {
+                Some(Made::Step(id)) => steps.push(*id),
+                Some(Made::Graph(outputs)) => {
+                    outputs.values().for_each(|slot| slot.for_each_step(&mut |id| steps.push(id)))
+                }
+                // A step of an import, by its whole name.
+                None => steps.extend(self.steps.node_indices().find(|id| *self.steps[*id].name == **name)),
+            }
+            if steps.is_empty() && !known.contains(name) {
                 return Err(PlanError::NothingMatches { only: vec![name.clone()], outputs: known });
             }
-            wanted.extend(step);
+            wanted.extend(steps);
         }
         for output in outputs.iter().filter(|output| only.is_empty() || only.contains(&output.name)) {
             output.slot.for_each_step(&mut |id| wanted.push(id));
@@ -278,6 +310,43 @@ impl Planner<'_> {
         wanted.sort();
         wanted.dedup();
         Ok(wanted)
+    }
+
+    /// Refuses effects that write to one place: of their files only one would be left.
+    fn check_places(&mut self, wanted: &[StepId]) {
+        let mut places: HashMap<Vec<Digest>, StepId> = HashMap::new();
+        for id in wanted.iter().filter(|id| self.steps[**id].spec.effect) {
+            let step = &self.steps[*id];
+            // A place is what placeholders are for.
+            let ports = step
+                .spec
+                .inputs
+                .iter()
+                .zip(&step.slots)
+                .zip(&step.place.arg_spans)
+                .filter(|((input, _), _)| input.expand);
+            let mut span = step.place.span.clone();
+            let mut place = vec![Digest::of(step.spec.kind.as_bytes())];
+            for ((_, slot), arg_span) in ports {
+                match slot {
+                    Slot::Value(value) => place.push(value.digest()),
+                    _ => place.push(step.recipe),
+                }
+                span = arg_span.clone().unwrap_or(span);
+            }
+            if place.len() == 1 {
+                continue;
+            }
+            match places.get(&place) {
+                None => drop(places.insert(place, *id)),
+                Some(first) => {
+                    let first = &self.steps[*first];
+                    let mistake =
+                        mistakes::same_place(&step.name, &first.name, &step.place.source, &span, &first.place.span);
+                    self.mistakes.push(mistake);
+                }
+            }
+        }
     }
 
     fn import(&mut self, scope: &mut Scope, name: &str, node: &Node, imported: &Arc<Graph>) -> HashMap<String, Slot> {
@@ -374,7 +443,7 @@ impl Planner<'_> {
         if is_volatile {
             let nonce = format!("{} {name}", self.nonce);
             let digest = Digest::of(nonce.as_bytes());
-            parts.push(rondel_cache::Part { port: "run".to_owned(), digest, shown: nonce });
+            parts.push(rondel_cache::Part { port: "#run".to_owned(), digest, shown: nonce });
         }
         let recipe = keys::key(Domain::Recipe, &parts);
         let mut before: Vec<(StepId, Edge)> = Vec::new();

@@ -2,6 +2,7 @@
 
 use indexmap::IndexMap;
 use rondel_graph::{Diagnostic, Expr, Graph};
+use rondel_value::{Type, Value};
 
 /// What a caller gives for the inputs of a graph.
 #[derive(Clone, Debug, Default)]
@@ -37,6 +38,71 @@ pub struct InputValue {
     /// For reports; a drawn seed is the number that was drawn, a file its path.
     pub json: serde_json::Value,
     pub origin: Origin,
+    /// Whether the JSON is a path, or a list of them.
+    pub is_file: bool,
+    pub repeat: Repeat,
+}
+
+/// How to give the value again.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Repeat {
+    /// It is what the graph says anyway.
+    Default,
+    /// With `--set`, as this text.
+    Set(String),
+    /// There is no text that stands for it everywhere, as for a file.
+    ByHand,
+}
+
+impl Repeat {
+    /// The text after `--set name=`, if that is how.
+    pub fn text(&self) -> Option<String> {
+        match self {
+            Repeat::Set(text) => Some(text.clone()),
+            Repeat::Default | Repeat::ByHand => None,
+        }
+    }
+
+    /// How to give a constant again.
+    pub fn of(value: &Value, ty: &Type) -> Repeat {
+        set_text(value, ty.required()).map_or(Repeat::ByHand, Repeat::Set)
+    }
+}
+
+/// The text after `--set name=` that is read as this value.
+fn set_text(value: &Value, ty: &Type) -> Option<String> {
+    Some(match (ty, value) {
+        // Read as the name of a file, and as standard input.
+        (Type::Text, Value::Text(text)) if text.starts_with('@') || **text == *"-" => return None,
+        (Type::Text, Value::Text(text)) => text.to_string(),
+        (Type::Size, Value::Pair([width, height])) => format!("{width}x{height}"),
+        (Type::Duration, Value::Int(ns)) if ns % 1_000_000_000 == 0 => format!("{}s", ns / 1_000_000_000),
+        (Type::Duration, Value::Int(ns)) if ns % 1_000_000 == 0 => format!("{}ms", ns / 1_000_000),
+        (Type::Json, Value::Json(json)) => json.as_str().to_owned(),
+        (ty, value) => literal(value, ty)?,
+    })
+}
+
+/// The value as it stands in a graph file.
+fn literal(value: &Value, ty: &Type) -> Option<String> {
+    Some(match (ty, value) {
+        (Type::Bool | Type::Int | Type::Float | Type::Seed, value) => value.display(usize::MAX),
+        (Type::Text, Value::Text(text)) => serde_json::Value::from(&**text).to_string(),
+        (Type::Size, Value::Pair([width, height])) => format!("({width}, {height})"),
+        (Type::Choice(_), Value::Text(name)) => name.to_string(),
+        (Type::Choice(_), Value::Json(json)) => {
+            let json = json.to_value();
+            let (name, fields) = json.as_object()?.iter().next()?;
+            let fields: Vec<String> =
+                fields.as_object()?.iter().map(|(name, value)| format!("{name}: {value}")).collect();
+            format!("{name}({})", fields.join(", "))
+        }
+        (Type::List(inner), Value::List(items)) => {
+            let items: Option<Vec<String>> = items.iter().map(|item| literal(item, inner)).collect();
+            format!("[{}]", items?.join(", "))
+        }
+        _ => return None,
+    })
 }
 
 /// Chooses for each input what holds: `--set` before preset before default. Every mistake is reported.
@@ -72,5 +138,31 @@ pub fn choose(graph: &Graph, given: &Given) -> Result<IndexMap<String, (Expr, Or
     match mistakes.is_empty() {
         true => Ok(chosen),
         false => Err(mistakes),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use rondel_value::{Json, coerce};
+
+    use super::*;
+
+    #[test]
+    fn a_value_is_written_as_set_reads_it() {
+        let text = |json: serde_json::Value, ty: &str| {
+            let ty: Type = ty.parse().unwrap();
+            set_text(&coerce::from_json(&json, &ty).unwrap(), &ty)
+        };
+        assert_eq!(text(7.into(), "Seed").unwrap(), "7");
+        assert_eq!(text("a fox".into(), "Text").unwrap(), "a fox");
+        assert_eq!(text("@home".into(), "Text"), None);
+        assert_eq!(text(serde_json::json!([64, 48]), "Size").unwrap(), "64x48");
+        assert_eq!(text(90_000_000_000i64.into(), "Duration").unwrap(), "90s");
+        assert_eq!(text(serde_json::json!([3, 4]), "List<Int>").unwrap(), "[3, 4]");
+        assert_eq!(text(serde_json::json!(["a", "b"]), "List<Text>").unwrap(), r#"["a", "b"]"#);
+        let shifted = serde_json::json!({"Shifted": {"mu": 2.0}});
+        assert_eq!(text(shifted, "Choice(Auto, Shifted(mu: Float))").unwrap(), "Shifted(mu: 2.0)");
+        let json = Value::Json(Json::parse(r#"{"a": 1}"#).unwrap());
+        assert_eq!(set_text(&json, &Type::Json).unwrap(), r#"{"a":1}"#);
     }
 }

@@ -19,6 +19,9 @@ use crate::plan::{Slot, StepId};
 /// Results may differ between classes of devices in their last bits, so keys name the class.
 const DEVICE_CLASS: &str = "cpu";
 
+/// Stands before the names of parts that are no ports, and in no name of a port.
+pub const FIXED: char = '#';
+
 /// Raised when the way of making keys changes; old results are then not found any more.
 const VERSION: u32 = 1;
 
@@ -54,8 +57,11 @@ pub fn parts(
     out: &Path,
     mut result: impl FnMut(StepId, usize) -> Option<(Digest, String)>,
 ) -> Vec<Part> {
-    let fixed =
-        |port: &str, text: String| Part { port: port.to_owned(), digest: Digest::of(text.as_bytes()), shown: text };
+    let fixed = |name: &str, text: String| Part {
+        port: format!("{FIXED}{name}"),
+        digest: Digest::of(text.as_bytes()),
+        shown: text,
+    };
     let mut parts = Vec::with_capacity(slots.len() + 3);
     parts.push(fixed("kind", spec.kind.clone()));
     parts.push(fixed("version", spec.version.to_string()));

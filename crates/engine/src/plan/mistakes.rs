@@ -40,3 +40,11 @@ pub fn model_unusable(name: &str, reason: &str, help: Option<String>, source: &A
         None => mistake,
     }
 }
+
+/// Two effects that write to one place.
+pub fn same_place(name: &str, first: &str, source: &Arc<Source>, span: &Span, first_span: &Span) -> Diagnostic {
+    Diagnostic::new("graph::same-place", format!("`{name}` writes to the place that `{first}` writes to"))
+        .at(source, span, "the same place")
+        .also(first_span, "written here first")
+        .help("give each a place of its own; `{seed}` and other inputs may be part of it")
+}

@@ -7,12 +7,11 @@
 //! The loop takes one [`Message`] at a time and decides; it never waits for anything else.
 
 use std::collections::{BTreeMap, BinaryHeap, HashMap, VecDeque};
-use std::path::Path;
 use std::sync::Arc;
 
-use rondel_cache::{Cache, Part, Record, StoredValue};
+use rondel_cache::{Cache, Part, Record};
 use rondel_event::{GraphRef, How, Level, Outcome, OutputInfo, Problem, StepInfo, StepName, What, Why};
-use rondel_value::{Bundle, Digest, Lane, Value, coerce};
+use rondel_value::{Bundle, Digest, Lane, Value};
 use tokio::sync::mpsc::{UnboundedReceiver, unbounded_channel};
 
 use super::emitter::Emitter;
@@ -20,7 +19,7 @@ use super::lanes::Lanes;
 use super::meter::Meter;
 use super::provenance::Provenance;
 use super::step::{Ended, Job, Made, Shared, Source};
-use super::{Control, RunOptions};
+use super::{Control, RunOptions, outputs};
 use crate::last::Last;
 use crate::plan::explain::{self, Finding, Known};
 use crate::plan::keys::{self, Domain};
@@ -204,14 +203,21 @@ impl Dispatcher<'_, '_> {
 
     fn end(mut self, control: &Control) -> (Outcome, Vec<OutputInfo>) {
         for id in self.plan.ids() {
-            if matches!(self.phases[id.index()], Phase::Idle | Phase::Waiting | Phase::Ready { .. }) {
-                self.emitter.emit(What::StepNotNeeded { step: self.plan.step(id).name.clone() });
+            let step = self.plan.step(id).name.clone();
+            match self.phases[id.index()] {
+                Phase::Idle => self.emitter.emit(What::StepNotNeeded { step }),
+                // The run was stopped before its turn.
+                Phase::Waiting | Phase::Ready { .. } => self.emitter.emit(What::StepBlocked { step, by: None }),
+                _ => {}
             }
         }
         if let Err(error) = self.last.save() {
             self.warn_once(format!("reasons for the next run cannot be kept: {error}"));
         }
-        let outputs = self.outputs();
+        let outputs = outputs::outputs(self.plan, |id| match &self.phases[id.index()] {
+            Phase::Done(done) => Some(&*done.record),
+            _ => None,
+        });
         let is_done = self.plan.wanted.iter().all(|id| matches!(self.phases[id.index()], Phase::Done(_)));
         let is_partial = self.plan.wanted.iter().any(|id| matches!(self.phases[id.index()], Phase::Done(_)));
         let outcome = match (is_done, self.n_failed > 0) {
@@ -263,7 +269,7 @@ impl Dispatcher<'_, '_> {
         });
         if step.is_volatile {
             // Not shared with any other step or run.
-            parts.push(Part { port: "run".to_owned(), digest: step.recipe, shown: self.options.id.clone() });
+            parts.push(Part { port: "#run".to_owned(), digest: step.recipe, shown: self.options.id.clone() });
         }
         let action = keys::key(Domain::Action, &parts);
         if self.reasons[id.index()].is_none() {
@@ -446,7 +452,7 @@ impl Dispatcher<'_, '_> {
         while let Some(next) = open.pop() {
             if matches!(self.phases[next.index()], Phase::Waiting) {
                 self.phases[next.index()] = Phase::Over;
-                self.emitter.emit(What::StepBlocked { step: self.plan.step(next).name.clone(), by: by.clone() });
+                self.emitter.emit(What::StepBlocked { step: self.plan.step(next).name.clone(), by: Some(by.clone()) });
                 self.let_go(next);
                 open.extend(self.plan.after(next));
             }
@@ -457,7 +463,9 @@ impl Dispatcher<'_, '_> {
     fn lost(&mut self, id: StepId, from: StepId, port: usize) {
         self.release(id);
         self.phases[id.index()] = Phase::Waiting;
-        match self.phases[from.index()] {
+        match &self.phases[from.index()] {
+            // It was made again between the look into the cache and the news of it.
+            Phase::Done(Done { values: Some(_), .. }) => return self.open.push_back(id),
             Phase::Done(_) => {}
             // It failed when it ran again.
             Phase::Over => return self.block(id, self.plan.step(from).name.clone()),
@@ -488,51 +496,6 @@ impl Dispatcher<'_, '_> {
             self.emitter.log(None, Level::Warn, text);
         }
     }
-
-    fn outputs(&self) -> Vec<OutputInfo> {
-        let info = |output: &crate::plan::Output| {
-            let mut infos = Vec::new();
-            self.output(&output.name, &output.slot, &mut infos);
-            infos
-        };
-        self.plan.outputs.iter().flat_map(info).collect()
-    }
-
-    fn output(&self, name: &str, slot: &Slot, infos: &mut Vec<OutputInfo>) {
-        let mut info = OutputInfo { name: name.to_owned(), from: None, path: None, digest: None, value: None };
-        match slot {
-            Slot::Value(value) => {
-                info.digest = Some(value.digest());
-                info.value = Some(coerce::to_json(value));
-            }
-            Slot::Model(model) => info.value = Some(model.name.clone().into()),
-            Slot::File { path, digest } => {
-                info.path = Some(path.display().to_string());
-                info.digest = Some(*digest);
-            }
-            Slot::Step { step, port } => {
-                let made_by = self.plan.step(*step);
-                info.from = Some(format!("{}.{}", made_by.name, made_by.spec.outputs[*port].name));
-                if let Phase::Done(done) = &self.phases[step.index()] {
-                    let stored = &done.record.outputs[*port];
-                    info.digest = Some(stored.digest);
-                    if let Some(json) = inline_json(&stored.value) {
-                        info.path =
-                            json["path"].as_str().filter(|path| Path::new(path).is_absolute()).map(str::to_owned);
-                        // Of a written file the digest is that of its bytes, which anyone can check.
-                        if let (Some(_), Some(digest)) = (&info.path, json["digest"].as_str()) {
-                            info.digest = digest.parse().ok().or(info.digest);
-                        }
-                        info.value = Some(json);
-                    }
-                }
-            }
-            Slot::List(items) => {
-                return items.iter().enumerate().for_each(|(i, item)| self.output(&format!("{name}.{i}"), item, infos));
-            }
-        }
-        infos.push(info);
-    }
 }
 
 fn content(phases: &[Phase], from: StepId, port: usize) -> Option<Digest> {
@@ -540,9 +503,4 @@ fn content(phases: &[Phase], from: StepId, port: usize) -> Option<Digest> {
         Phase::Done(done) => Some(done.record.outputs[port].digest),
         _ => None,
     }
-}
-
-/// The JSON form of a small stored value; none for what lies in a blob.
-fn inline_json(value: &StoredValue) -> Option<serde_json::Value> {
-    value.inline().map(|value| coerce::to_json(&value))
 }

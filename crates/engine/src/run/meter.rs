@@ -31,6 +31,11 @@ impl Meter {
         });
     }
 
+    /// The peak in bytes since the step's start, which goes on.
+    pub fn so_far(&self, step: StepId) -> u64 {
+        self.turn(|running| running.get(&step).copied()).unwrap_or_default()
+    }
+
     /// The peak in bytes since the step's start; 0 without a probe.
     pub fn end(&self, step: StepId) -> u64 {
         self.turn(|running| running.remove(&step)).unwrap_or_default()

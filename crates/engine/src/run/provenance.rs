@@ -3,21 +3,24 @@
 //! ```json
 //! {"format": 1, "program": "rondel 0.1.0",
 //!  "graph": {"name": "text_to_image", "text": "…", "imports": {"lib/fit.ron": "…"}},
-//!  "inputs": {"prompt": "…", "seed": 7},
-//!  "models": {"klein": {"family": "Flux2", "name": "tiny-flux2-nano", "parts": {"vae": "…"}}},
+//!  "inputs": {"prompt": "…", "seed": 7}, "set": {"seed": "7"}, "by_hand": [], "swaps": {"klein": "tiny-flux2-nano"},
+//!  "models": {"tiny-flux2-nano": {"family": "Flux2", "name": "tiny-flux2-nano", "parts": {"vae": "…"}}},
 //!  "kinds": {"encode": 1, "save": 1}}
 //! ```
 //!
-//! No path of the machine is in it: files are named as the graph names them.
+//! `set` and `swaps` are what `--set` and `--model` take to make it again; `by_hand` are inputs that no text stands for. No folder
+//! of the machine is in it: of a file that was given as an input there is only the name.
 
 use std::collections::BTreeMap;
+use std::path::Path;
 use std::sync::{Arc, OnceLock};
 
+use indexmap::IndexMap;
 use rondel_graph::{Graph, NodeKind};
 use rondel_value::ModelRef;
 use serde::{Deserialize, Serialize};
 
-use crate::plan::{Plan, Slot};
+use crate::plan::{InputValue, Plan, Repeat, Slot};
 
 /// The version of the form.
 pub const FORMAT: u32 = 1;
@@ -29,6 +32,13 @@ pub struct Made {
     pub program: String,
     pub graph: GraphText,
     pub inputs: serde_json::Map<String, serde_json::Value>,
+    /// Input to the text after `--set`; those that the graph sets anyway are left out.
+    pub set: IndexMap<String, String>,
+    /// Inputs that have to be given again and that no text stands for.
+    pub by_hand: Vec<String>,
+    /// Name of a model in the graph to that of the weights in its place.
+    pub swaps: BTreeMap<String, String>,
+    /// By the name of the weights.
     pub models: BTreeMap<String, ModelRef>,
     /// Kind to version.
     pub kinds: BTreeMap<String, u32>,
@@ -91,14 +101,35 @@ fn describe(plan: &Plan, program: &str) -> Made {
         format: FORMAT,
         program: program.to_owned(),
         graph: GraphText { name: graph.name.clone(), text: graph.text.to_string(), imports },
-        inputs: plan.inputs.iter().map(|(name, input)| (name.clone(), input.json.clone())).collect(),
+        inputs: plan.inputs.iter().map(|(name, input)| (name.clone(), without_folders(input))).collect(),
+        set: plan.inputs.iter().filter_map(|(name, input)| Some((name.clone(), input.repeat.text()?))).collect(),
+        by_hand: names(plan, |input| input.repeat == Repeat::ByHand),
+        swaps: plan.swaps.clone(),
         models,
         kinds,
     }
 }
 
+fn names(plan: &Plan, is_meant: impl Fn(&InputValue) -> bool) -> Vec<String> {
+    plan.inputs.iter().filter(|(_, input)| is_meant(input)).map(|(name, _)| name.clone()).collect()
+}
+
+/// An input, with nothing but the names of files.
+fn without_folders(input: &InputValue) -> serde_json::Value {
+    fn cut(json: &serde_json::Value) -> serde_json::Value {
+        match json {
+            serde_json::Value::String(path) => {
+                Path::new(path).file_name().map_or(path.as_str().into(), |name| name.to_string_lossy().into())
+            }
+            serde_json::Value::Array(items) => items.iter().map(cut).collect(),
+            other => other.clone(),
+        }
+    }
+    if input.is_file { cut(&input.json) } else { input.json.clone() }
+}
+
 /// The way from `folder` to `path`, with `..` where it leads upwards.
-fn relative(path: &std::path::Path, folder: &std::path::Path) -> Option<String> {
+fn relative(path: &Path, folder: &Path) -> Option<String> {
     let mut ups = String::new();
     folder.ancestors().find_map(|base| {
         let rest = path.strip_prefix(base).ok().map(|rest| format!("{ups}{}", rest.display()));

@@ -96,7 +96,22 @@ impl Job {
         let call = Call { shared, step: &step.name, began, last_progress_ms: AtomicU64::new(0) };
         let values =
             step.kind.run(&inputs, &call).map_err(|failure| Ended::Failed(Box::new(self.failure(shared, failure))))?;
+        for (i, slot) in step.slots.iter().enumerate() {
+            self.check_file(shared, slot, i)?;
+        }
         Ok(self.keep(shared, began, values))
+    }
+
+    /// Fails if a file that the node read is not what it was when the run was planned: the result would be kept under the
+    /// name of the old content for ever.
+    fn check_file(&self, shared: &Shared, slot: &Slot, input: usize) -> Result<(), Ended> {
+        let Slot::File { path, digest } = slot else { return Ok(()) };
+        let now = std::fs::read(path).map(|bytes| Digest::of(&bytes));
+        if now.is_ok_and(|now| now == *digest) {
+            return Ok(());
+        }
+        let message = format!("the file changed while the run was going; run again: {}", path.display());
+        Err(Ended::Failed(Box::new(self.problem(shared, "transient", message, Some(input)))))
     }
 
     fn value(&self, shared: &Shared, slot: &Slot) -> Result<Value, Ended> {
@@ -125,7 +140,7 @@ impl Job {
             version: step.spec.version,
             outputs: step.spec.outputs.iter().zip(&values).map(|(port, value)| Stored::of(&port.name, value)).collect(),
             ms: began.elapsed().as_secs_f64() * 1000.0,
-            peak_bytes: 0,
+            peak_bytes: shared.meter.so_far(self.step),
             at: shared.now,
             parts: self.parts.clone(),
         };

@@ -95,7 +95,7 @@ fn to_fail_fast_starts_nothing_after_a_failure() {
         f: failed, not done before: as asked (failed)
         g: blocked by f
         h: blocked by f
-        other: not_needed
+        other: blocked
     "#]],
     );
 }
@@ -142,7 +142,7 @@ fn a_run_that_is_cancelled_before_it_begins_starts_nothing() {
     control.cancel();
     let setup = Setup::default();
     let ran = lab.run_controlled(&lab.plan("nodes: (a: number(value: 1)),", &setup), &setup, &control, |_| {});
-    assert_eq!((ran.report.outcome, ran.how("a")), (Outcome::Cancelled, How::NotNeeded));
+    assert_eq!((ran.report.outcome, ran.how("a")), (Outcome::Cancelled, How::Blocked));
 }
 
 /// Runs a graph of three steps with a display that panics at the events that `is_last` picks.
@@ -169,8 +169,8 @@ fn a_display_that_panics_ends_the_run_as_failed_and_keeps_what_is_done() {
     let ran = with_broken_display(|what| matches!(what, What::StepFinished { step, .. } if &**step == "a"));
     expect![[r#"
         a: ran, not done before
-        b: not_needed
-        c: not_needed
+        b: blocked
+        c: blocked
     "#]]
     .assert_eq(&ran.table());
 }
@@ -178,7 +178,7 @@ fn a_display_that_panics_ends_the_run_as_failed_and_keeps_what_is_done() {
 #[test]
 fn a_display_that_panics_at_the_first_or_last_event_does_no_more_harm() {
     let first = with_broken_display(|what| matches!(what, What::RunStarted { .. }));
-    assert_eq!(first.how("a"), How::NotNeeded);
+    assert_eq!(first.how("a"), How::Blocked);
     let last = with_broken_display(|what| matches!(what, What::RunFinished { .. }));
     assert_eq!(last.how("c"), How::Ran);
 }
@@ -216,4 +216,21 @@ fn a_run_takes_its_time_from_its_caller() {
     let action = cache.action(&plan.step(plan.find("a").unwrap()).recipe).unwrap().unwrap();
     let record: Arc<_> = cache.record(&action).unwrap().unwrap();
     assert_eq!(record.at, 42);
+}
+
+#[test]
+fn a_file_that_changes_during_a_run_is_not_kept_under_its_old_content() {
+    let lab = Lab::new();
+    let setup = Setup::default();
+    lab.file("note.txt", "old");
+    let plan = lab.plan("nodes: (r: read(path: \"note.txt\")), outputs: (r: r),", &setup);
+    let ran = lab.run_controlled(&plan, &setup, &Control::default(), |event| {
+        if matches!(event.what, What::StepStarted { .. }) {
+            lab.file("note.txt", "new");
+        }
+    });
+    let problem = ran.step("r").problem.as_ref().unwrap();
+    assert!(problem.message.starts_with("the file changed while the run was going"), "{}", problem.message);
+    lab.file("note.txt", "old");
+    assert_eq!(lab.run_plan(&plan, &setup).output("r").value, Some("old".into()));
 }

@@ -88,6 +88,7 @@ impl Lab {
             set: setup.set.iter().map(|(name, text)| (name.to_string(), text.to_string())).collect(),
         };
         let options = PlanOptions {
+            swaps: Default::default(),
             out: self.path(setup.out.unwrap_or("out")),
             current_folder: self.path("elsewhere"),
             only: setup.only.iter().map(|name| name.to_string()).collect(),

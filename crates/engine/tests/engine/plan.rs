@@ -298,3 +298,25 @@ fn a_long_chain_runs_and_is_known_without_deep_recursion() {
     let failed = Lab::new().run(&chain(N_STEPS, false).replace("n1: add", "n1: fail"));
     assert_eq!(failed.view.count(How::Blocked), N_STEPS - 2);
 }
+
+#[test]
+fn two_effects_at_one_place_are_refused() {
+    let graph = r#"nodes: (a: write(text: "x", path: "t.txt"), b: write(text: "y", path: "t.txt")),"#;
+    let error = Lab::new().try_plan(graph, &Setup::default()).err().unwrap();
+    let PlanError::Wrong(mistakes) = error else { panic!("{error:?}") };
+    expect!["`b` writes to the place that `a` writes to"].assert_eq(&mistakes[0].message);
+}
+
+#[test]
+fn an_import_and_a_step_in_it_can_be_wanted_alone() {
+    let lab = Lab::new();
+    lab.file("inner.ron", &crate::lab::graph_text("nodes: (n: number(value: 1), m: add(a: n)), outputs: (m: m),"));
+    let graph = r#"imports: (inner: Graph("inner.ron"),),
+nodes: (i: inner(), other: number(value: 2)), outputs: (i: i),"#;
+    for (name, wanted) in [("i", "i.m"), ("i.n", "i.n")] {
+        let setup = Setup { only: &[name], ..Setup::default() };
+        let plan = lab.plan(graph, &setup);
+        let names: Vec<&str> = plan.wanted.iter().map(|id| &*plan.step(*id).name).collect();
+        assert_eq!(names, [wanted]);
+    }
+}

@@ -6,7 +6,7 @@ use std::sync::Arc;
 use indexmap::IndexMap;
 use rondel_value::{Choices, Range, Type, Value};
 
-use super::{Names, Session};
+use super::{Checker, Names};
 use crate::diagnostic::Diagnostic;
 use crate::diagnostics::*;
 use crate::document;
@@ -205,7 +205,7 @@ fn range(raw: &Raw<'_>) -> Option<Range> {
     (!is_empty && (min.is_some() || max.is_some())).then_some(Range { min, max })
 }
 
-impl Session<'_> {
+impl Checker<'_> {
     /// Reads the models that a graph needs, with swaps applied.
     pub(super) fn models(
         &mut self,
@@ -244,23 +244,23 @@ impl Session<'_> {
         for option in document::distinct(source, &fields, "field", diagnostics) {
             match (option.name.text, option.value.form()) {
                 ("weights", Form::Text(text)) => weights = Some((text, option.value.span())),
-                ("dtype" | "quant", Form::Name(word)) if !word.is_lowercase() => {
-                    options.insert(option.name.text.to_owned(), word.text.to_owned());
+                // What models compute in anyway.
+                ("dtype", Form::Name(word)) if word.text == "F32" => {
+                    options.insert("dtype".to_owned(), word.text.to_owned());
                 }
-                ("dtype" | "quant", Form::Text(text)) => {
-                    options.insert(option.name.text.to_owned(), text);
+                ("dtype", Form::Name(word)) if !word.is_lowercase() => {
+                    diagnostics.push(unsupported::key(source, &word, "F32; weights of any type are computed in it"));
                 }
                 ("weights", _) => {
                     diagnostics.push(malformed::malformed(source, &option.value.span(), "`weights`", "\"a-name\""));
                     return None;
                 }
-                (key @ ("dtype" | "quant"), _) => {
-                    let example = if key == "dtype" { "Bf16" } else { "Q8_0" };
-                    diagnostics.push(malformed::malformed(source, &option.value.span(), &format!("`{key}`"), example));
+                ("dtype", _) => {
+                    diagnostics.push(malformed::malformed(source, &option.value.span(), "`dtype`", "F32"));
                 }
-                ("loras", _) => diagnostics.push(unsupported::key(source, &option.name, "weights, dtype, quant")),
+                ("loras" | "quant", _) => diagnostics.push(unsupported::key(source, &option.name, "weights, dtype")),
                 _ => {
-                    let known = ["weights", "dtype", "quant"];
+                    let known = ["weights", "dtype"];
                     diagnostics.push(unknown_param::of_a_declaration(source, &option.name, name, &known));
                 }
             }

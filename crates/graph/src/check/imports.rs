@@ -4,7 +4,7 @@ use std::collections::HashMap;
 use std::path::{Component, Path, PathBuf};
 use std::sync::Arc;
 
-use super::Session;
+use super::Checker;
 use super::scope::Signature;
 use crate::diagnostic::Diagnostic;
 use crate::diagnostics::*;
@@ -18,7 +18,7 @@ pub(super) type Kinds = HashMap<String, Option<Arc<Signature>>>;
 /// No sensible project nests deeper, and the checker's own stack is finite.
 const DEEPEST: usize = 64;
 
-impl Session<'_> {
+impl Checker<'_> {
     pub(super) fn imports(
         &mut self,
         source: &Arc<Source>,

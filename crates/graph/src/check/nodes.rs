@@ -7,7 +7,7 @@ use indexmap::IndexMap;
 
 use super::imports::Kinds;
 use super::scope::{NodeHead, Scope, Signature};
-use super::{Names, Session};
+use super::{Checker, Names};
 use crate::diagnostic::Diagnostic;
 use crate::diagnostics::*;
 use crate::document;
@@ -31,7 +31,7 @@ pub(super) struct Written<'a> {
 const WITH_KEYS: [&str; 3] = ["salt", "label", "cache"];
 const WITH_KEYS_TO_COME: [&str; 3] = ["timeout", "retry", "lane"];
 
-impl Session<'_> {
+impl Checker<'_> {
     /// Finds the kind of each node. Both results have the same order.
     pub(super) fn heads<'a>(
         &mut self,

@@ -1,3 +1,5 @@
+//! What the checker finds in whole files, and that no file makes it panic.
+
 use std::time::Instant;
 
 use expect_test::expect;

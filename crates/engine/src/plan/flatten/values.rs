@@ -7,6 +7,7 @@ use rondel_value::{Digest, Json, Type, Value, coerce};
 
 use super::{Made, Planner, Scope};
 use crate::plan::{Slot, StepId, StepPlace, mistakes};
+use crate::site::reason;
 
 /// The kind that reads a picture named by `File("…")`.
 const LOAD_IMAGE: &str = "load_image";
@@ -69,7 +70,7 @@ impl Planner<'_> {
             Ok(bytes) => bytes,
             Err(error) => {
                 let source = &scope.graph.source;
-                self.mistakes.push(mistakes::file_unreadable(path, &error.to_string(), source, &wanted.span));
+                self.mistakes.push(mistakes::file_unreadable(path, &reason(&error), source, &wanted.span));
                 return Slot::Value(Value::None);
             }
         };
