@@ -1,4 +1,4 @@
-//! `rondel models`: the names of weights, and whether their files are what they were.
+//! `rondel models`: the names of weights, and whether their files are whole.
 
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
@@ -89,9 +89,10 @@ fn verify(site: &Site, listed: &[Listed], names: &[String]) -> Result<Exit> {
             }
         };
         for (name, part) in &found.parts {
-            let holds = site.weights().verify(part)?;
-            is_right &= holds;
-            let state = if holds { "as it was" } else { "changed without a new time of change" };
+            let problems = site.weights().verify(part)?;
+            is_right &= problems.is_empty();
+            let state = if problems.is_empty() { "whole" } else { "not whole" };
+            problems.iter().for_each(|problem| words::data(format!("{}.{name}: {problem}", model.name)));
             words::data(format!(
                 "{}.{name}: {state}, {}, {} {}",
                 model.name,

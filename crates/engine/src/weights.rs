@@ -5,7 +5,7 @@
 
 use std::collections::{BTreeMap, HashMap};
 use std::fs;
-use std::io::{self, Write};
+use std::io::{self, Read, Write};
 use std::path::{Path, PathBuf};
 use std::time::UNIX_EPOCH;
 
@@ -155,17 +155,57 @@ impl WeightFiles {
         Ok(())
     }
 
-    /// Hashes every file of a part anew and says whether the digest is what it was remembered to be.
-    pub fn verify(&self, part: &Part) -> Result<bool, WeightsError> {
+    /// Hashes every file of a part anew, and says of each that is not whole what is wrong with it.
+    pub fn verify(&self, part: &Part) -> Result<Vec<String>, WeightsError> {
+        let mut problems = Vec::new();
         for path in &part.files {
             let read = |error| WeightsError::Read { path: path.clone(), error };
             let (remembered, _) = self.digest(path).map_err(read)?;
             if hash_file(path).map_err(read)? != remembered {
-                return Ok(false);
+                problems.push(format!("changed, but its time of change did not: {}", path.display()));
+            }
+            if path.extension().is_some_and(|extension| extension == "safetensors")
+                && let Some(problem) = safetensors_problem(path).map_err(read)?
+            {
+                problems.push(format!("{problem}: {}", path.display()));
             }
         }
-        Ok(true)
+        Ok(problems)
     }
+}
+
+/// What is wrong with the frame of a safetensors file: a header that says where every tensor lies, and all of their bytes.
+fn safetensors_problem(path: &Path) -> io::Result<Option<&'static str>> {
+    #[derive(Deserialize)]
+    struct Entry {
+        data_offsets: [u64; 2],
+    }
+    const NO_HEADER: Option<&str> = Some("not a safetensors file: its header cannot be read");
+    let mut file = fs::File::open(path)?;
+    let length = file.metadata()?.len();
+    let mut first = [0; 8];
+    if length < 8 {
+        return Ok(NO_HEADER);
+    }
+    file.read_exact(&mut first)?;
+    let header_length = u64::from_le_bytes(first);
+    if header_length > length - 8 {
+        return Ok(NO_HEADER);
+    }
+    let mut header = Vec::new();
+    file.take(header_length).read_to_end(&mut header)?;
+    let Ok(mut header) = serde_json::from_slice::<BTreeMap<String, serde_json::Value>>(&header) else {
+        return Ok(NO_HEADER);
+    };
+    header.remove("__metadata__");
+    let mut end = 0;
+    for entry in header.into_values() {
+        match serde_json::from_value::<Entry>(entry) {
+            Ok(entry) => end = end.max(entry.data_offsets[1]),
+            Err(_) => return Ok(NO_HEADER),
+        }
+    }
+    Ok((8 + header_length + end != length).then_some("cut short, or with bytes that belong to no tensor"))
 }
 
 /// What a remembered digest is good for.
@@ -268,5 +308,21 @@ mod tests {
         let folder = tempfile::tempdir().unwrap();
         let error = find(folder.path()).unwrap_err().to_string();
         assert!(error.starts_with("its folder is not there: "), "{error}");
+    }
+
+    #[test]
+    fn weights_that_are_cut_short_are_found() {
+        let folder = model_folder();
+        let path = folder.path().join("model/vae/model.safetensors");
+        let header = r#"{"w":{"dtype":"U8","shape":[4],"data_offsets":[0,4]}}"#;
+        let whole = [&(header.len() as u64).to_le_bytes()[..], header.as_bytes(), &[1, 2, 3, 4]].concat();
+        let problems = |bytes: &[u8]| {
+            fs::write(&path, bytes).unwrap();
+            let model = find(folder.path()).unwrap();
+            WeightFiles::new(&folder.path().join("v1")).verify(&model.parts["vae"]).unwrap()
+        };
+        assert_eq!(problems(&whole), Vec::<String>::new());
+        assert!(problems(&whole[..whole.len() - 1])[0].starts_with("cut short"));
+        assert!(problems(b"random bytes that are no weights")[0].starts_with("not a safetensors file"));
     }
 }

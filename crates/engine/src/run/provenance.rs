@@ -33,10 +33,13 @@ pub struct Made {
     pub graph: GraphText,
     pub inputs: serde_json::Map<String, serde_json::Value>,
     /// Input to the text after `--set`; those that the graph sets anyway are left out.
+    #[serde(default)]
     pub set: IndexMap<String, String>,
     /// Inputs that have to be given again and that no text stands for.
+    #[serde(default)]
     pub by_hand: Vec<String>,
     /// Name of a model in the graph to that of the weights in its place.
+    #[serde(default)]
     pub swaps: BTreeMap<String, String>,
     /// By the name of the weights.
     pub models: BTreeMap<String, ModelRef>,
