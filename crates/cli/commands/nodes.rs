@@ -3,7 +3,7 @@
 use std::path::Path;
 
 use anyhow::Result;
-use rondel_value::{InputSpec, NodeSpec, coerce};
+use rondel_value::{InputSpec, NodeSpec, Type, Value, coerce};
 
 use super::{Exit, site};
 use crate::args::{NodesArgs, NodesFormat, Places};
@@ -62,7 +62,7 @@ trait PlainWithMark {
     fn plain_with_mark(&self) -> String;
 }
 
-impl PlainWithMark for rondel_value::Type {
+impl PlainWithMark for Type {
     fn plain_with_mark(&self) -> String {
         format!("{}{}", self.plain(), if self.is_optional() { "?" } else { "" })
     }
@@ -92,8 +92,13 @@ fn remarks(input: &InputSpec) -> String {
     let mut remarks = Vec::new();
     match &input.default {
         Some(default) => {
-            let value = coerce::from_json(default, &input.ty).map(|value| value.display(60));
-            remarks.push(format!("default {}", value.unwrap_or_else(|_| default.to_string())));
+            let value = match (input.ty.required(), coerce::from_json(default, &input.ty)) {
+                // A choice is written without quotes.
+                (Type::Choice(_), Ok(Value::Text(name))) => name.to_string(),
+                (_, Ok(value)) => value.display(60),
+                (_, Err(_)) => default.to_string(),
+            };
+            remarks.push(format!("default {value}"));
         }
         None if input.is_required() => remarks.push("required".to_owned()),
         None => {}

@@ -1,7 +1,7 @@
 //! Plain lines: one when a step is over.
 
 use rondel_engine::Plan;
-use rondel_event::{Event, How, Level, Outcome, Report, RunView, What};
+use rondel_event::{Event, How, Level, Outcome, Report, RunView, StepReport, What};
 
 use crate::words;
 
@@ -89,9 +89,16 @@ pub fn summary(report: &Report) -> String {
     let count = |how: How| report.steps.iter().filter(|step| step.how == how).count();
     let n_known = count(How::KnownByRecipe) + count(How::KnownByContent) + count(How::UpToDate);
     let mut parts = vec![format!("{} ran", count(How::Ran)), format!("{n_known} known")];
-    for (how, word) in [(How::Failed, "failed"), (How::Blocked, "blocked"), (How::NotNeeded, "not needed")] {
-        if count(how) > 0 {
-            parts.push(format!("{} {word}", count(how)));
+    let is_stopped = |step: &&StepReport| step.problem.as_ref().is_some_and(|problem| problem.kind == "cancelled");
+    let n_stopped = report.steps.iter().filter(is_stopped).count();
+    for (n, word) in [
+        (count(How::Failed) - n_stopped, "failed"),
+        (n_stopped, "stopped"),
+        (count(How::Blocked), "blocked"),
+        (count(How::NotNeeded), "not needed"),
+    ] {
+        if n > 0 {
+            parts.push(format!("{n} {word}"));
         }
     }
     let outcome = match report.outcome {

@@ -134,6 +134,23 @@ pub enum Expr {
     Template(Vec<Piece>),
 }
 
+impl Expr {
+    /// A list; one of literals is a literal.
+    pub fn list(items: Vec<Expr>) -> Expr {
+        let values: Option<Vec<Value>> = items
+            .iter()
+            .map(|item| match item {
+                Expr::Value(value) => Some(value.clone()),
+                _ => None,
+            })
+            .collect();
+        match values {
+            Some(values) => Expr::Value(Value::list(values)),
+            None => Expr::List(items),
+        }
+    }
+}
+
 /// A part of a text literal with placeholders.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Piece {

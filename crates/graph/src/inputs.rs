@@ -113,17 +113,7 @@ fn list(input: &Input, inner: &Type, text: &str) -> Result<Expr, Refusal> {
             _ => read(input, inner, item),
         })
         .collect::<Result<_, _>>()?;
-    let values: Option<Vec<Value>> = exprs
-        .iter()
-        .map(|expr| match expr {
-            Expr::Value(value) => Some(value.clone()),
-            _ => None,
-        })
-        .collect();
-    Ok(match values {
-        Some(values) => Expr::Value(Value::list(values)),
-        None => Expr::List(exprs),
-    })
+    Ok(Expr::list(exprs))
 }
 
 fn split(text: &str) -> Vec<&str> {

@@ -148,17 +148,7 @@ impl Reader<'_> {
         // Every item is read, so that each mistake is found.
         let read: Vec<Option<Expr>> = items.iter().map(|item| self.read_as(item, port, inner)).collect();
         let exprs: Vec<Expr> = read.into_iter().collect::<Option<_>>()?;
-        let values: Option<Vec<Value>> = exprs
-            .iter()
-            .map(|expr| match expr {
-                Expr::Value(value) => Some(value.clone()),
-                _ => None,
-            })
-            .collect();
-        Some(match values {
-            Some(values) => Expr::Value(Value::list(values)),
-            None => Expr::List(exprs),
-        })
+        Some(Expr::list(exprs))
     }
 
     fn file(&mut self, raw: &Raw<'_>, args: &Args<'_>, port: &Port<'_>, ty: &Type) -> Option<Expr> {
