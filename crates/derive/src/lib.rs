@@ -3,11 +3,11 @@
 //! Each derive only writes down what the source says (names, docs, attributes) as calls into `rondel-sdk`; what a type
 //! means is decided there, by traits, where errors are readable.
 //!
-//! - [`node`]: a struct of inputs
-//! - [`outputs`]: a struct of outputs
-//! - [`choice`]: an enum as a closed set
-//! - [`param`]: the attribute on ports
-//! - [`read`]: doc comments and names
+//! - `node`: a struct of inputs
+//! - `outputs`: a struct of outputs
+//! - `choice`: an enum as a closed set
+//! - `param`: the attribute on ports
+//! - `read`: doc comments and names
 
 mod choice;
 mod node;

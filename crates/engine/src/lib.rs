@@ -2,8 +2,8 @@
 //!
 //! - [`site`]: what surrounds a graph file, kinds, models and files
 //! - [`weights`]: from names in `models.ron` to files and digests
-//! - [`plan`]: what is to be done for one run, and why
-//! - [`run`]: doing it: dispatcher, lanes, events
+//! - [`mod@plan`]: what is to be done for one run, and why
+//! - [`mod@run`]: doing it: dispatcher, lanes, events
 //! - [`record`], [`last`]: what a run leaves behind
 //!
 //! The engine links no tensor library, prints nothing and reads no environment: time, randomness and folders are given.

@@ -1,7 +1,7 @@
 //! Running a plan.
 //!
 //! One dispatcher owns all state of a run and takes one message at a time; lanes own threads and work. Nothing else holds a
-//! lock on the state of a run, and every decision is in one place, [`dispatcher`].
+//! lock on the state of a run, and every decision is in one place, `dispatcher`.
 //!
 //! ```text
 //!            jobs                     messages

@@ -1,6 +1,6 @@
 //! The host as a plugin sees it, and its services.
 //!
-//! A [`Host`] is valid from `init` until `deinit` returns; [`crate::export::Plugin`] sees to it that none is used later.
+//! A `Host` is valid from `init` until `deinit` returns; [`crate::export::Plugin`] sees to it that none is used later.
 
 #![expect(unsafe_code)]
 

@@ -1,6 +1,6 @@
 //! The canonical bytes of values: what is hashed, and what a blob file holds.
 //!
-//! A bundle is a [safetensors] file, written so that equal bundles are equal bytes:
+//! A bundle is a safetensors file, written so that equal bundles are equal bytes:
 //!
 //! | bytes | content |
 //! | --- | --- |

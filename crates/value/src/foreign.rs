@@ -1,7 +1,7 @@
 //! Values as the structs of the binary boundary, in both directions.
 //!
 //! Host and SDK need the very same marshalling, so it stands here once. Within one linked image a bundle crosses as
-//! itself: [`native_tag`] is the address of a static of this crate, hence equal only where the same copy of the crate is
+//! itself: `native_tag` is the address of a static of this crate, hence equal only where the same copy of the crate is
 //! linked. From another image a bundle is retained, and its tensors are read where they lie.
 
 #![expect(unsafe_code)]
