@@ -45,6 +45,10 @@ impl Display {
                 Some(Events { to: Box::new(io::stdout()), is_stdout: true, error: None })
             }
             Some(path) => {
+                if let Some(folder) = path.parent() {
+                    // If it cannot be made, opening the file says so.
+                    let _ = std::fs::create_dir_all(folder);
+                }
                 let file =
                     File::create(path).with_context(|| format!("events cannot be written: {}", path.display()))?;
                 Some(Events { to: Box::new(BufWriter::new(file)), is_stdout: false, error: None })

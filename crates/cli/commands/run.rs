@@ -1,5 +1,6 @@
 //! `rondel run`: runs a graph.
 
+use std::path::Path;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{SystemTime, UNIX_EPOCH};
@@ -25,6 +26,12 @@ pub fn run(places: &Places, args: RunArgs) -> Result<Exit> {
             crate::words::say(format!("error: `--rerun {name}` is not a step; steps: {}", steps.join(", ")));
             return Ok(Exit::NothingMatched);
         }
+    }
+    if let Some(folder) = args.report.as_deref().and_then(Path::parent).filter(|folder| !folder.as_os_str().is_empty())
+    {
+        // Found out before the work and not after it.
+        std::fs::create_dir_all(folder)
+            .with_context(|| format!("the report cannot be written: {}", folder.display()))?;
     }
     let control = Control::default();
     stop_on_signals(&control)?;

@@ -97,7 +97,11 @@ impl SyntaxError {
             (false, Some(c)) => end..end + c.len_utf8(),
             (false, None) => text[..end].char_indices().next_back().map_or(0..0, |(at, c)| at..at + c.len_utf8()),
         };
-        let message = error.code.to_string();
+        let message = match error.code {
+            // ron's own words are advice for programmers.
+            ::ron::Error::ExceededRecursionLimit => "nested too deeply".to_owned(),
+            ref code => code.to_string(),
+        };
         let mut letters = message.chars();
         let message = match letters.next() {
             Some(first) if !letters.as_str().starts_with(char::is_uppercase) => {

@@ -89,22 +89,33 @@ impl Run for Save {
 
 impl Save {
     fn format(&self) -> NodeResult<Format> {
-        if self.format != Format::Auto {
-            return Ok(self.format);
-        }
-        let extension = Path::new(&self.path).extension().and_then(|it| it.to_str()).unwrap_or("").to_ascii_lowercase();
-        Ok(match extension.as_str() {
-            "png" => Format::Png,
-            "jpg" | "jpeg" => Format::Jpeg,
-            "webp" => Format::Webp,
-            "avif" => Format::Avif,
-            _ => {
+        let by_name = self.format_by_name();
+        match (self.format, by_name) {
+            (Format::Auto, Some(format)) => Ok(format),
+            (Format::Auto, None) => {
                 let message = format!(
                     "`{}` does not say which format; end it with .png, .jpg, .webp or .avif, or set `format`",
                     self.path
                 );
-                return Err(NodeError::input("path", message));
+                Err(NodeError::input("path", message))
             }
+            (format, Some(named)) if named != format => {
+                let message = format!("`format` is {format:?}, but the name `{}` says {named:?}", self.path);
+                Err(NodeError::input("format", message))
+            }
+            (format, _) => Ok(format),
+        }
+    }
+
+    /// The format that the path's extension names.
+    fn format_by_name(&self) -> Option<Format> {
+        let extension = Path::new(&self.path).extension().and_then(|it| it.to_str()).unwrap_or("").to_ascii_lowercase();
+        Some(match extension.as_str() {
+            "png" => Format::Png,
+            "jpg" | "jpeg" => Format::Jpeg,
+            "webp" => Format::Webp,
+            "avif" => Format::Avif,
+            _ => return None,
         })
     }
 

@@ -99,5 +99,7 @@ fn a_path_outside_of_the_output_folder_is_refused() {
     }
     let error = run(save(10, "fox.bmp"), folder.path()).unwrap_err();
     assert!(error.to_string().contains("end it with .png"), "{error}");
+    let error = run(Save { format: Format::Jpeg, ..save(10, "fox.png") }, folder.path()).unwrap_err();
+    assert_eq!(error.to_string(), "`format`: `format` is Jpeg, but the name `fox.png` says Png");
     assert_eq!(names(folder.path()), Vec::<String>::new());
 }

@@ -22,6 +22,13 @@ mod tests {
     use crate::testing::*;
 
     #[test]
+    fn a_text_of_nothing_but_brackets_is_refused() {
+        let text = "[".repeat(1000);
+        let error = crate::syntax::parse(&text).unwrap_err();
+        assert_eq!(error.message, "nested too deeply");
+    }
+
+    #[test]
     fn a_missing_comma_is_pointed_at() {
         check_edit(
             &[("cond: text, steps", "cond: text steps")],
