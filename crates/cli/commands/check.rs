@@ -3,6 +3,7 @@
 use std::path::Path;
 
 use anyhow::Result;
+use rondel_engine::site::reason;
 use rondel_graph::{Diagnostic, Source};
 
 use super::{Exit, site, swaps};
@@ -36,7 +37,7 @@ fn models_file(path: &Path) -> Vec<Diagnostic> {
     let name = path.display().to_string();
     let source = match std::fs::read(path) {
         Ok(bytes) => Source::from_bytes(&name, path, bytes),
-        Err(error) => Err(Diagnostic::unreadable(&name, &error.to_string())),
+        Err(error) => Err(Diagnostic::unreadable(&name, &reason(&error))),
     };
     source
         .map_err(|mistake| vec![mistake])

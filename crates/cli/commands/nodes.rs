@@ -42,9 +42,9 @@ fn catalogue(specs: &[&NodeSpec]) -> String {
         let ports = |names: Vec<String>| names.join(", ");
         let inputs = spec.inputs.iter().map(|input| {
             let mark = if input.is_required() || input.ty.is_optional() { "" } else { "?" };
-            format!("{}: {}{mark}", input.name, input.ty.plain_with_mark())
+            format!("{}: {}{mark}", input.name, short(&input.ty))
         });
-        let outputs = spec.outputs.iter().map(|output| format!("{}: {}", output.name, output.ty.plain_with_mark()));
+        let outputs = spec.outputs.iter().map(|output| format!("{}: {}", output.name, short(&output.ty)));
         text.push_str(&format!(
             "\n| `{}` | {} | {} | {} | {} |",
             spec.kind,
@@ -57,15 +57,9 @@ fn catalogue(specs: &[&NodeSpec]) -> String {
     text
 }
 
-trait PlainWithMark {
-    /// The type for a table: without the members of a choice, with `?` if it may be left out.
-    fn plain_with_mark(&self) -> String;
-}
-
-impl PlainWithMark for Type {
-    fn plain_with_mark(&self) -> String {
-        format!("{}{}", self.plain(), if self.is_optional() { "?" } else { "" })
-    }
+/// The type for a table: without the members of a choice, with `?` if it may be left out.
+fn short(ty: &Type) -> String {
+    format!("{}{}", ty.plain(), if ty.is_optional() { "?" } else { "" })
 }
 
 /// All that is known of a kind.

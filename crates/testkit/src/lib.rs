@@ -1,4 +1,4 @@
-//! Stub node kinds for tests.
+//! Stub node kinds for tests, and a check of what kinds say of themselves: [`check_spec`].
 //!
 //! | kind | what it makes |
 //! | --- | --- |
@@ -23,6 +23,9 @@ pub mod faults;
 pub mod files;
 pub mod numbers;
 pub mod pictures;
+mod spec;
+
+pub use spec::check_spec;
 
 rondel_sdk::export_plugin!(
     "stub",

@@ -1,18 +1,12 @@
 //! What the kinds say of themselves. A change here that changes results for equal inputs needs a new version.
 
-use expect_test::{Expect, expect};
+use expect_test::expect;
 use node_prompt::{prompt::Prompt, template::Template};
-use rondel_sdk::{Run, spec};
-
-fn check<N: Run>(expected: Expect) {
-    let spec = spec::<N>();
-    assert_eq!(spec.mistakes(), Vec::<String>::new());
-    expected.assert_eq(&serde_json::to_string_pretty(&spec).unwrap());
-}
+use rondel_testkit::check_spec;
 
 #[test]
 fn prompt() {
-    check::<Prompt>(expect![[r#"
+    check_spec::<Prompt>(expect![[r#"
         {
           "kind": "prompt",
           "version": 1,
@@ -53,7 +47,7 @@ fn prompt() {
 
 #[test]
 fn template() {
-    check::<Template>(expect![[r#"
+    check_spec::<Template>(expect![[r#"
         {
           "kind": "template",
           "version": 1,

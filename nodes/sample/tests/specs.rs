@@ -1,18 +1,12 @@
 //! What the kinds say of themselves. A change here that changes results for equal inputs needs a new version.
 
-use expect_test::{Expect, expect};
+use expect_test::expect;
 use node_sample::{Noise, Sample};
-use rondel_sdk::{Run, spec};
-
-fn check<N: Run>(expected: Expect) {
-    let spec = spec::<N>();
-    assert_eq!(spec.mistakes(), Vec::<String>::new());
-    expected.assert_eq(&serde_json::to_string_pretty(&spec).unwrap());
-}
+use rondel_testkit::check_spec;
 
 #[test]
 fn noise() {
-    check::<Noise>(expect![[r#"
+    check_spec::<Noise>(expect![[r#"
         {
           "kind": "noise",
           "version": 1,
@@ -51,7 +45,7 @@ fn noise() {
 
 #[test]
 fn sample() {
-    check::<Sample>(expect![[r#"
+    check_spec::<Sample>(expect![[r#"
         {
           "kind": "sample",
           "version": 1,

@@ -126,13 +126,15 @@ pub fn shown(plan: &Plan, from: StepId, digest: &Digest) -> String {
 }
 
 fn changes(before: &[Part], now: &[Part], is_open: impl Fn(&str) -> bool) -> Vec<Change> {
-    let find = |parts: &[Part], port: &str| parts.iter().find(|part| part.port == port).cloned();
+    fn find<'a>(parts: &'a [Part], port: &str) -> Option<&'a Part> {
+        parts.iter().find(|part| part.port == port)
+    }
     let changed = now.iter().filter_map(|part| {
         let old = find(before, &part.port);
-        let differs = old.as_ref().is_none_or(|old| old.digest != part.digest);
+        let differs = old.is_none_or(|old| old.digest != part.digest);
         let change = || Change {
             port: part.port.trim_start_matches(keys::FIXED).to_owned(),
-            from: old.as_ref().map(|old| old.shown.clone()),
+            from: old.map(|old| old.shown.clone()),
             to: Some(part.shown.clone()),
         };
         differs.then(change)
