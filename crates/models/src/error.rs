@@ -7,14 +7,22 @@ use std::path::PathBuf;
 pub enum LoadError {
     #[error("the part has no `{name}`; its files are {found}")]
     MissingFile { name: String, found: String },
-    #[error("the part has no `.safetensors` file; its files are {found}")]
+    #[error("the part has no weights (safetensors or GGUF); its files are {found}")]
     NoWeights { found: String },
+    #[error("weights were expected (safetensors or GGUF), but this is {looks}: {}", path.display())]
+    NotWeights { looks: &'static str, path: PathBuf },
+    #[error("this is {found}, but {expected} was expected: {}", path.display())]
+    OtherModel { found: &'static str, expected: &'static str, path: PathBuf },
     #[error("cannot read the file: {source}: {}", path.display())]
     Read { source: std::io::Error, path: PathBuf },
     #[error("not the JSON that was expected: {source}: {}", path.display())]
     Json { source: serde_json::Error, path: PathBuf },
     #[error("not a readable safetensors file: {source}: {}", path.display())]
     Safetensors { source: safetensors::SafeTensorError, path: PathBuf },
+    #[error("not a readable GGUF file: {reason}: {}", path.display())]
+    Gguf { reason: String, path: PathBuf },
+    #[error("the file is cut short: {missing_bytes} bytes are missing from tensor `{name}` on: {}", path.display())]
+    CutShort { name: String, missing_bytes: u64, path: PathBuf },
     #[error("not a readable tokenizer: {reason}: {}", path.display())]
     Tokenizer { reason: String, path: PathBuf },
     #[error("tensor `{name}` is in two files of the part: {} and {}", first.display(), second.display())]
@@ -23,8 +31,19 @@ pub enum LoadError {
     MissingTensor { name: String, closest: Option<String>, path: PathBuf },
     #[error("tensor `{name}` should be {expected:?}, but is {found:?}: {}", path.display())]
     WrongShape { name: String, expected: Vec<usize>, found: Vec<usize>, path: PathBuf },
-    #[error("tensor `{name}` is stored as {dtype}; float32, float16 and bfloat16 can be read: {}", path.display())]
+    #[error(
+        "tensor `{name}` is stored as {dtype}; float32, float16, bfloat16, float8 (e4m3) and blocks of GGUF can be \
+         read: {}", path.display()
+    )]
     UnsupportedDtype { name: String, dtype: String, path: PathBuf },
+    #[error("`{name}` is quantised as {format}; of eight-bit formats, float8_e4m3fn can be read: {}", path.display())]
+    UnsupportedQuantisation { name: String, format: String, path: PathBuf },
+    #[error("tensor `{first}`{} belongs to no such model: {}", others(*n_others), path.display())]
+    ExtraTensors { first: String, n_others: usize, path: PathBuf },
+    #[error("`{field}` is {said} in `config.json`, but the tensors say {found}: {}", path.display())]
+    Contradiction { field: &'static str, said: String, found: String, path: PathBuf },
+    #[error("not a LoRA that can be used: {reason}: {}", path.display())]
+    Lora { reason: String, path: PathBuf },
     #[error("`{field}` is {found}, but {supported}: {}", path.display())]
     Unsupported { field: &'static str, found: String, supported: String, path: PathBuf },
     #[error("a loaded weight could not be made a tensor: {0}")]
@@ -35,6 +54,13 @@ fn closest_hint(closest: &Option<String>) -> String {
     match closest {
         Some(name) => format!("; the closest name there is `{name}`"),
         None => "; there are no tensors at all".to_owned(),
+    }
+}
+
+fn others(n_others: usize) -> String {
+    match n_others {
+        0 => String::new(),
+        n => format!(" (and {n} more)"),
     }
 }
 

@@ -19,7 +19,7 @@ pub mod weights;
 pub use candle_core::Tensor;
 pub use error::LoadError;
 use error::Result;
-pub use weights::{PartFiles, Weights};
+pub use weights::{LoadOptions, Looks, Lora, LoraUse, PartFiles, Weights};
 
 /// Looks at a stage of a computation: its name and its value.
 ///

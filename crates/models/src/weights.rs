@@ -1,181 +1,258 @@
 //! Opens the files of one part of a model and hands out its tensors by name.
 //!
 //! A part is given as the list of *all* its files, in any order and from any folder: nothing is looked up beside
-//! them. Weight files are mapped, not read; a tensor is copied (and widened to float32) when a layer asks for it.
-//! The names that a layer asks for are those of the diffusers layout; a scope ([`Weights::at`]) carries the path so
-//! far, so that a layer only says `weight`.
+//! them. What a file is, and whose names its tensors have, is told by its content ([`Looks`]); the names that a layer
+//! asks for are always those of the diffusers layout. A scope ([`Weights::at`]) carries the path so far, so that a
+//! layer only says `weight`.
 //!
-//! Model code holds [layers](crate::layers), never the tensors of this module. So layers over the mapping itself,
-//! or over quantised blocks, can take the place of the copies without touching model code.
+//! ```text
+//! files ─ WeightFile ─ Entry ─ names of the layout ─ Weights ─┬─ tensor: small, read at once, float32
+//!         (mapped)                                            └─ Matrix: checked at once, read when it is needed
+//! ```
+//!
+//! Opening a part therefore costs milliseconds and finds every mistake that its headers can show; only the use of a
+//! [`Matrix`] reads its values. What they become (element type, quantisation, with which LoRAs) is said once, in
+//! [`LoadOptions`].
 
-use std::collections::HashMap;
+mod entry;
+mod file;
+mod fp8;
+mod layout;
+mod lora;
+mod matrix;
+mod names;
+mod options;
+mod part;
+
+use std::collections::{BTreeMap, BTreeSet};
 use std::fmt::Display;
-use std::fs::File;
-use std::path::{Path, PathBuf};
-use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
+use std::sync::{Arc, Mutex, PoisonError};
 
 use candle_core::{Device, Tensor};
-use memmap2::Mmap;
-use safetensors::{Dtype, SafeTensors, tensor::TensorInfo};
-use serde::de::DeserializeOwned;
 
 use crate::LoadError;
+use entry::Entry;
+use file::WeightFile;
 
-/// All files of one part of a model.
-#[derive(Debug, Clone, Default, PartialEq, Eq)]
-pub struct PartFiles {
-    pub files: Vec<PathBuf>,
-}
-
-impl PartFiles {
-    /// Finds the file called exactly `name`, whatever its folder.
-    pub fn find(&self, name: &str) -> Option<&Path> {
-        let has_name = |path: &&PathBuf| path.file_name().is_some_and(|found| found == name);
-        self.files.iter().find(has_name).map(PathBuf::as_path)
-    }
-
-    /// Finds the file called exactly `name`, or says which files there are.
-    pub fn require(&self, name: &str) -> Result<&Path, LoadError> {
-        self.find(name).ok_or_else(|| LoadError::MissingFile { name: name.to_owned(), found: self.names() })
-    }
-
-    /// Reads the file called exactly `name` as JSON.
-    pub fn json<T: DeserializeOwned>(&self, name: &str) -> Result<T, LoadError> {
-        let path = self.require(name)?;
-        let text = std::fs::read(path).map_err(|source| LoadError::Read { source, path: path.to_owned() })?;
-        serde_json::from_slice(&text).map_err(|source| LoadError::Json { source, path: path.to_owned() })
-    }
-
-    fn weight_files(&self) -> impl Iterator<Item = &Path> {
-        self.files
-            .iter()
-            .filter(|path| path.extension().is_some_and(|found| found == "safetensors"))
-            .map(PathBuf::as_path)
-    }
-
-    fn names(&self) -> String {
-        let names: Vec<String> = self
-            .files
-            .iter()
-            .filter_map(|path| path.file_name())
-            .map(|name| format!("`{}`", name.to_string_lossy()))
-            .collect();
-        match names.is_empty() {
-            true => "none".to_owned(),
-            false => names.join(", "),
-        }
-    }
-}
+pub use entry::Storage;
+pub use file::Metadata;
+pub use layout::Looks;
+pub use lora::{Lora, LoraUse};
+pub use matrix::{Matrix, Product};
+pub use options::{LoadOptions, UnknownNumbers};
+pub use part::PartFiles;
 
 /// The tensors of a part, seen from one scope of their names.
 #[derive(Clone)]
 pub struct Weights {
     store: Arc<Store>,
     scope: String,
+    is_exact: bool,
 }
 
-struct Store {
-    files: Vec<MappedFile>,
-    tensors: HashMap<String, Entry>,
-    /// Counts what was handed out, for [`Weights::loaded_bytes`].
-    loaded_bytes: AtomicU64,
-}
-
-struct MappedFile {
-    path: PathBuf,
-    map: Mmap,
-    /// Where the tensor data begins, behind the header.
-    data_start: usize,
-}
-
-struct Entry {
-    file_idx: usize,
-    info: TensorInfo,
+pub(crate) struct Store {
+    files: Vec<WeightFile>,
+    tensors: BTreeMap<String, Entry>,
+    looks: Looks,
+    options: LoadOptions,
+    /// What was asked for, so that what nobody asks for can be named.
+    used: Mutex<BTreeSet<String>>,
+    /// Counts what the tensors and matrices take that were asked for, once they are read.
+    resident_bytes: AtomicU64,
 }
 
 impl Weights {
-    /// Maps the weight files of a part and reads their headers.
+    /// Opens a part with the usual options: float32 on the CPU, as it is.
     pub fn open(part: &PartFiles) -> Result<Self, LoadError> {
-        let mut store = Store { files: Vec::new(), tensors: HashMap::new(), loaded_bytes: AtomicU64::new(0) };
-        for path in part.weight_files() {
-            store.add(path)?;
+        Self::open_with(part, &LoadOptions::default())
+    }
+
+    /// Maps the weight files of a part, reads their headers, and gives every tensor its name in the diffusers layout.
+    pub fn open_with(part: &PartFiles, options: &LoadOptions) -> Result<Self, LoadError> {
+        let files = part.weight_files()?;
+        let (looks, tensors) = layout::read(&files)?;
+        let store = Store {
+            files,
+            tensors,
+            looks,
+            options: options.clone(),
+            used: Mutex::default(),
+            resident_bytes: AtomicU64::new(0),
+        };
+        Ok(Self { store: Arc::new(store), scope: String::new(), is_exact: false })
+    }
+
+    /// What the tensors are, by their names and shapes.
+    pub fn looks(&self) -> Looks {
+        self.store.looks
+    }
+
+    /// Refuses a part that is something else than `expected`; what nothing is known of may be anything.
+    pub fn expect(&self, expected: Looks) -> Result<(), LoadError> {
+        match self.store.looks {
+            looks if looks == expected || looks == Looks::Unknown => Ok(()),
+            looks => Err(LoadError::OtherModel {
+                found: looks.words(),
+                expected: expected.words(),
+                path: self.store.files[0].path.clone(),
+            }),
         }
-        if store.files.is_empty() {
-            return Err(LoadError::NoWeights { found: part.names() });
-        }
-        Ok(Self { store: Arc::new(store), scope: String::new() })
+    }
+
+    /// What the first file says of itself beside its tensors.
+    pub fn metadata(&self) -> &Metadata {
+        &self.store.files[0].metadata
+    }
+
+    /// The options that the part was opened with.
+    pub fn options(&self) -> &LoadOptions {
+        &self.store.options
+    }
+
+    /// Where the tensors live once they are read.
+    pub fn device(&self) -> &Device {
+        &self.store.options.device
     }
 
     /// Narrows the view to the names below `name`.
     pub fn at(&self, name: impl Display) -> Self {
-        Self { store: Arc::clone(&self.store), scope: self.full_name(&name.to_string()) }
+        let scope = self.full_name(&name.to_string());
+        Self { store: Arc::clone(&self.store), scope, is_exact: self.is_exact }
     }
 
-    /// Reads one tensor as float32, after checking its shape.
+    /// The same view, whose matrices are not quantised: they are few, or errors in them weigh more.
+    pub fn exact(&self) -> Self {
+        Self { is_exact: true, ..self.clone() }
+    }
+
+    /// Whether there is a tensor of this name.
+    pub fn has(&self, name: &str) -> bool {
+        self.store.tensors.contains_key(&self.full_name(name))
+    }
+
+    /// The names and shapes of all tensors of the part, in order of their names.
+    pub fn tensors(&self) -> impl Iterator<Item = (&str, &[usize])> {
+        self.store.tensors.iter().map(|(name, entry)| (name.as_str(), entry.shape.as_slice()))
+    }
+
+    /// How a tensor is stored; `None` if there is none of this name.
+    pub fn storage(&self, name: &str) -> Option<&Storage> {
+        self.store.tensors.get(&self.full_name(name)).map(|entry| &entry.storage)
+    }
+
+    /// The shape of a tensor.
+    pub fn shape(&self, name: &str) -> Result<&[usize], LoadError> {
+        Ok(&self.store.entry(&self.full_name(name))?.shape)
+    }
+
+    /// Counts the numbered scopes below this one: `blocks` for `blocks.0`, `blocks.1`, …
+    pub fn count(&self, name: &str) -> usize {
+        let has = |idx: &usize| {
+            let scope = format!("{}.", self.full_name(&format!("{name}.{idx}")));
+            let first = self.store.tensors.range(scope.clone()..).next();
+            first.is_some_and(|(name, _)| name.starts_with(&scope))
+        };
+        (0..).take_while(has).count()
+    }
+
+    /// Reads one tensor as float32, after checking its shape: for what is small.
     pub fn tensor(&self, name: &str, shape: &[usize]) -> Result<Tensor, LoadError> {
         let name = self.full_name(name);
-        let entry = self.store.entry(&name)?;
-        let file = &self.store.files[entry.file_idx];
-        if entry.info.shape != shape {
-            return Err(LoadError::WrongShape {
-                name,
-                expected: shape.to_vec(),
-                found: entry.info.shape.clone(),
-                path: file.path.clone(),
-            });
-        }
-        let (start, end) = entry.info.data_offsets;
-        let bytes = &file.map[file.data_start + start..file.data_start + end];
-        let values = widen(bytes, entry.info.dtype).ok_or_else(|| LoadError::UnsupportedDtype {
-            name,
-            dtype: format!("{:?}", entry.info.dtype),
-            path: file.path.clone(),
-        })?;
-        let n_bytes = size_of_val(values.as_slice()) as u64;
-        self.store.loaded_bytes.fetch_add(n_bytes, Relaxed);
-        Ok(Tensor::from_vec(values, shape, &Device::Cpu)?)
+        let entry = self.store.claim(&name, shape)?;
+        let values = entry.values(&self.store.files[entry.file_idx], 0..entry.n_rows());
+        self.store.resident_bytes.fetch_add(size_of_val(values.as_slice()) as u64, Relaxed);
+        Ok(Tensor::from_vec(values, shape, self.device())?)
     }
 
-    /// Says how many bytes of memory the tensors take that were read so far, from any scope of this part.
-    pub fn loaded_bytes(&self) -> u64 {
-        self.store.loaded_bytes.load(Relaxed)
+    /// Checks a matrix of `n_out` rows and prepares it to be read when it is needed.
+    pub fn matrix(&self, name: &str, n_in: usize, n_out: usize) -> Result<Matrix, LoadError> {
+        let full_name = self.full_name(name);
+        self.store.claim(&full_name, &[n_out, n_in])?;
+        let matrix = Matrix::new(Arc::clone(&self.store), full_name, self.is_exact)?;
+        self.store.resident_bytes.fetch_add(matrix.resident_bytes(), Relaxed);
+        Ok(matrix)
+    }
+
+    /// Checks a table of `n_rows` rows, of which only those are ever read that are asked for.
+    pub fn table(&self, name: &str, n_rows: usize, width: usize) -> Result<Table, LoadError> {
+        let name = self.full_name(name);
+        self.store.claim(&name, &[n_rows, width])?;
+        Ok(Table { store: Arc::clone(&self.store), name, width })
+    }
+
+    /// Says how many bytes of memory the tensors and matrices take, once they are read, that were asked for from any
+    /// scope of this part.
+    pub fn resident_bytes(&self) -> u64 {
+        self.store.resident_bytes.load(Relaxed)
+    }
+
+    /// Fails if there are tensors that nobody asked for, but for those that `is_known_extra`.
+    pub fn refuse_extras(&self, is_known_extra: impl Fn(&str) -> bool) -> Result<(), LoadError> {
+        let used = self.store.used.lock().unwrap_or_else(PoisonError::into_inner);
+        let extras: Vec<&String> =
+            self.store.tensors.keys().filter(|name| !used.contains(*name) && !is_known_extra(name)).collect();
+        match extras.first() {
+            None => Ok(()),
+            Some(first) => Err(LoadError::ExtraTensors {
+                first: (*first).clone(),
+                n_others: extras.len() - 1,
+                path: self.store.files[self.store.tensors[*first].file_idx].path.clone(),
+            }),
+        }
     }
 
     fn full_name(&self, name: &str) -> String {
-        match self.scope.is_empty() {
-            true => name.to_owned(),
-            false => format!("{}.{name}", self.scope),
+        match (self.scope.is_empty(), name.is_empty()) {
+            (true, _) => name.to_owned(),
+            (false, true) => self.scope.clone(),
+            (false, false) => format!("{}.{name}", self.scope),
         }
     }
 }
 
-impl Store {
-    fn add(&mut self, path: &Path) -> Result<(), LoadError> {
-        let read_error = |source| LoadError::Read { source, path: path.to_owned() };
-        let file = File::open(path).map_err(read_error)?;
-        let map = map_read_only(&file).map_err(read_error)?;
-        let (header_len, metadata) = SafeTensors::read_metadata(&map)
-            .map_err(|source| LoadError::Safetensors { source, path: path.to_owned() })?;
-        let file_idx = self.files.len();
-        for (name, info) in metadata.tensors() {
-            if let Some(earlier) = self.tensors.get(&name) {
-                return Err(LoadError::DuplicateTensor {
-                    first: self.files[earlier.file_idx].path.clone(),
-                    second: path.to_owned(),
-                    name,
-                });
+/// A table whose rows are read from the file each time they are asked for: of a vocabulary, a text uses little.
+pub struct Table {
+    store: Arc<Store>,
+    name: String,
+    width: usize,
+}
+
+impl Table {
+    /// Reads rows as float32, `[rows, width]`.
+    pub fn rows(&self, row_idxs: &[u32]) -> candle_core::Result<Tensor> {
+        let entry = &self.store.tensors[&self.name];
+        let file = &self.store.files[entry.file_idx];
+        let mut values = Vec::with_capacity(row_idxs.len() * self.width);
+        for &row_idx in row_idxs {
+            let row_idx = row_idx as usize;
+            if row_idx >= entry.n_rows() {
+                candle_core::bail!("row {row_idx} was asked of `{}`, which has {}", self.name, entry.n_rows());
             }
-            let info = info.clone();
-            self.tensors.insert(name, Entry { file_idx, info });
+            values.extend(entry.values(file, row_idx..row_idx + 1));
         }
-        self.files.push(MappedFile {
-            path: path.to_owned(),
-            map,
-            // The length of the header is itself stored in eight bytes before it.
-            data_start: 8 + header_len,
-        });
-        Ok(())
+        Tensor::from_vec(values, (row_idxs.len(), self.width), &self.store.options.device)
+    }
+}
+
+impl Store {
+    /// Finds a tensor, checks its shape and that it can be read, and notes that somebody wants it.
+    fn claim(&self, name: &str, shape: &[usize]) -> Result<&Entry, LoadError> {
+        let entry = self.entry(name)?;
+        let path = || self.files[entry.file_idx].path.clone();
+        if entry.shape != shape {
+            return Err(LoadError::WrongShape {
+                name: name.to_owned(),
+                expected: shape.to_vec(),
+                found: entry.shape.clone(),
+                path: path(),
+            });
+        }
+        if let Storage::Other(dtype) = &entry.storage {
+            return Err(LoadError::UnsupportedDtype { name: name.to_owned(), dtype: dtype.clone(), path: path() });
+        }
+        self.used.lock().unwrap_or_else(PoisonError::into_inner).insert(name.to_owned());
+        Ok(entry)
     }
 
     fn entry(&self, name: &str) -> Result<&Entry, LoadError> {
@@ -197,28 +274,6 @@ impl Store {
             let behind = name.bytes().rev().zip(other.bytes().rev());
             ahead.take_while(|(a, b)| a == b).count() + behind.take_while(|(a, b)| a == b).count()
         };
-        // The name itself breaks ties, because a map has no order of its own.
-        self.tensors.keys().max_by_key(|other| (likeness(other), *other))
+        self.tensors.keys().max_by_key(|other| likeness(other))
     }
-}
-
-#[expect(unsafe_code)]
-fn map_read_only(file: &File) -> std::io::Result<Mmap> {
-    // SAFETY: the mapping is private and only ever read. That nobody truncates or rewrites a weight file in place
-    // while it is open is a promise of the user, as with every program that maps weights: files are known by their
-    // digest and replaced by renaming. A broken promise is a wrong picture or a bus error, never a write.
-    unsafe { Mmap::map(file) }
-}
-
-fn widen(bytes: &[u8], dtype: Dtype) -> Option<Vec<f32>> {
-    let halves = || bytes.as_chunks::<2>().0.iter().copied();
-    Some(match dtype {
-        Dtype::F32 => {
-            let words = bytes.as_chunks::<4>().0.iter().copied();
-            words.map(f32::from_le_bytes).collect()
-        }
-        Dtype::F16 => halves().map(|half| half::f16::from_le_bytes(half).to_f32()).collect(),
-        Dtype::BF16 => halves().map(|half| half::bf16::from_le_bytes(half).to_f32()).collect(),
-        _ => return None,
-    })
 }

@@ -66,7 +66,7 @@ impl TextEncoder {
             model,
             text_layers: settings.text_layers.clone(),
             max_sequence_length: settings.max_sequence_length,
-            weight_bytes: weights.loaded_bytes(),
+            weight_bytes: weights.resident_bytes(),
         })
     }
 

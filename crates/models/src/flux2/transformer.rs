@@ -52,7 +52,7 @@ impl Transformer {
                 .collect::<Result<_, _>>()?,
             out_modulation: linear("norm_out.linear", width, 2 * width)?,
             out: linear("proj_out", width, config.channels)?,
-            weight_bytes: weights.loaded_bytes(),
+            weight_bytes: weights.resident_bytes(),
             config,
         })
     }

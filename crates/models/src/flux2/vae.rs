@@ -41,7 +41,7 @@ impl Autoencoder {
             deviation: variance.sqrt()?.reshape((1, n_folded, 1, 1))?,
             latent_in: Conv2d::load(&weights.at("post_quant_conv"), latent_channels, latent_channels, 1)?,
             decoder: Decoder::load(&weights.at("decoder"), &config)?,
-            weight_bytes: weights.loaded_bytes(),
+            weight_bytes: weights.resident_bytes(),
             config,
         })
     }

@@ -1,6 +1,6 @@
 //! Softmax attention over whole sequences.
 
-use candle_core::{D, Tensor};
+use candle_core::{D, DType, Tensor};
 
 use crate::Result;
 
@@ -27,7 +27,9 @@ pub fn attention(q: &Tensor, k: &Tensor, v: &Tensor, scale: f64, mask: Option<&T
             Some(mask) => scores.broadcast_add(&mask.narrow(0, start, len)?)?,
             None => scores,
         };
-        outs.push(candle_nn::ops::softmax_last_dim(&scores)?.matmul(&v)?);
+        // In float32, as the reference does whatever the rest is computed in.
+        let shares = candle_nn::ops::softmax_last_dim(&scores.to_dtype(DType::F32)?)?.to_dtype(v.dtype())?;
+        outs.push(shares.matmul(&v)?);
     }
     match outs.len() {
         1 => Ok(outs.remove(0)),

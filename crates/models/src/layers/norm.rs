@@ -1,6 +1,6 @@
 //! Normalisations: over the last axis (RMS, layer norm) and over groups of channels.
 
-use candle_core::{D, Device, Tensor};
+use candle_core::{D, DType, Device, Tensor};
 
 use super::with_values;
 use crate::{LoadError, Result, Weights};
@@ -17,19 +17,23 @@ impl RmsNorm {
         Ok(Self { factor: weights.tensor("weight", &[width])?, eps: eps as f32 })
     }
 
-    /// Normalises `[…, width]`.
+    /// Normalises `[…, width]`, in float32 inside.
     pub fn forward(&self, x: &Tensor) -> Result<Tensor> {
-        candle_nn::ops::rms_norm(&x.contiguous()?, &self.factor, self.eps)
+        let y = candle_nn::ops::rms_norm(&x.to_dtype(DType::F32)?.contiguous()?, &self.factor, self.eps)?;
+        y.to_dtype(x.dtype())
     }
 }
 
-/// Normalises the last axis to mean 0 and variance 1, then multiplies by `factor` and adds `offset` (both `[width]`).
+/// Normalises the last axis to mean 0 and variance 1, then multiplies by `factor` and adds `offset` (both `[width]`);
+/// in float32 inside, whatever comes and goes.
 ///
 /// The mean is taken away first: the kernel below computes the variance as `E[x²] − E[x]²`, which loses digits where
 /// the mean is large, as it is in the residual stream of deep models.
 pub fn layer_norm(x: &Tensor, factor: &Tensor, offset: &Tensor, eps: f64) -> Result<Tensor> {
-    let centred = x.broadcast_sub(&x.mean_keepdim(D::Minus1)?)?;
-    candle_nn::ops::layer_norm(&centred, factor, offset, eps as f32)
+    let wide = x.to_dtype(DType::F32)?;
+    let centred = wide.broadcast_sub(&wide.mean_keepdim(D::Minus1)?)?;
+    let (factor, offset) = (factor.to_dtype(DType::F32)?, offset.to_dtype(DType::F32)?);
+    candle_nn::ops::layer_norm(&centred, &factor, &offset, eps as f32)?.to_dtype(x.dtype())
 }
 
 /// Normalisation over groups of channels of a picture, followed by SiLU on request.

@@ -46,6 +46,11 @@ impl Folder {
         Self(workspace().join("tests/golden/klein/model"))
     }
 
+    /// The same for FLUX.2 dev.
+    pub fn random_dev() -> Self {
+        Self(workspace().join("tests/golden/dev/model"))
+    }
+
     /// The small trained model.
     pub fn tiny() -> Self {
         Self(workspace().join("graphs/models/tiny-flux2-nano"))

@@ -8,6 +8,7 @@
 mod autoencoder;
 mod fixture;
 mod klein;
+mod layouts;
 mod noise;
 mod schedule;
 mod text;
