@@ -2,16 +2,14 @@
 //!
 //! ```text
 //! prompt ── TextEncoder ── conditioning ─┐
-//! seed ──── noise ──────── latent ───────┴─ sample (Transformer) ── latent ── Autoencoder ── to_u8
+//! seed ──── noise ──────── latent ───────┼─ Draw (Transformer) ── latent ── Autoencoder ── to_u8
+//! pictures ── references, start, mask ───┘         └─ PreviewMap, after each step
 //! ```
 //!
 //! [`Settings`] says how a model wants to be used, and a host asks it before anything else. Sizes come from the
 //! `config.json` of each part: nothing below knows whether a model is the one of four billion parameters or a toy.
 //!
-//! Absent, and where they would go: FLUX.2 dev (its text encoder beside [`TextEncoder`], a second embedder beside the
-//! one of the timestep), reference pictures ([`Place::of_picture`] takes their time already), the layouts of other
-//! programs (in [`Weights`](crate::Weights), which knows names), and quantised weights (in
-//! [`layers`](crate::layers)). Models that need any of these are refused when they are loaded.
+//! Absent, and where it would go: the text encoder of FLUX.2 dev (beside [`TextEncoder`]).
 //!
 //! # Treacherous details
 //!
@@ -38,53 +36,74 @@
 //! Transformer:
 //!
 //! 8. Text tokens are told apart on the fourth axis, picture tokens on the second and third.
-//!    `every_stage_of_the_first_call_is_the_recorded_one`, which compares the tables of the rotation too, as it does
-//!    for the next four
+//!    `every_token_is_at_its_recorded_place`
 //! 9. The sequence is text, then picture; a single block's output reads attention, then MLP.
+//!    `every_stage_of_the_first_call_is_the_recorded_one`, as for the next three
 //! 10. The gate of an MLP is the *first* half of its rows.
 //! 11. All blocks of a kind share one modulation; its rows are shift, scale, gate, but the last normalisation of the
 //!     model has scale before shift.
 //! 12. The timestep is multiplied by 1000 inside the model, and its waves are cosines first.
 //! 13. Two frequencies of those waves carry a rounding error of the reference, which a draw amplifies.
 //!     `the_sinusoid_of_a_timestep_is_the_recorded_one`
+//! 14. Guidance that is an input is multiplied by 1000 like the timestep, has an embedder of its own, and is not switched
+//!     off by 1. `every_stage_of_the_first_call_is_the_recorded_one`
+//! 15. Reference pictures are told apart by the first axis, which is 10 for the first and 20 for the second, and stand
+//!     behind the picture. `every_token_is_at_its_recorded_place`
+//! 16. Where references are looked at once, they stand between text and picture, are modulated as pictures without noise,
+//!     and see only themselves. `every_stage_of_the_first_call_is_the_recorded_one`,
+//!     `references_that_are_looked_at_once_leave_the_same_bits_whenever_that_is`
+//! 17. In float16 the streams outgrow the type and are cut after each block. `only_float16_is_kept_finite`
 //!
 //! Draw:
 //!
-//! 14. Noise is drawn as `[1, channels, height, width]` and laid out as tokens afterwards.
-//!     `a_latent_of_noise_has_the_recorded_bits`, `a_distilled_draw_is_the_recorded_one`
-//! 15. Fewer than sixteen values of noise come from another formula, and a length that is not a multiple of sixteen
+//! 18. Noise is drawn as `[1, channels, height, width]` and laid out as tokens afterwards.
+//!     `a_latent_of_noise_has_the_recorded_bits`, `every_step_of_every_run_is_the_recorded_one`
+//! 19. Fewer than sixteen values of noise come from another formula, and a length that is not a multiple of sixteen
 //!     overwrites its end. `draws_of_any_length_have_the_recorded_bits`
-//! 16. The shift of the schedule depends on size and steps, and jumps between 4300 tokens and one more.
-//!     `the_shift_jumps_after_4300_tokens`
-//! 17. Guidance needs a negative text, the encoding of the empty prompt; a distilled model never takes one, whatever
-//!     the guidance. `a_guided_draw_is_the_recorded_one`, `a_distilled_model_never_needs_a_negative_text`
+//! 20. The shift of the schedule depends on size and steps, and jumps between 4300 tokens and one more.
+//!     References do not count. `the_shift_jumps_after_4300_tokens`
+//! 21. Given levels are shifted too. `given_levels_are_shifted_like_those_of_the_model`
+//! 22. A start leaves out the first steps, of a schedule that is made for all of them.
+//!     `strength_leaves_out_the_first_steps_and_never_all`
+//! 23. Guidance by a second pass needs a negative text, the encoding of the empty prompt; a distilled model never takes
+//!     one, whatever the guidance. `a_guided_draw_is_the_recorded_one`, `a_distilled_model_never_needs_a_negative_text`
 //!
 //! Picture:
 //!
-//! 18. Latents are normalised *after* folding, with 1e-4 added to the variance, while the normalisations inside add
+//! 24. Latents are normalised *after* folding, with 1e-4 added to the variance, while the normalisations inside add
 //!     1e-6. `every_stage_of_decoding_is_the_recorded_one`
-//! 19. A folded channel is `4·channel + 2·row + column`. `a_folded_channel_goes_to_its_row_and_column`
-//! 20. The decoder may be narrower than the encoder, and has one block more in every stage.
+//! 25. A folded channel is `4·channel + 2·row + column`. `a_folded_channel_goes_to_its_row_and_column`
+//! 26. The decoder may be narrower than the encoder, and has one block more in every stage.
 //!     `every_stage_of_decoding_is_the_recorded_one`
-//! 21. A half goes to the even byte. `a_half_goes_to_the_even_byte_and_what_is_beyond_white_and_black_is_cut`
+//! 27. A half goes to the even byte. `a_half_goes_to_the_even_byte_and_what_is_beyond_white_and_black_is_cut`
 
 mod blocks;
 mod config;
+mod draw;
+mod embedder;
+mod inpaint;
+mod latent;
+mod preview;
 mod rope;
-mod sample;
+mod samplers;
 mod schedule;
+mod sequence;
 mod settings;
 mod text;
 mod transformer;
 mod vae;
 
 pub use config::{AutoencoderConfig, TransformerConfig};
+pub use draw::{Draw, DrawError, DrawOptions, DrawState, StepInfo};
+pub use embedder::sinusoid;
+pub use inpaint::{FoldMaskError, Start, fold_mask};
+pub use latent::{DecodeError, NoiseError, ShapeError, noise, pack, unpack};
+pub use preview::PreviewMap;
 pub use rope::{Place, Rope};
-pub use sample::{
-    DecodeError, NoiseError, SampleError, SampleOptions, Sampler, ShapeError, noise, pack, sample, unpack,
-};
-pub use schedule::{Schedule, empirical_mu};
+pub use samplers::Sampler;
+pub use schedule::{Schedule, ScheduleError, empirical_mu};
+pub use sequence::{ReferenceMode, Scene, Sequence};
 pub use settings::Settings;
 pub use text::{EncodeError, TextEncoder, Tokens};
-pub use transformer::{Transformer, sinusoid};
+pub use transformer::Transformer;
 pub use vae::{Autoencoder, to_u8, unfold};

@@ -4,10 +4,12 @@
 //! *single* block runs over both as one sequence, text first. Neither has modulation weights: all blocks of a kind
 //! share what [`ModulationLinear`] computes once a step.
 //!
+//! Normalisations, rotations and softmax are computed in float32 whatever the type of the streams.
+//!
 //! Source: diffusers `transformer_flux2.py`, `Flux2TransformerBlock`, `Flux2SingleTransformerBlock`; recorded in
 //! `tests/recorded/transformer.rs`.
 
-use candle_core::{D, Tensor};
+use candle_core::{D, DType, Tensor};
 
 use super::{Rope, TransformerConfig};
 use crate::layers::{Linear, RmsNorm, attention, layer_norm};
@@ -30,6 +32,13 @@ impl Modulation {
     fn add(&self, x: &Tensor, branch: &Tensor) -> Result<Tensor> {
         x + branch.broadcast_mul(&self.gate)?
     }
+}
+
+/// The modulations of all blocks at one noise level.
+pub(super) struct Modulations {
+    pub image: [Modulation; 2],
+    pub text: [Modulation; 2],
+    pub single: [Modulation; 1],
 }
 
 /// Turns the conditioning vector into `COUNT` modulations, one after the other in its rows.
@@ -61,11 +70,41 @@ impl<const COUNT: usize> ModulationLinear<COUNT> {
     }
 }
 
+/// Keeps what float16 cannot hold at its largest number; every other type holds what the models compute.
+///
+/// The reference does so in float16 after each block: to the text of a double block, and to all of a single one.
+pub(super) fn clamp_to_finite(x: Tensor) -> Result<Tensor> {
+    match x.dtype() {
+        DType::F16 => x.clamp(-65504f64, 65504f64),
+        _ => Ok(x),
+    }
+}
+
+/// Keys, turned to their places, and values of some tokens, each `[b, heads, tokens, head width]`.
+pub(super) struct KeyValues {
+    k: Tensor,
+    v: Tensor,
+}
+
+impl KeyValues {
+    /// Puts the tokens of `middle` behind the first `n_first` of `self`.
+    fn with_between(&self, n_first: usize, middle: &Self) -> Result<Self> {
+        let join = |around: &Tensor, middle: &Tensor| {
+            let (b, n_heads, n_tokens, head_width) = around.dims4()?;
+            // One set of reference pictures serves a whole batch.
+            let middle = middle.broadcast_as((b, n_heads, middle.dim(2)?, head_width))?;
+            let first = around.narrow(2, 0, n_first)?;
+            let last = around.narrow(2, n_first, n_tokens - n_first)?;
+            Tensor::cat(&[&first, &middle, &last], 2)
+        };
+        Ok(Self { k: join(&self.k, &middle.k)?, v: join(&self.v, &middle.v)? })
+    }
+}
+
 /// Queries, keys and values of some tokens, each `[b, heads, tokens, head width]`.
 struct Heads {
     q: Tensor,
-    k: Tensor,
-    v: Tensor,
+    seen: KeyValues,
 }
 
 impl Heads {
@@ -75,29 +114,44 @@ impl Heads {
             let (b, n_tokens, _) = x.dims3()?;
             x.reshape((b, n_tokens, (), norms.head_width))
         };
-        Ok(Self {
-            q: norms.q.forward(&split(q)?)?.transpose(1, 2)?,
-            k: norms.k.forward(&split(k)?)?.transpose(1, 2)?,
-            v: split(v)?.transpose(1, 2)?,
-        })
+        let normalise = |norm: &RmsNorm, x| norm.forward(&split(x)?)?.transpose(1, 2);
+        let (q, k) = (normalise(&norms.q, q)?, normalise(&norms.k, k)?);
+        Ok(Self { q, seen: KeyValues { k, v: split(v)?.transpose(1, 2)? } })
     }
 
     /// Puts the tokens of `self` before those of `other`.
     fn before(&self, other: &Self) -> Result<Self> {
-        Ok(Self {
-            q: Tensor::cat(&[&self.q, &other.q], 2)?,
-            k: Tensor::cat(&[&self.k, &other.k], 2)?,
-            v: Tensor::cat(&[&self.v, &other.v], 2)?,
-        })
+        let join = |first: &Tensor, second: &Tensor| Tensor::cat(&[first, second], 2);
+        let (k, v) = (join(&self.seen.k, &other.seen.k)?, join(&self.seen.v, &other.seen.v)?);
+        Ok(Self { q: join(&self.q, &other.q)?, seen: KeyValues { k, v } })
     }
 
-    /// Lets all tokens look at all; the result is `[b, tokens, width]`.
-    fn attend(&self, rope: &Rope) -> Result<Tensor> {
+    /// Turns queries and keys to the places of their tokens.
+    fn turned(self, rope: &Rope) -> Result<Self> {
+        let Self { q, seen: KeyValues { k, v } } = self;
+        Ok(Self { q: rope.rotate(&q)?, seen: KeyValues { k: rope.rotate(&k)?, v } })
+    }
+
+    /// Lets all tokens look at all, and at what is kept of others if there are any; the result is `[b, tokens, width]`.
+    fn attend(&self, kept: Option<Kept>) -> Result<Tensor> {
+        match kept {
+            Some(Kept { others, n_text }) => self.look_at(&self.seen.with_between(n_text, others)?),
+            None => self.look_at(&self.seen),
+        }
+    }
+
+    fn look_at(&self, seen: &KeyValues) -> Result<Tensor> {
         let scale = (self.q.dim(D::Minus1)? as f64).sqrt().recip();
-        let (q, k) = (rope.rotate(&self.q)?, rope.rotate(&self.k)?);
-        let y = attention(&q, &k, &self.v, scale, None)?;
+        let y = attention(&self.q, &seen.k, &seen.v, scale, None)?;
         y.transpose(1, 2)?.flatten_from(2)
     }
+}
+
+/// What is kept of reference pictures, to be seen between text and picture.
+#[derive(Clone, Copy)]
+pub(super) struct Kept<'a> {
+    pub others: &'a KeyValues,
+    pub n_text: usize,
 }
 
 struct QkNorm {
@@ -200,20 +254,27 @@ impl DoubleBlock {
         &self,
         image: &Tensor,
         text: &Tensor,
-        image_modulation: &[Modulation; 2],
-        text_modulation: &[Modulation; 2],
+        modulations: &Modulations,
         rope: &Rope,
+        kept: Option<Kept>,
     ) -> Result<(Tensor, Tensor)> {
-        let image_heads = self.image.heads(image, &image_modulation[0])?;
-        let text_heads = self.text.heads(text, &text_modulation[0])?;
-        let attended = text_heads.before(&image_heads)?.attend(rope)?;
+        let image_heads = self.image.heads(image, &modulations.image[0])?;
+        let text_heads = self.text.heads(text, &modulations.text[0])?;
+        let attended = text_heads.before(&image_heads)?.turned(rope)?.attend(kept)?;
         let (n_text, n_image) = (text.dim(1)?, image.dim(1)?);
         let for_text = attended.narrow(1, 0, n_text)?;
         let for_image = attended.narrow(1, n_text, n_image)?;
         Ok((
-            self.image.finish(image, &for_image, image_modulation)?,
-            self.text.finish(text, &for_text, text_modulation)?,
+            self.image.finish(image, &for_image, &modulations.image)?,
+            clamp_to_finite(self.text.finish(text, &for_text, &modulations.text)?)?,
         ))
+    }
+
+    /// Maps reference pictures, `[b, tokens, width]`, that see only themselves, and gives what others may see of them.
+    pub fn remember(&self, references: &Tensor, modulations: &Modulations, rope: &Rope) -> Result<(Tensor, KeyValues)> {
+        let heads = self.image.heads(references, &modulations.image[0])?.turned(rope)?;
+        let attended = heads.attend(None)?;
+        Ok((self.image.finish(references, &attended, &modulations.image)?, heads.seen))
     }
 }
 
@@ -245,14 +306,51 @@ impl SingleBlock {
     }
 
     /// Maps text and picture as one sequence `[b, tokens, width]`.
-    pub fn forward(&self, x: &Tensor, modulation: &Modulation, rope: &Rope) -> Result<Tensor> {
+    pub fn forward(&self, x: &Tensor, modulations: &Modulations, rope: &Rope, kept: Option<Kept>) -> Result<Tensor> {
+        let [modulation] = &modulations.single;
+        let (heads, mlp) = self.branches(x, modulation)?;
+        self.finish(x, heads.turned(rope)?.attend(kept)?, mlp, modulation)
+    }
+
+    /// Maps reference pictures, `[b, tokens, width]`, that see only themselves, and gives what others may see of them.
+    pub fn remember(&self, references: &Tensor, modulations: &Modulations, rope: &Rope) -> Result<(Tensor, KeyValues)> {
+        let [modulation] = &modulations.single;
+        let (heads, mlp) = self.branches(references, modulation)?;
+        let heads = heads.turned(rope)?;
+        let finished = self.finish(references, heads.attend(None)?, mlp, modulation)?;
+        Ok((finished, heads.seen))
+    }
+
+    /// Projects to the heads of attention and to the MLP, whose activation is done here.
+    fn branches(&self, x: &Tensor, modulation: &Modulation) -> Result<(Heads, Tensor)> {
         let joint = self.joint_in.forward(&modulation.normalise(x, self.eps)?)?;
         let part = |start, width| joint.narrow(D::Minus1, start, width)?.contiguous();
         let width = self.width;
         let (q, k, v) = (part(0, width)?, part(width, width)?, part(2 * width, width)?);
-        let attended = Heads::new(q, k, v, &self.norms)?.attend(rope)?;
         let mlp = swiglu(&joint.narrow(D::Minus1, 3 * width, 2 * self.mlp_width)?)?;
+        Ok((Heads::new(q, k, v, &self.norms)?, mlp))
+    }
+
+    fn finish(&self, x: &Tensor, attended: Tensor, mlp: Tensor, modulation: &Modulation) -> Result<Tensor> {
         let both = Tensor::cat(&[attended, mlp], D::Minus1)?;
-        modulation.add(x, &self.joint_out.forward(&both)?)
+        clamp_to_finite(modulation.add(x, &self.joint_out.forward(&both)?)?)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use candle_core::Device;
+
+    use super::*;
+
+    #[test]
+    fn only_float16_is_kept_finite() {
+        let large = Tensor::new(&[1e6f32, -1e6, 5.0], &Device::Cpu).unwrap();
+        let clamped = |dtype| {
+            let x = clamp_to_finite(large.to_dtype(dtype).unwrap()).unwrap();
+            x.to_dtype(DType::F32).unwrap().to_vec1::<f32>().unwrap()
+        };
+        assert_eq!(clamped(DType::F16), [65504.0, -65504.0, 5.0]);
+        assert_eq!(clamped(DType::F32), [1e6, -1e6, 5.0]);
     }
 }

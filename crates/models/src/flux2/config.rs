@@ -31,12 +31,14 @@ pub struct TransformerConfig {
     pub rope_widths: [usize; 4],
     pub rope_theta: f64,
     pub mlp_ratio: f64,
-    /// Width of the sinusoid of the timestep.
+    /// Width of the sinusoids of timestep and guidance.
     #[serde(rename = "timestep_guidance_channels")]
     pub timestep_width: usize,
     #[serde(default = "default_eps")]
     pub eps: f64,
-    guidance_embeds: bool,
+    /// Whether the guidance is an input, as in FLUX.2 dev.
+    #[serde(rename = "guidance_embeds")]
+    pub takes_guidance: bool,
     out_channels: Option<usize>,
     patch_size: usize,
 }
@@ -45,10 +47,6 @@ impl TransformerConfig {
     /// Reads the `config.json` of the part and refuses what the transformer does not compute.
     pub fn read(part: &PartFiles) -> Result<Self, LoadError> {
         let config: Self = part.json(FILE)?;
-        if config.guidance_embeds {
-            let supported = "only models without it, the klein models, are known";
-            return unsupported(part, "guidance_embeds", true, supported);
-        }
         if config.patch_size != 1 {
             let supported = "the latent arrives folded, so only 1 makes sense";
             return unsupported(part, "patch_size", config.patch_size, supported);

@@ -5,7 +5,7 @@
 //!
 //! Source: diffusers `transformer_flux2.py`, `Flux2PosEmbed`; recorded in `tests/recorded/transformer.rs`.
 
-use candle_core::{Device, Tensor};
+use candle_core::{DType, Device, Tensor};
 
 use crate::Result;
 
@@ -26,6 +26,7 @@ impl Place {
 }
 
 /// The rotations of a sequence of tokens.
+#[derive(Clone)]
 pub struct Rope {
     /// `[tokens, head width / 2]`
     cos: Tensor,
@@ -58,9 +59,16 @@ impl Rope {
         })
     }
 
-    /// Rotates `[b, heads, tokens, head width]`.
+    /// Rotates `[b, heads, tokens, head width]`, in float32 whatever its type.
     pub fn rotate(&self, x: &Tensor) -> Result<Tensor> {
-        candle_nn::rotary_emb::rope_i(&x.contiguous()?, &self.cos, &self.sin)
+        let wide = x.to_dtype(DType::F32)?.contiguous()?;
+        let (cos, sin) = (self.cos.to_device(x.device())?, self.sin.to_device(x.device())?);
+        candle_nn::rotary_emb::rope_i(&wide, &cos, &sin)?.to_dtype(x.dtype())
+    }
+
+    /// Moves the tables to where they will be used, so that no rotation has to.
+    pub fn to_device(&self, device: &Device) -> Result<Self> {
+        Ok(Self { cos: self.cos.to_device(device)?, sin: self.sin.to_device(device)? })
     }
 
     /// The cosines and sines of each pair, `[tokens, head width / 2]`.

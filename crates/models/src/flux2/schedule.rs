@@ -7,28 +7,68 @@
 //! `set_timesteps`; recorded in `tests/recorded/schedule.rs`.
 
 /// How the noise levels are chosen.
-#[derive(Debug, Clone, Copy, PartialEq, Default)]
+#[derive(Debug, Clone, PartialEq, Default)]
 pub enum Schedule {
-    /// Shifts as the model was made for, by the size of the picture and the number of steps.
+    /// Evenly spaced, and shifted as the model was made for, by the size of the picture and the number of steps.
     #[default]
     Auto,
-    /// Shifts by a given `mu`; 0 leaves the levels evenly spaced.
+    /// Evenly spaced, and shifted by a given `mu`.
     Shifted { mu: f64 },
+    /// Evenly spaced.
+    Linear,
+    /// Given, one for each step and without the final 0, and shifted as with [`Auto`](Self::Auto).
+    Custom(Vec<f64>),
+}
+
+/// Why there are no noise levels to step through.
+#[derive(Debug, Clone, PartialEq, thiserror::Error)]
+pub enum ScheduleError {
+    #[error("a draw needs one step at least")]
+    NoSteps,
+    #[error("there are {found} noise levels for {steps} steps; it takes one for each, and the final 0 is understood")]
+    Count { found: usize, steps: usize },
+    #[error("noise level {level} is not above 0 and at most 1")]
+    OutOfRange { level: f64 },
+    #[error("noise level {level} follows {before}; each must be lower than the one before")]
+    NotFalling { before: f64, level: f64 },
 }
 
 impl Schedule {
     /// Computes the levels before, between and after `n_steps` steps: one more than steps, from 1 to 0.
     ///
     /// `n_tokens` is the number of tokens of the drawn picture; neither text nor reference pictures count.
-    pub fn sigmas(self, n_steps: usize, n_tokens: usize) -> Vec<f32> {
-        let mu = match self {
-            Self::Auto => empirical_mu(n_tokens, n_steps),
-            Self::Shifted { mu } => mu,
+    pub fn sigmas(&self, n_steps: usize, n_tokens: usize) -> Result<Vec<f32>, ScheduleError> {
+        if n_steps == 0 {
+            return Err(ScheduleError::NoSteps);
+        }
+        let auto = || empirical_mu(n_tokens, n_steps);
+        let (mu, levels) = match self {
+            Self::Auto => (auto(), evenly_spaced(n_steps)),
+            Self::Shifted { mu } => (*mu, evenly_spaced(n_steps)),
+            Self::Linear => (0.0, evenly_spaced(n_steps)),
+            Self::Custom(levels) => {
+                check(levels, n_steps)?;
+                (auto(), levels.clone())
+            }
         };
         let shift = mu.exp() as f32;
         let shifted = |sigma: f64| shift / (shift + (1.0 / sigma as f32 - 1.0));
-        let levels = evenly_spaced(n_steps).into_iter().map(shifted);
-        levels.chain([0.0]).collect()
+        let levels = levels.into_iter().map(shifted);
+        Ok(levels.chain([0.0]).collect())
+    }
+}
+
+/// Refuses given levels that no draw can step through.
+fn check(levels: &[f64], n_steps: usize) -> Result<(), ScheduleError> {
+    if levels.len() != n_steps {
+        return Err(ScheduleError::Count { found: levels.len(), steps: n_steps });
+    }
+    if let Some(&level) = levels.iter().find(|level| !(**level > 0.0 && **level <= 1.0)) {
+        return Err(ScheduleError::OutOfRange { level });
+    }
+    match levels.windows(2).find(|pair| pair[1] >= pair[0]) {
+        Some(pair) => Err(ScheduleError::NotFalling { before: pair[0], level: pair[1] }),
+        None => Ok(()),
     }
 }
 

@@ -1,12 +1,18 @@
 //! The transformer: which way a noisy picture should move, given a text and how noisy it is.
 //!
+//! What it looks at besides is laid out once for all steps by [`Transformer::prepare`]. All tensors are brought to the
+//! device and the type of the weights; a velocity is float32.
+//!
 //! Source: diffusers `transformer_flux2.py`, `Flux2Transformer2DModel`; recorded in `tests/recorded/transformer.rs`.
 
-use candle_core::{D, Device, Tensor};
+use candle_core::{DType, Device, Tensor};
 
-use super::blocks::{DoubleBlock, ModulationLinear, SingleBlock};
-use super::{Place, Rope, TransformerConfig};
+use super::blocks::{DoubleBlock, Kept, KeyValues, ModulationLinear, Modulations, SingleBlock};
+use super::embedder::NumberEmbedder;
+use super::sequence::repeated;
+use super::{Rope, Scene, Sequence, TransformerConfig, sinusoid};
 use crate::layers::{Linear, layer_norm};
+use crate::weights::LoadOptions;
 use crate::{LoadError, Observe, PartFiles, Result, Weights};
 
 /// A FLUX.2 transformer.
@@ -14,45 +20,50 @@ pub struct Transformer {
     config: TransformerConfig,
     image_in: Linear,
     text_in: Linear,
-    timestep_in: Linear,
-    timestep_out: Linear,
+    timestep: NumberEmbedder,
+    guidance: Option<NumberEmbedder>,
     double_image_modulation: ModulationLinear<2>,
     double_text_modulation: ModulationLinear<2>,
     single_modulation: ModulationLinear<1>,
-    double_blocks: Vec<DoubleBlock>,
-    single_blocks: Vec<SingleBlock>,
+    blocks: Blocks,
     out_modulation: Linear,
     out: Linear,
     weight_bytes: u64,
+    /// Where the weights are, and the type of the streams.
+    device: Device,
+    dtype: DType,
 }
 
 impl Transformer {
-    /// Loads a transformer: `config.json` and weights with the names of the diffusers layout.
+    /// Loads a transformer: `config.json` and weights, to be computed in float32 on the CPU.
     pub fn load(part: &PartFiles) -> Result<Self, LoadError> {
+        Self::load_with(part, &LoadOptions::default())
+    }
+
+    /// Loads a transformer as `options` say.
+    pub fn load_with(part: &PartFiles, options: &LoadOptions) -> Result<Self, LoadError> {
         let config = TransformerConfig::read(part)?;
-        let weights = Weights::open(part)?;
+        let weights = Weights::open_with(part, options)?;
         let linear = |name, n_in, n_out| Linear::load(&weights.at(name), n_in, n_out);
         let width = config.width();
-        let embedder = weights.at("time_guidance_embed.timestep_embedder");
-        let double_blocks = weights.at("transformer_blocks");
-        let single_blocks = weights.at("single_transformer_blocks");
+        let embedder = weights.at("time_guidance_embed");
         Ok(Self {
             image_in: linear("x_embedder", config.channels, width)?,
             text_in: linear("context_embedder", config.text_width, width)?,
-            timestep_in: Linear::load(&embedder.at("linear_1"), config.timestep_width, width)?,
-            timestep_out: Linear::load(&embedder.at("linear_2"), width, width)?,
+            timestep: NumberEmbedder::load(&embedder.at("timestep_embedder"), &config)?,
+            guidance: match config.takes_guidance {
+                true => Some(NumberEmbedder::load(&embedder.at("guidance_embedder"), &config)?),
+                false => None,
+            },
             double_image_modulation: ModulationLinear::load(&weights.at("double_stream_modulation_img"), width)?,
             double_text_modulation: ModulationLinear::load(&weights.at("double_stream_modulation_txt"), width)?,
             single_modulation: ModulationLinear::load(&weights.at("single_stream_modulation"), width)?,
-            double_blocks: (0..config.n_double_blocks)
-                .map(|block_idx| DoubleBlock::load(&double_blocks.at(block_idx), &config))
-                .collect::<Result<_, _>>()?,
-            single_blocks: (0..config.n_single_blocks)
-                .map(|block_idx| SingleBlock::load(&single_blocks.at(block_idx), &config))
-                .collect::<Result<_, _>>()?,
+            blocks: Blocks::load(&weights, &config)?,
             out_modulation: linear("norm_out.linear", width, 2 * width)?,
             out: linear("proj_out", width, config.channels)?,
             weight_bytes: weights.resident_bytes(),
+            device: weights.device().clone(),
+            dtype: weights.options().dtype,
             config,
         })
     }
@@ -67,65 +78,132 @@ impl Transformer {
         self.weight_bytes
     }
 
-    /// Prepares the rotations for a text and one picture of `height` × `width` tokens, in the order of the sequence.
-    pub fn rope(&self, n_text_tokens: usize, height: usize, width: usize) -> Result<Rope> {
-        let places = Place::of_text(n_text_tokens).chain(Place::of_picture(0, height, width));
-        Rope::new(places, self.config.rope_widths, self.config.rope_theta)
+    /// Where the weights are.
+    pub fn device(&self) -> &Device {
+        &self.device
+    }
+
+    /// Lays out a scene for all steps of a draw.
+    pub fn prepare(&self, scene: &Scene) -> Result<Sequence> {
+        let mut sequence = Sequence::new(&self.config, scene)?;
+        sequence.rope = sequence.rope.to_device(&self.device)?;
+        if let Some(memory) = &mut sequence.memory {
+            memory.rope = memory.rope.to_device(&self.device)?;
+        }
+        Ok(sequence)
     }
 
     /// Computes the velocity of a picture, from data to noise.
     ///
-    /// `image` is `[b, tokens, channels]`, like the result; `text` is `[b, text tokens, text width]`; `timestep` is
-    /// the noise level, 0 to 1.
-    pub fn velocity(&self, image: &Tensor, text: &Tensor, timestep: f32, rope: &Rope) -> Result<Tensor> {
-        self.velocity_observed(image, text, timestep, rope, &mut |_, _| ())
+    /// `image` is `[b, tokens, channels]`, like the result; `timestep` is the noise level, 0 to 1. The first call may
+    /// leave in `sequence` what later ones need of its reference pictures.
+    pub fn velocity(&self, image: &Tensor, sequence: &mut Sequence, timestep: f32) -> Result<Tensor> {
+        self.velocity_observed(image, sequence, timestep, &mut |_, _| ())
     }
 
     /// As [`velocity`](Self::velocity), and shows every stage to `observe`.
+    ///
+    /// The stages of reference pictures that are looked at once have names of their own, which begin with `once.`.
     pub fn velocity_observed(
         &self,
         image: &Tensor,
-        text: &Tensor,
+        sequence: &mut Sequence,
         timestep: f32,
-        rope: &Rope,
         observe: &mut Observe,
     ) -> Result<Tensor> {
-        let conditioning = self.embed_timestep(timestep, observe)?;
+        let (b, n_image, _) = image.dims3()?;
+        let conditioning = self.conditioning(timestep, sequence.guidance, observe)?;
         let activated = candle_nn::ops::silu(&conditioning)?;
-        let image_modulation = self.double_image_modulation.forward(&activated, |raw| observe("mod_img", raw))?;
-        let text_modulation = self.double_text_modulation.forward(&activated, |raw| observe("mod_txt", raw))?;
-        let [single_modulation] = self.single_modulation.forward(&activated, |raw| observe("mod_single", raw))?;
+        let modulations = self.modulations(&activated, observe)?;
+        let mut recall = self.recall(sequence, observe)?;
+        let rope = &sequence.rope;
 
-        let mut image = self.image_in.forward(image)?;
+        let mut image = self.image_in.forward(&self.taken(image)?)?;
+        if let Some(followers) = &sequence.followers {
+            let followers = self.image_in.forward(&self.taken(followers)?)?;
+            image = Tensor::cat(&[image, repeated(&followers, b)?], 1)?;
+        }
         observe("x_embed", &image);
-        let mut text = self.text_in.forward(text)?;
+        let text = self.text_in.forward(&self.taken(&sequence.text)?)?;
+        let mut text = repeated(&text, b)?;
         observe("context_embed", &text);
-        for (block_idx, block) in self.double_blocks.iter().enumerate() {
-            (image, text) = block.forward(&image, &text, &image_modulation, &text_modulation, rope)?;
+        let n_text = text.dim(1)?;
+
+        for block_idx in 0..self.config.n_double_blocks {
+            let block = self.blocks.double(block_idx);
+            recall.advance(|references, modulations, rope| block.remember(references, modulations, rope))?;
+            (image, text) = block.forward(&image, &text, &modulations, rope, recall.kept(block_idx, n_text))?;
+            recall.observe(&format!("once.double.{block_idx}.img"), observe);
             observe(&format!("double.{block_idx}.img"), &image);
             observe(&format!("double.{block_idx}.txt"), &text);
         }
 
-        let (n_text, n_image) = (text.dim(1)?, image.dim(1)?);
         let mut both = Tensor::cat(&[text, image], 1)?; // [b, text tokens + tokens, width]
-        for (block_idx, block) in self.single_blocks.iter().enumerate() {
-            both = block.forward(&both, &single_modulation, rope)?;
+        for block_idx in 0..self.config.n_single_blocks {
+            let block = self.blocks.single(block_idx);
+            recall.advance(|references, modulations, rope| block.remember(references, modulations, rope))?;
+            let kept = recall.kept(self.config.n_double_blocks + block_idx, n_text);
+            both = block.forward(&both, &modulations, rope, kept)?;
+            recall.observe(&format!("once.single.{block_idx}"), observe);
             observe(&format!("single.{block_idx}"), &both);
         }
+        if let Some(memory) = &mut sequence.memory {
+            memory.kept = Some(recall.kept);
+        }
 
+        // Reference pictures, if any are in the sequence, are its end: they stay as they are.
         let image = both.narrow(1, n_text, n_image)?;
         let image = self.modulate_out(&image, &activated)?;
         observe("norm_out", &image);
-        self.out.forward(&image)
+        self.out.forward(&image)?.to_dtype(DType::F32)
     }
 
-    fn embed_timestep(&self, timestep: f32, observe: &mut Observe) -> Result<Tensor> {
+    /// Brings an input to the device and the type of the weights.
+    fn taken(&self, x: &Tensor) -> Result<Tensor> {
+        x.to_device(&self.device)?.to_dtype(self.dtype)
+    }
+
+    fn conditioning(&self, timestep: f32, guidance: f64, observe: &mut Observe) -> Result<Tensor> {
         let waves = sinusoid(timestep * 1000.0, self.config.timestep_width)?;
         observe("time_proj", &waves);
-        let hidden = candle_nn::ops::silu(&self.timestep_in.forward(&waves)?)?;
-        let conditioning = self.timestep_out.forward(&hidden)?;
+        let timestep = self.timestep.forward(&self.taken(&waves)?)?;
+        observe("timestep_emb", &timestep);
+        let conditioning = match &self.guidance {
+            Some(embedder) => {
+                let waves = sinusoid(guidance as f32 * 1000.0, self.config.timestep_width)?;
+                let guidance = embedder.forward(&self.taken(&waves)?)?;
+                observe("guidance_emb", &guidance);
+                (timestep + guidance)?
+            }
+            None => timestep,
+        };
         observe("temb", &conditioning);
         Ok(conditioning)
+    }
+
+    fn modulations(&self, activated: &Tensor, observe: &mut Observe) -> Result<Modulations> {
+        Ok(Modulations {
+            image: self.double_image_modulation.forward(activated, |raw| observe("mod_img", raw))?,
+            text: self.double_text_modulation.forward(activated, |raw| observe("mod_txt", raw))?,
+            single: self.single_modulation.forward(activated, |raw| observe("mod_single", raw))?,
+        })
+    }
+
+    /// Begins to look at reference pictures, or takes out what is kept of them.
+    ///
+    /// They are pictures without noise at every noise level of the drawn one.
+    fn recall(&self, sequence: &mut Sequence, observe: &mut Observe) -> Result<Recall> {
+        let Some(memory) = &mut sequence.memory else {
+            return Ok(Recall { kept: Vec::new(), looking: None });
+        };
+        if let Some(kept) = memory.kept.take() {
+            return Ok(Recall { kept, looking: None });
+        }
+        let conditioning = self.conditioning(0.0, sequence.guidance, &mut |_, _| ())?;
+        let modulations = self.modulations(&candle_nn::ops::silu(&conditioning)?, &mut |_, _| ())?;
+        let references = self.image_in.forward(&self.taken(&memory.tokens)?)?;
+        observe("once.x_embed", &references);
+        Ok(Recall { kept: Vec::new(), looking: Some(Looking { references, modulations, rope: memory.rope.clone() }) })
     }
 
     /// The last normalisation. Its rows are scale, then shift: the other way round than in every block.
@@ -136,24 +214,73 @@ impl Transformer {
     }
 }
 
-/// Spreads a number over waves of many lengths, `[1, width]`: all cosines, then all sines.
-pub fn sinusoid(value: f32, width: usize) -> Result<Tensor> {
-    let half = width / 2;
-    let frequencies: Vec<f32> = (0..half).map(|i| frequency(i, half)).collect();
-    let angles = (Tensor::from_vec(frequencies, (1, half), &Device::Cpu)? * f64::from(value))?;
-    Tensor::cat(&[angles.cos()?, angles.sin()?], D::Minus1)
+/// The blocks of a transformer, in order.
+struct Blocks {
+    double: Vec<DoubleBlock>,
+    single: Vec<SingleBlock>,
 }
 
-/// Returns frequency `i` of `half`: 10000 to the power of −`i` / `half`, with the roundings of the reference.
+impl Blocks {
+    fn load(weights: &Weights, config: &TransformerConfig) -> Result<Self, LoadError> {
+        let double = weights.at("transformer_blocks");
+        let single = weights.at("single_transformer_blocks");
+        Ok(Self {
+            double: (0..config.n_double_blocks)
+                .map(|block_idx| DoubleBlock::load(&double.at(block_idx), config))
+                .collect::<Result<_, _>>()?,
+            single: (0..config.n_single_blocks)
+                .map(|block_idx| SingleBlock::load(&single.at(block_idx), config))
+                .collect::<Result<_, _>>()?,
+        })
+    }
+
+    fn double(&self, block_idx: usize) -> &DoubleBlock {
+        &self.double[block_idx]
+    }
+
+    fn single(&self, block_idx: usize) -> &SingleBlock {
+        &self.single[block_idx]
+    }
+}
+
+/// Reference pictures that are looked at once.
 ///
-/// The angle is up to a thousand times the frequency, so its last bit shows in every later stage. The reference's
-/// exponential is not rounded correctly: of 128 frequencies, two come out one unit too high. Without them, the
-/// recorded guided draw ends 2.5e-4 away from the reference; with them, 3.4e-5.
-fn frequency(i: usize, half: usize) -> f32 {
-    let exponent = -(10_000f64.ln()) as f32 * i as f32 / half as f32;
-    let frequency = f64::from(exponent).exp() as f32;
-    match [13 * half, 44 * half].contains(&(128 * i)) {
-        true => frequency.next_up(),
-        false => frequency,
+/// The first call sends them through the blocks beside the drawn picture, so that each block is touched once; later
+/// calls only read what was kept. Either way they are computed by themselves: the bits do not depend on which it was.
+struct Recall {
+    kept: Vec<KeyValues>,
+    looking: Option<Looking>,
+}
+
+/// Reference pictures on their way through the blocks.
+struct Looking {
+    references: Tensor,
+    modulations: Modulations,
+    rope: Rope,
+}
+
+impl Recall {
+    /// Sends the reference pictures through the next block, if they are on their way.
+    fn advance(
+        &mut self,
+        remember: impl FnOnce(&Tensor, &Modulations, &Rope) -> Result<(Tensor, KeyValues)>,
+    ) -> Result<()> {
+        if let Some(Looking { references, modulations, rope }) = &mut self.looking {
+            let (next, kept) = remember(references, modulations, rope)?;
+            *references = next;
+            self.kept.push(kept);
+        }
+        Ok(())
+    }
+
+    /// What a block sees of the reference pictures.
+    fn kept(&self, block_idx: usize, n_text: usize) -> Option<Kept<'_>> {
+        self.kept.get(block_idx).map(|others| Kept { others, n_text })
+    }
+
+    fn observe(&self, name: &str, observe: &mut Observe) {
+        if let Some(looking) = &self.looking {
+            observe(name, &looking.references);
+        }
     }
 }

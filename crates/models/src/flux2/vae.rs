@@ -9,7 +9,7 @@
 use candle_core::{DType, Device, Tensor};
 
 use super::AutoencoderConfig;
-use super::sample::expect_shape;
+use super::latent::expect_shape;
 use crate::layers::{Conv2d, GroupNorm, Linear, attention};
 use crate::{LoadError, Observe, PartFiles, Result, Weights};
 

@@ -4,7 +4,8 @@ use std::ops::ControlFlow;
 
 use candle_core::Tensor;
 use rondel_models::flux2::{
-    Autoencoder, SampleError, SampleOptions, Sampler, Schedule, Settings, Transformer, noise, pack, sample, to_u8,
+    Autoencoder, Draw, DrawOptions, ReferenceMode, Sampler, Schedule, Settings, StepInfo, Transformer, noise, pack,
+    to_u8,
 };
 
 use crate::fixture::{Folder, Recorded, TOLERANCE, assert_near, assert_same_bits, workspace};
@@ -17,11 +18,11 @@ struct Case {
     width_px: usize,
     height_px: usize,
     is_distilled: bool,
-    options: SampleOptions,
+    options: DrawOptions,
 }
 
-fn euler(steps: usize, guidance: f64) -> SampleOptions {
-    SampleOptions { steps, guidance, sampler: Sampler::Euler, schedule: Schedule::Auto }
+fn euler(steps: usize, guidance: f64) -> DrawOptions {
+    DrawOptions { steps, guidance, sampler: Sampler::Euler, schedule: Schedule::Auto }
 }
 
 /// Draws a recorded case from its prompt and compares what can be compared on the way.
@@ -47,18 +48,26 @@ fn check(case: &Case) {
 
     let sizes = autoencoder.config();
     let (channels, cell_px) = (sizes.folded_channels(), sizes.cell_px());
-    let start = noise(channels, case.width_px, case.height_px, cell_px, case.seed);
+    let start = noise(channels, case.width_px, case.height_px, cell_px, case.seed, 1);
     let start = start.expect("noise");
     let packed = pack(&start).expect("tokens");
     assert_same_bits("noise", &packed, recorded.get("noise_packed"));
 
     let mut steps_done = Vec::new();
-    let mut on_step = |step_idx, n_steps| {
-        steps_done.push((step_idx, n_steps));
+    let mut on_step = |info: &StepInfo| {
+        steps_done.push((info.step_idx, info.n_steps));
         ControlFlow::Continue(())
     };
-    let latent =
-        sample(&transformer, &start, &conditioning, negative.as_ref(), &case.options, &mut on_step).expect("a latent");
+    let draw = Draw {
+        noise: &start,
+        text: &conditioning,
+        negative: negative.as_ref(),
+        references: &[],
+        reference_mode: ReferenceMode::EveryStep,
+        start: None,
+        options: &case.options,
+    };
+    let latent = draw.run(&transformer, None, &mut on_step).expect("a latent");
     let n_steps = case.options.steps;
     let all_steps: Vec<_> = (0..n_steps).map(|idx| (idx, n_steps)).collect();
     assert_eq!(steps_done, all_steps);
@@ -119,36 +128,4 @@ fn a_distilled_model_never_needs_a_negative_text() {
     let base = Settings { is_distilled: false, ..settings };
     assert!(base.needs_negative(4.0));
     assert!(!base.needs_negative(1.0));
-}
-
-#[test]
-fn a_latent_or_text_of_another_model_is_refused_by_name() {
-    let transformer = Transformer::load(&Folder::random_klein().part("transformer"));
-    let transformer = transformer.expect("a transformer");
-    let zeros =
-        |shape: &[usize]| Tensor::zeros(shape, candle_core::DType::F32, &candle_core::Device::Cpu).expect("zeros");
-    let mut on_step = |_, _| ControlFlow::Continue(());
-    let mut refusal = |latent: &[usize], text: &[usize]| {
-        let (latent, text) = (zeros(latent), zeros(text));
-        let options = euler(1, 1.0);
-        let refused = sample(&transformer, &latent, &text, None, &options, &mut on_step);
-        refused.expect_err("a wrong shape").to_string()
-    };
-    assert_eq!(refusal(&[1, 64, 4, 4], &[1, 8, 96]), "the latent should be [any, 128, any, any], but is [1, 64, 4, 4]");
-    assert_eq!(refusal(&[1, 128, 4, 4], &[1, 8, 192]), "the conditioning should be [1, any, 96], but is [1, 8, 192]");
-}
-
-#[test]
-fn a_draw_can_be_cancelled() {
-    let transformer = Transformer::load(&Folder::random_klein().part("transformer"));
-    let recorded = Recorded::read("klein/distilled_t2i.safetensors");
-    let cancelled = sample(
-        &transformer.expect("a transformer"),
-        &noise(128, 32, 32, 16, 0).expect("noise"),
-        recorded.get("dit.in.encoder_hidden_states"),
-        None,
-        &euler(4, 1.0),
-        &mut |_, _| ControlFlow::Break(()),
-    );
-    assert!(matches!(cancelled, Err(SampleError::Cancelled)));
 }

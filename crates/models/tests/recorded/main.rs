@@ -6,10 +6,13 @@
 //! said.
 
 mod autoencoder;
+mod cases;
+mod draw;
 mod fixture;
 mod klein;
 mod layouts;
 mod noise;
+mod preview;
 mod schedule;
 mod text;
 mod tiny;

@@ -41,7 +41,7 @@ fn a_latent_of_noise_has_the_recorded_bits() {
         let px = |cells: &str| cells.parse::<usize>().expect("cells") * 16;
         let seed = seed.parse().expect("a seed");
         // Sides that are not a multiple of the cell are cut.
-        let drawn = noise(128, px(width) + 15, px(height), 16, seed).expect("noise");
+        let drawn = noise(128, px(width) + 15, px(height), 16, seed, 1).expect("noise");
         assert_same_bits(name, &drawn, recorded.get(name));
         n_draws += 1;
     }
@@ -60,8 +60,17 @@ fn the_second_value_of_a_pair_waits_through_large_draws() {
 }
 
 #[test]
+fn several_pictures_are_one_draw_that_begins_with_the_one_alone() {
+    let recorded = Recorded::read("stages/noise.safetensors");
+    let drawn = noise(128, 64, 64, 16, 0, 2).expect("noise");
+    assert_same_bits("two", &drawn, recorded.get("batch2.f32.seed0.4x4"));
+    let alone = noise(128, 64, 64, 16, 0, 1).expect("noise");
+    assert_same_bits("the first", &drawn.narrow(0, 0, 1).expect("a latent"), &alone);
+}
+
+#[test]
 fn a_picture_smaller_than_a_cell_is_refused() {
-    let refused = noise(128, 64, 15, 16, 0).expect_err("a flat picture");
+    let refused = noise(128, 64, 15, 16, 0, 1).expect_err("a flat picture");
     let expected = "a picture of 64 × 15 pixels is smaller than one cell of 16 × 16";
     assert_eq!(refused.to_string(), expected);
 }

@@ -1,6 +1,6 @@
 //! Noise levels and the size of the shift.
 
-use rondel_models::flux2::{Schedule, empirical_mu};
+use rondel_models::flux2::{Schedule, ScheduleError, empirical_mu};
 use serde::Deserialize;
 
 use crate::fixture::workspace;
@@ -32,7 +32,7 @@ fn the_shift_is_the_recorded_one() {
 fn the_levels_are_the_recorded_ones() {
     for case in cases() {
         let sigmas = Schedule::Auto.sigmas(case.steps, case.image_seq_len);
-        assert_eq!(sigmas, case.sigmas, "{}", case.key);
+        assert_eq!(sigmas.expect("levels"), case.sigmas, "{}", case.key);
     }
 }
 
@@ -44,11 +44,29 @@ fn the_shift_jumps_after_4300_tokens() {
 
 #[test]
 fn no_shift_leaves_the_levels_evenly_spaced() {
-    let sigmas = Schedule::Shifted { mu: 0.0 }.sigmas(4, 1);
-    assert_eq!(sigmas, [1.0, 0.75, 0.5, 0.25, 0.0]);
+    for schedule in [Schedule::Linear, Schedule::Shifted { mu: 0.0 }] {
+        assert_eq!(schedule.sigmas(4, 1), Ok(vec![1.0, 0.75, 0.5, 0.25, 0.0]));
+    }
 }
 
 #[test]
 fn one_step_goes_from_noise_to_picture() {
-    assert_eq!(Schedule::Auto.sigmas(1, 4096), [1.0, 0.0]);
+    assert_eq!(Schedule::Auto.sigmas(1, 4096), Ok(vec![1.0, 0.0]));
+}
+
+#[test]
+fn given_levels_must_fall_from_one_to_above_zero_and_be_one_for_each_step() {
+    let refused = |levels: &[f64]| Schedule::Custom(levels.to_vec()).sigmas(2, 1);
+    assert_eq!(refused(&[1.0]), Err(ScheduleError::Count { found: 1, steps: 2 }));
+    assert_eq!(refused(&[1.0, 0.0]), Err(ScheduleError::OutOfRange { level: 0.0 }));
+    assert_eq!(refused(&[1.5, 0.5]), Err(ScheduleError::OutOfRange { level: 1.5 }));
+    assert!(matches!(refused(&[1.0, f64::NAN]), Err(ScheduleError::OutOfRange { .. })));
+    assert_eq!(refused(&[0.5, 0.5]), Err(ScheduleError::NotFalling { before: 0.5, level: 0.5 }));
+    assert_eq!(Schedule::Auto.sigmas(0, 1), Err(ScheduleError::NoSteps));
+}
+
+#[test]
+fn given_levels_that_are_evenly_spaced_are_those_of_the_model() {
+    let given = Schedule::Custom(vec![1.0, 0.75, 0.5, 0.25]).sigmas(4, 4096);
+    assert_eq!(given, Schedule::Auto.sigmas(4, 4096));
 }

@@ -6,7 +6,7 @@
 use std::ops::ControlFlow;
 
 use rondel_models::flux2::{
-    Autoencoder, SampleOptions, Sampler, Schedule, Settings, Transformer, noise, sample, to_u8,
+    Autoencoder, Draw, DrawOptions, ReferenceMode, Sampler, Schedule, Settings, StepInfo, Transformer, noise, to_u8,
 };
 
 use crate::fixture::Folder;
@@ -36,12 +36,19 @@ fn draw(prompt: &str, sampler: Sampler) -> Picture {
     assert!(settings.needs_negative(settings.guidance));
     let sizes = autoencoder.config();
     let (channels, cell_px) = (sizes.folded_channels(), sizes.cell_px());
-    let start = noise(channels, settings.width_px, settings.height_px, cell_px, 7);
-    let options =
-        SampleOptions { steps: settings.steps, guidance: settings.guidance, sampler, schedule: Schedule::Auto };
-    let mut on_step = |_, _| ControlFlow::Continue(());
-    let start = start.expect("noise");
-    let latent = sample(&transformer, &start, &text, Some(&negative), &options, &mut on_step);
+    let start = noise(channels, settings.width_px, settings.height_px, cell_px, 7, 1).expect("noise");
+    let options = DrawOptions { steps: settings.steps, guidance: settings.guidance, sampler, schedule: Schedule::Auto };
+    let mut on_step = |_: &StepInfo| ControlFlow::Continue(());
+    let draw = Draw {
+        noise: &start,
+        text: &text,
+        negative: Some(&negative),
+        references: &[],
+        reference_mode: ReferenceMode::EveryStep,
+        start: None,
+        options: &options,
+    };
+    let latent = draw.run(&transformer, None, &mut on_step);
     let image = autoencoder.decode(&latent.expect("a latent")).expect("a picture");
     let bytes = to_u8(&image).expect("bytes");
     assert_eq!(bytes.dims(), [64, 64, 3]);
