@@ -1,9 +1,15 @@
 //! From noise to a latent picture.
+//!
+//! `sample` and `edit` draw in the same way; [`draw`] is what they share.
 
+mod draw;
 mod noise;
+mod options;
 mod sample;
+mod size;
 
 pub use noise::Noise;
-pub use sample::{Sample, SamplerChoice, ScheduleChoice};
+pub use options::{SamplerChoice, ScheduleChoice};
+pub use sample::Sample;
 
 rondel_sdk::export_plugin!("node-sample", [Noise, Sample]);

@@ -5,6 +5,8 @@ use rondel_models::flux2::{self, AutoencoderConfig};
 use rondel_sdk::candle::from_candle;
 use rondel_sdk::prelude::*;
 
+use crate::{draw, size};
+
 /// Draws the noise that a picture starts from.
 ///
 /// Drawn on the CPU and bit for bit as PyTorch does, so a seed means the same on every device and in other tools.
@@ -14,30 +16,26 @@ pub struct Noise {
     /// The model that will draw; its autoencoder says how large a latent is.
     #[param(parts("vae"))]
     pub model: ModelRef,
-    /// Width and height of the picture.
+    /// Width and height of the picture: multiples of 16, and no more pixels than 2048x2048.
     #[param(unit = "px")]
     pub size: Size,
     /// Equal seeds draw equal noise.
     pub seed: Seed,
+    /// How many pictures start from here, all drawn at once; the first is the one that is drawn alone.
+    #[param(default = 1, range = 1..=64, soft = 1..=8)]
+    pub count: usize,
 }
 
 impl Run for Noise {
     type Output = Latent;
 
     fn run(self, cx: &mut Cx) -> NodeResult<Latent> {
-        if self.model.family != "Flux2" {
-            return Err(NodeError::input("model", format!("this kind runs Flux2, not {}", self.model.family)));
-        }
+        draw::expect_family(&self.model)?;
         let config = AutoencoderConfig::read(&PartFiles { files: cx.model_part(&self.model, "vae")? })?;
         let Size { width, height } = self.size;
         let cell_px = config.cell_px();
-        if width % cell_px != 0 || height % cell_px != 0 {
-            let fits = |side: usize| (side / cell_px).max(1) * cell_px;
-            let message =
-                format!("{width}x{height} is not a multiple of {cell_px} pixels; {}x{} is", fits(width), fits(height));
-            return Err(NodeError::input("size", message));
-        }
-        let noise = flux2::noise(config.folded_channels(), width, height, cell_px, self.seed.0)?;
+        size::check("size", (width, height), cell_px)?;
+        let noise = flux2::noise(config.folded_channels(), width, height, cell_px, self.seed.0, self.count)?;
         Ok(Latent::new("Flux2", (width, height), from_candle("latent", &noise)?)?)
     }
 }

@@ -1,36 +1,51 @@
 //! `sample`: from noise to a latent picture, step by step.
 
-use std::ops::ControlFlow;
-
-use rondel_models::PartFiles;
-use rondel_models::flux2::{self, SampleError, SampleOptions, Sampler, Schedule, Settings, Transformer};
+use rondel_models::flux2::{Start, fold_mask};
 use rondel_sdk::candle::{from_candle, to_candle};
 use rondel_sdk::prelude::*;
 
-/// Transformers between runs, by the content of their part.
-static TRANSFORMERS: Warm<Transformer> = Warm::new("transformer");
+use crate::draw::{self, Plan, Scene, Wishes};
+use crate::{SamplerChoice, ScheduleChoice, size};
+
+/// How much is drawn anew of a picture, where nothing is said of it: of all of it, and within a mask.
+const STRENGTH: f64 = 0.6;
+const STRENGTH_WITHIN_MASK: f64 = 1.0;
 
 /// Draws a latent picture from noise.
 ///
-/// What is not set is as the model wants it: its own number of steps and guidance. A model that is not distilled draws with
-/// guidance and then needs `negative`: what to lead away from, usually the encoding of an empty prompt. A distilled one
-/// takes neither into account.
+/// What is not set is as the model wants it: its own number of steps and guidance. A base model draws with guidance and
+/// then needs `negative`: what to lead away from, usually the encoding of an empty prompt. A distilled one takes neither
+/// into account.
+///
+/// With `image`, the picture is drawn on from that one instead of from noise alone: `strength` says how far back to
+/// go, and `mask` which part may change. With `references`, the model looks at other pictures while it draws; `edit` does
+/// that from pictures that are not encoded yet.
 #[derive(Node)]
 #[node(kind = "sample", version = 1, lane = Gpu, category = "model")]
 pub struct Sample {
     /// The model that draws.
     #[param(parts("transformer", "config"))]
     pub model: ModelRef,
-    /// What to start from; see `noise`.
+    /// What to start from; see `noise`. Several at once give as many pictures.
     pub latent: Latent,
     /// What to draw; see `encode`.
     pub cond: Conditioning,
     /// What to lead away from.
     pub negative: Option<Conditioning>,
+    /// Encoded pictures to look at, in the order in which the words count them; ten at most.
+    pub references: Option<Vec<Latent>>,
+    /// An encoded picture to draw on from, of the size of `latent`.
+    pub image: Option<Latent>,
+    /// How much of `image` is drawn anew: 1 is all of it, 0.1 changes little. Only so much of the steps is made. If it is
+    /// not set: 0.6, and 1.0 within a mask.
+    #[param(range = 0.01..=1.0)]
+    pub strength: Option<f64>,
+    /// Where `image` may change, in its size in pixels: white is drawn anew, black stays as it is.
+    pub mask: Option<Mask>,
     /// More steps draw finer, and take longer.
     #[param(range = 1..=200, soft = 1..=50)]
     pub steps: Option<usize>,
-    /// How closely to follow the words; 1 is not at all.
+    /// How closely to follow the words. At 1, a base model makes no second pass to lead away from anything.
     #[param(range = 0.0..=30.0, soft = 1.0..=6.0)]
     pub guidance: Option<f64>,
     /// How one noise level follows from the one before.
@@ -39,75 +54,79 @@ pub struct Sample {
     /// Which noise levels are visited.
     #[param(default = Auto)]
     pub schedule: ScheduleChoice,
-}
-
-/// How one noise level follows from the one before.
-#[derive(Choice, Clone, Copy, Debug, PartialEq)]
-pub enum SamplerChoice {
-    /// One evaluation a step.
-    Euler,
-    /// Two evaluations a step, finer at few steps.
-    Heun,
-}
-
-/// Which noise levels are visited.
-#[derive(Choice, Clone, Copy, Debug, PartialEq)]
-pub enum ScheduleChoice {
-    /// As the model wants it for this size and number of steps.
-    Auto,
-    /// A larger `mu` stays longer at high noise.
-    Shifted { mu: f64 },
+    /// Where the noise comes from that `EulerAncestral` adds; other samplers need none. 0 if it is not set.
+    pub seed: Option<Seed>,
 }
 
 impl Run for Sample {
     type Output = Latent;
 
     fn run(self, cx: &mut Cx) -> NodeResult<Latent> {
-        if self.model.family != "Flux2" {
-            return Err(NodeError::input("model", format!("this kind runs Flux2, not {}", self.model.family)));
-        }
-        let settings = Settings::read(&PartFiles { files: cx.model_part(&self.model, "config")? })?;
-        let guidance = self.guidance.unwrap_or(settings.guidance);
-        let negative = match (&self.negative, settings.needs_negative(guidance)) {
-            (_, false) => None,
-            (Some(negative), true) => Some(to_candle(negative.text())?),
-            (None, true) => {
-                let message = format!(
-                    "`{}` is not distilled and draws with guidance {guidance}: it needs what to lead away from; \
-                     set `negative: blank` with a node `blank: encode(model: …, prompt: \"\")`, or `guidance: 1.0`",
-                    self.model.name
-                );
-                return Err(NodeError::input("negative", message));
-            }
-        };
-        let key = self.model.digest(&["transformer".to_owned()]).to_string();
-        let transformer = TRANSFORMERS.get(cx, key, || {
-            let transformer = Transformer::load(&PartFiles { files: cx.model_part(&self.model, "transformer")? })?;
-            let bytes = transformer.weight_bytes();
-            Ok((transformer, bytes))
-        })?;
-        let options = SampleOptions {
-            steps: self.steps.unwrap_or(settings.steps),
-            guidance,
-            sampler: match self.sampler {
-                SamplerChoice::Euler => Sampler::Euler,
-                SamplerChoice::Heun => Sampler::Heun,
+        let plan = Plan::new(
+            cx,
+            Wishes {
+                model: &self.model,
+                cond: &self.cond,
+                negative: self.negative.as_ref(),
+                steps: self.steps,
+                guidance: self.guidance,
+                sampler: self.sampler,
+                schedule: &self.schedule,
+                seed: self.seed,
             },
-            schedule: match self.schedule {
-                ScheduleChoice::Auto => Schedule::Auto,
-                ScheduleChoice::Shifted { mu } => Schedule::Shifted { mu },
-            },
-        };
-        let (latent, text) = (to_candle(self.latent.tensor())?, to_candle(self.cond.text())?);
-        let mut on_step = |step_idx: usize, n_steps: usize| match cx.progress(step_idx as u64 + 1, n_steps as u64) {
-            Ok(()) => ControlFlow::Continue(()),
-            Err(_) => ControlFlow::Break(()),
-        };
-        let drawn = flux2::sample(&transformer, &latent, &text, negative.as_ref(), &options, &mut on_step);
-        let drawn = match drawn {
-            Err(SampleError::Cancelled) => return Err(NodeError::cancelled()),
-            drawn => drawn?,
-        };
+        )?;
+        self.check()?;
+        let noise = to_candle(self.latent.tensor())?;
+        let references = self.references.iter().flatten().map(|latent| to_candle(latent.tensor()));
+        let references = references.collect::<Result<Vec<_>, _>>()?;
+        let image = self.image.as_ref().map(|latent| to_candle(latent.tensor())).transpose()?;
+        let mask = self.mask.as_ref().map(|mask| {
+            let pixels = Tensor::from_f32("mask", vec![mask.height(), mask.width()], &mask.to_f32())?;
+            let pixels = to_candle(&pixels)?;
+            let (_, channels, height, width) = noise.dims4()?;
+            NodeResult::Ok(fold_mask(&pixels, channels, height, width)?)
+        });
+        let mask = mask.transpose()?;
+        let of_all = if mask.is_some() { STRENGTH_WITHIN_MASK } else { STRENGTH };
+        let start = image.as_ref().map(|latent| Start {
+            latent,
+            strength: self.strength.unwrap_or(of_all),
+            mask: mask.as_ref(),
+        });
+        let drawn = plan.run(cx, &Scene { noise: &noise, start, references: &references })?;
         Ok(Latent::new("Flux2", self.latent.size_px(), from_candle("latent", &drawn)?)?)
+    }
+}
+
+impl Sample {
+    /// Refuses inputs that do not go together.
+    fn check(&self) -> NodeResult<()> {
+        let (width, height) = self.latent.size_px();
+        let refuse = |port: &str, message: String| Err(NodeError::input(port, message));
+        size::expect_drawable("latent", (width, height))?;
+        draw::expect_few_references(self.references.as_ref().map_or(0, Vec::len))?;
+        let Some(image) = &self.image else {
+            return match (&self.mask, self.strength) {
+                (Some(_), _) => refuse("mask", "it says where a picture may change; set `image` too".to_owned()),
+                (None, Some(_)) => {
+                    refuse("strength", "it says how much of a picture changes; set `image` too".to_owned())
+                }
+                (None, None) => Ok(()),
+            };
+        };
+        if image.size_px() != (width, height) {
+            let (image_width, image_height) = image.size_px();
+            return refuse(
+                "image",
+                format!("it is of {image_width}x{image_height} pixels, `latent` of {width}x{height}"),
+            );
+        }
+        match &self.mask {
+            Some(mask) if (mask.width(), mask.height()) != (width, height) => {
+                let found = format!("{}x{}", mask.width(), mask.height());
+                refuse("mask", format!("it is of {found} pixels, the picture of {width}x{height}"))
+            }
+            _ => Ok(()),
+        }
     }
 }

@@ -25,13 +25,27 @@ fn noise() {
             {
               "name": "size",
               "type": "Size",
-              "doc": "Width and height of the picture.",
+              "doc": "Width and height of the picture: multiples of 16, and no more pixels than 2048x2048.",
               "unit": "px"
             },
             {
               "name": "seed",
               "type": "Seed",
               "doc": "Equal seeds draw equal noise."
+            },
+            {
+              "name": "count",
+              "type": "Int",
+              "doc": "How many pictures start from here, all drawn at once; the first is the one that is drawn alone.",
+              "default": 1,
+              "range": [
+                1.0,
+                64.0
+              ],
+              "soft": [
+                1.0,
+                8.0
+              ]
             }
           ],
           "outputs": [
@@ -49,7 +63,7 @@ fn sample() {
         {
           "kind": "sample",
           "version": 1,
-          "doc": "Draws a latent picture from noise.\n\nWhat is not set is as the model wants it: its own number of steps and guidance. A model that is not distilled draws with\nguidance and then needs `negative`: what to lead away from, usually the encoding of an empty prompt. A distilled one\ntakes neither into account.",
+          "doc": "Draws a latent picture from noise.\n\nWhat is not set is as the model wants it: its own number of steps and guidance. A base model draws with guidance and\nthen needs `negative`: what to lead away from, usually the encoding of an empty prompt. A distilled one takes neither\ninto account.\n\nWith `image`, the picture is drawn on from that one instead of from noise alone: `strength` says how far back to\ngo, and `mask` which part may change. With `references`, the model looks at other pictures while it draws; `edit` does\nthat from pictures that are not encoded yet.",
           "category": "model",
           "lane": "Gpu",
           "inputs": [
@@ -65,7 +79,7 @@ fn sample() {
             {
               "name": "latent",
               "type": "Latent<F>",
-              "doc": "What to start from; see `noise`."
+              "doc": "What to start from; see `noise`. Several at once give as many pictures."
             },
             {
               "name": "cond",
@@ -76,6 +90,30 @@ fn sample() {
               "name": "negative",
               "type": "Conditioning<F>?",
               "doc": "What to lead away from."
+            },
+            {
+              "name": "references",
+              "type": "List<Latent<F>>?",
+              "doc": "Encoded pictures to look at, in the order in which the words count them; ten at most."
+            },
+            {
+              "name": "image",
+              "type": "Latent<F>?",
+              "doc": "An encoded picture to draw on from, of the size of `latent`."
+            },
+            {
+              "name": "strength",
+              "type": "Float?",
+              "doc": "How much of `image` is drawn anew: 1 is all of it, 0.1 changes little. Only so much of the steps is made. If it is\nnot set: 0.6, and 1.0 within a mask.",
+              "range": [
+                0.01,
+                1.0
+              ]
+            },
+            {
+              "name": "mask",
+              "type": "Mask?",
+              "doc": "Where `image` may change, in its size in pixels: white is drawn anew, black stays as it is."
             },
             {
               "name": "steps",
@@ -93,7 +131,7 @@ fn sample() {
             {
               "name": "guidance",
               "type": "Float?",
-              "doc": "How closely to follow the words; 1 is not at all.",
+              "doc": "How closely to follow the words. At 1, a base model makes no second pass to lead away from anything.",
               "range": [
                 0.0,
                 30.0
@@ -105,15 +143,20 @@ fn sample() {
             },
             {
               "name": "sampler",
-              "type": "Choice(Euler, Heun)",
+              "type": "Choice(Euler, Heun, Dpmpp2m, EulerAncestral(eta: Float))",
               "doc": "How one noise level follows from the one before.",
               "default": "Euler"
             },
             {
               "name": "schedule",
-              "type": "Choice(Auto, Shifted(mu: Float))",
+              "type": "Choice(Auto, Shifted(mu: Float), Linear, Custom(levels: List<Float>))",
               "doc": "Which noise levels are visited.",
               "default": "Auto"
+            },
+            {
+              "name": "seed",
+              "type": "Seed?",
+              "doc": "Where the noise comes from that `EulerAncestral` adds; other samplers need none. 0 if it is not set."
             }
           ],
           "outputs": [

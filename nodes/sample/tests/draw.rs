@@ -1,0 +1,162 @@
+//! The kinds as functions, with the small trained model: what they give, and what they say of inputs that do not fit.
+
+use std::path::{Path, PathBuf};
+
+use node_sample::{Noise, Sample, SamplerChoice, ScheduleChoice};
+use rondel_sdk::prelude::*;
+
+fn model() -> ModelRef {
+    ModelRef {
+        family: "Flux2".to_owned(),
+        name: "tiny".to_owned(),
+        parts: Default::default(),
+        options: Default::default(),
+    }
+}
+
+fn part(folder: &str) -> Vec<PathBuf> {
+    let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../graphs/models/tiny-flux2-nano").join(folder);
+    let entries = std::fs::read_dir(folder).expect("a folder of the model");
+    entries.map(|entry| entry.expect("an entry").path()).filter(|path| path.is_file()).collect()
+}
+
+fn cx() -> Cx<'static> {
+    Cx::for_test()
+        .with_model_part("config", part(""))
+        .with_model_part("transformer", part("transformer"))
+        .with_model_part("vae", part("vae"))
+}
+
+fn noise(seed: u64, (width, height): (usize, usize), count: usize) -> Latent {
+    let size = Size { width, height };
+    Noise { model: model(), size, seed: Seed(seed), count }.run(&mut cx()).expect("noise")
+}
+
+fn conditioning() -> Conditioning {
+    let values: Vec<f32> = (0..4 * 192).map(|i| (i as f32).sin()).collect();
+    let text = Tensor::from_f32("text", vec![1, 4, 192], &values).expect("a tensor");
+    Conditioning::new("Flux2", text).expect("conditioning")
+}
+
+fn sample() -> Sample {
+    Sample {
+        model: model(),
+        latent: noise(7, (32, 32), 1),
+        cond: conditioning(),
+        negative: None,
+        references: None,
+        image: None,
+        strength: None,
+        mask: None,
+        steps: Some(2),
+        guidance: Some(1.0),
+        sampler: SamplerChoice::Euler,
+        schedule: ScheduleChoice::Auto,
+        seed: None,
+    }
+}
+
+fn drawn(sample: Sample) -> Vec<f32> {
+    sample.run(&mut cx()).expect("a latent").tensor().to_f32()
+}
+
+fn refusal(sample: Sample) -> String {
+    sample.run(&mut cx()).expect_err("inputs that do not fit").to_string()
+}
+
+fn progress(sample: Sample) -> Vec<String> {
+    let mut cx = cx();
+    sample.run(&mut cx).expect("a latent");
+    cx.said()
+}
+
+#[test]
+fn several_latents_are_drawn_at_once() {
+    let both = Sample { latent: noise(7, (32, 32), 2), ..sample() }.run(&mut cx()).expect("latents");
+    assert_eq!(both.tensor().shape(), [2, 64, 2, 2]);
+    let alone = drawn(sample());
+    let difference = both.tensor().to_f32().iter().zip(&alone).map(|(a, b)| (a - b).abs()).fold(0.0, f32::max);
+    assert!(difference < 1e-4, "the first is off by {difference}");
+}
+
+#[test]
+fn a_reference_is_looked_at() {
+    let reference = Some(vec![noise(1, (64, 32), 1)]);
+    assert_ne!(drawn(Sample { references: reference, ..sample() }), drawn(sample()));
+}
+
+#[test]
+fn fresh_noise_follows_its_seed() {
+    let ancestral = |seed| Sample { sampler: SamplerChoice::EulerAncestral { eta: 1.0 }, seed, ..sample() };
+    assert_eq!(drawn(ancestral(None)), drawn(ancestral(Some(Seed(0)))));
+    assert_ne!(drawn(ancestral(Some(Seed(1)))), drawn(ancestral(Some(Seed(2)))));
+}
+
+#[test]
+fn a_picture_to_draw_on_from_takes_only_some_of_the_steps() {
+    let from = |strength| Sample { image: Some(noise(2, (32, 32), 1)), strength, steps: Some(5), ..sample() };
+    assert_eq!(progress(from(None)), ["1/3", "2/3", "3/3"]);
+    assert_eq!(progress(from(Some(0.2))), ["1/1"]);
+}
+
+#[test]
+fn a_mask_is_drawn_anew_from_noise_and_the_rest_stays() {
+    let picture = noise(2, (32, 32), 1);
+    // The left half.
+    let mask: Vec<f32> = (0..32 * 32).map(|i| if i % 32 < 16 { 1.0 } else { 0.0 }).collect();
+    let mask = Mask::new(32, 32, &mask).expect("a mask");
+    let within = Sample { image: Some(picture.clone()), mask: Some(mask), ..sample() };
+    let found = drawn(within);
+    let expected = picture.tensor().to_f32();
+    for (idx, (found, expected)) in found.iter().zip(&expected).enumerate() {
+        match idx % 2 {
+            0 => assert_ne!(found, expected, "value {idx}"),
+            _ => assert_eq!(found, expected, "value {idx}"),
+        }
+    }
+}
+
+#[test]
+fn inputs_that_do_not_go_together_are_named() {
+    let mask = |side| Some(Mask::new(side, side, &vec![1.0; side * side]).expect("a mask"));
+    let image = || Some(noise(2, (32, 32), 1));
+    assert_eq!(
+        refusal(Sample { mask: mask(32), ..sample() }),
+        "`mask`: it says where a picture may change; set `image` too"
+    );
+    assert_eq!(
+        refusal(Sample { strength: Some(0.5), ..sample() }),
+        "`strength`: it says how much of a picture changes; set `image` too"
+    );
+    assert_eq!(
+        refusal(Sample { image: Some(noise(2, (64, 32), 1)), ..sample() }),
+        "`image`: it is of 64x32 pixels, `latent` of 32x32"
+    );
+    assert_eq!(
+        refusal(Sample { image: image(), mask: mask(64), ..sample() }),
+        "`mask`: it is of 64x64 pixels, the picture of 32x32"
+    );
+    assert_eq!(
+        refusal(Sample { references: Some(vec![noise(1, (32, 32), 1); 11]), ..sample() }),
+        "`references`: 11 pictures are more than the 10 that FLUX.2 looks at"
+    );
+    assert_eq!(
+        refusal(Sample { schedule: ScheduleChoice::Custom { levels: vec![1.0, 0.5, 0.2] }, ..sample() }),
+        "`schedule`: there are 3 noise levels for 2 steps; it takes one for each, and the final 0 is understood"
+    );
+    assert_eq!(
+        refusal(Sample { guidance: None, ..sample() }),
+        "`negative`: `tiny` is not distilled and draws with guidance 2.5: it needs what to lead away from; \
+         set `negative: blank` with a node `blank: encode(model: …, prompt: \"\")`, or `guidance: 1.0`"
+    );
+}
+
+#[test]
+fn a_size_that_is_not_drawn_is_refused_with_one_that_is() {
+    let refused = |width, height| {
+        let size = Size { width, height };
+        Noise { model: model(), size, seed: Seed(0), count: 1 }.run(&mut cx()).expect_err("a wrong size").to_string()
+    };
+    assert_eq!(refused(100, 64), "`size`: 100x64 is not a multiple of 16 pixels; 96x64 is");
+    assert!(refused(4096, 4096).starts_with("`size`: 4096x4096 has more pixels than 2048x2048"));
+}
