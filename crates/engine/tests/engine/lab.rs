@@ -14,7 +14,7 @@ use rondel_plugin::{HostOptions, Registry};
 
 /// One for all tests: plugins count memory for the host that they saw last.
 static REGISTRY: LazyLock<Arc<Registry>> = LazyLock::new(|| {
-    let host = HostOptions { name: "lab".to_owned(), version: "1".to_owned(), memory_budget_bytes: None };
+    let host = HostOptions { name: "lab".to_owned(), version: "1".to_owned(), ..HostOptions::default() };
     let mut registry = Registry::new(host);
     registry.add_static(&rondel_testkit::ENTRY).expect("the stub kinds load");
     Arc::new(registry)
@@ -37,6 +37,8 @@ pub struct Setup<'a> {
     pub jobs: Option<usize>,
     pub fail_fast: bool,
     pub keep_going: bool,
+    /// Someone looks at previews.
+    pub previews: bool,
     /// The output folder, if it is to be another.
     pub out: Option<&'a str>,
 }
@@ -128,6 +130,7 @@ impl Lab {
             fail_fast: setup.fail_fast,
             keep_going: setup.keep_going,
             rerun: setup.rerun.iter().map(|name| name.to_string()).collect(),
+            previews: setup.previews,
             probe: None,
             program: "lab 1".to_owned(),
         };

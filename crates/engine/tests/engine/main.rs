@@ -6,4 +6,5 @@ mod failure;
 mod lab;
 mod plan;
 mod rerun;
+mod resume;
 mod why;
