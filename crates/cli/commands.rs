@@ -83,7 +83,7 @@ fn registry(places: &Places, graph: Option<&Path>, cache: &Path) -> Result<(Regi
     let options = HostOptions {
         name: "rondel".to_owned(),
         version: env!("CARGO_PKG_VERSION").to_owned(),
-        memory_budget_bytes: None,
+        ..HostOptions::default()
     };
     let mut registry = Registry::new(options);
     for entry in builtin() {

@@ -35,7 +35,7 @@ extern "C" {
 
 /* The host loads entries of its own major; a higher minor only adds. */
 #define RONDEL_ABI_MAJOR 1
-#define RONDEL_ABI_MINOR 0
+#define RONDEL_ABI_MINOR 1
 
 /* Borrowed UTF-8, not terminated. Valid while the call that passed it runs. Null with length 0 is empty. */
 typedef struct rondel_str {
@@ -192,6 +192,8 @@ typedef struct rondel_run {
     bool (*cancelled)(const rondel_call *);                                                /* [run] */
     void (*progress)(const rondel_call *, uint64_t done, uint64_t total, rondel_str note); /* [run] rate-limited by the host */
     void (*preview)(const rondel_call *, const rondel_bundle *image);                      /* [run] retained if wanted */
+    /* [run] Whether anyone looks at previews: if not, making one is a waste. False where it is not offered. */
+    bool (*preview_wanted)(const rondel_call *);
 } rondel_run;
 
 #define RONDEL_BUILD "rondel.build/1" /* from rondel_host */
@@ -228,12 +230,44 @@ typedef struct rondel_output {
 #define RONDEL_MEMORY "rondel.memory/1" /* from rondel_host */
 typedef struct rondel_memory {
     uint32_t struct_size, reserved;
-    /* [any] Counts `bytes` that the plugin keeps between runs (loaded weights) against the budget. `evict` is the
-     * host asking for them back: the plugin frees, if nothing uses them, and says whether it did. 0 = refused. */
+    /* [any] Counts `bytes` that the plugin keeps between runs (loaded weights) against the budget; best asked for before
+     * they are taken, for what was used longest ago is let go first to make room. `evict` is the host asking for them
+     * back: the plugin frees, if nothing uses them, and says whether it did. Null: they are in use until they are freed
+     * (memory to work in) and never asked for. 0 = refused. */
     uint64_t (*reserve)(const rondel_host *, uint64_t bytes, rondel_str name, bool (*evict)(void *data), void *data);
     void (*touch)(const rondel_host *, uint64_t ticket); /* [any] used just now */
     void (*free)(const rondel_host *, uint64_t ticket);  /* [any] the plugin let go by itself */
+    uint64_t (*budget)(const rondel_host *);             /* [any] bytes for all plugins together; UINT64_MAX = no limit */
+    /* [any] The most that a reservation could get now: the budget less what is never asked back. What may be asked back
+     * counts as free, though whoever uses it just then will say no. UINT64_MAX = no limit. */
+    uint64_t (*obtainable)(const rondel_host *);
 } rondel_memory;
+
+#define RONDEL_CHECKPOINT "rondel.checkpoint/1" /* from rondel_call */
+typedef struct rondel_checkpoint {
+    uint32_t struct_size, reserved;
+    /* [run] Keeps `state` as how far the call is after `step` of its own steps, in place of what was kept before. It
+     * belongs to the content of the call's inputs, and goes when the call succeeds. A host that cannot keep it says so
+     * itself. The outputs must be the same to the bit whether or not a call went on from a checkpoint. */
+    void (*put)(const rondel_call *, uint64_t step, const rondel_bundle *state);
+    /* [run] What an earlier call with the same inputs kept last, counted once for the caller, and its step. Null if
+     * there is nothing. Whoever gets it goes on from it: the host tells people so. */
+    const rondel_bundle *(*latest)(const rondel_call *, uint64_t *step);
+} rondel_checkpoint;
+
+#define RONDEL_COST "rondel.cost/1" /* from rondel_node */
+typedef struct rondel_cost {
+    uint32_t struct_size, reserved;
+    /* [any] What a run would need, before anything is loaded. The call is no run: its inputs are those that are known
+     * and RONDEL_NONE in place of the others, bundles among them have shapes and metadata and no content that means
+     * anything, and of all services it has only rondel.models/1. `set_output` may be used to say what an output will look
+     * like, in the same way. `sink` receives one JSON object, or nothing if nothing can be said:
+     *   {"parts": [{"name": "transformer", "bytes": 7800000000, "kept": "transformer 4be1…"},
+     *              {"name": "activations", "bytes": 1500000000}], "streamed_bytes": 2100000000}
+     * `kept`: stays between runs under this name, once for all who need it. `streamed_bytes`: as little as would do if
+     * weights were read while they are used; absent if that is not possible. */
+    rondel_status (*cost)(const rondel_node *, const rondel_call *, rondel_text_sink sink, void *data);
+} rondel_cost;
 
 #ifdef __cplusplus
 }

@@ -1,8 +1,8 @@
-//! What host and call offer by id. Contracts are in `rondel.h`.
+//! What host, call and node offer by id. Contracts are in `rondel.h`.
 
 use std::ffi::c_void;
 
-use crate::call::Call;
+use crate::call::{Call, Node};
 use crate::data::{Bundle, Status, Str, Tensor};
 use crate::entry::Host;
 
@@ -15,6 +15,8 @@ pub const LOG: &str = "rondel.log/1";
 pub const MODELS: &str = "rondel.models/1";
 pub const OUTPUT: &str = "rondel.output/1";
 pub const MEMORY: &str = "rondel.memory/1";
+pub const CHECKPOINT: &str = "rondel.checkpoint/1";
+pub const COST: &str = "rondel.cost/1";
 
 /// Cancellation, progress and preview of one call: `rondel_run`.
 #[repr(C)]
@@ -24,6 +26,7 @@ pub struct RunService {
     pub cancelled: Option<unsafe extern "C" fn(*const Call) -> bool>,
     pub progress: Option<unsafe extern "C" fn(*const Call, u64, u64, Str)>,
     pub preview: Option<unsafe extern "C" fn(*const Call, *const Bundle)>,
+    pub preview_wanted: Option<unsafe extern "C" fn(*const Call) -> bool>,
 }
 
 /// Host memory for bundles: `rondel_build`.
@@ -67,14 +70,34 @@ pub struct OutputService {
     pub provenance: Option<unsafe extern "C" fn(*const Call, TextSink, *mut c_void)>,
 }
 
+/// Asks a plugin for memory back, with the `data` of its reservation; whether it is gone.
+pub type Evict = unsafe extern "C" fn(*mut c_void) -> bool;
+
 /// What a plugin keeps between runs, counted: `rondel_memory`.
 #[repr(C)]
 pub struct MemoryService {
     pub struct_size: u32,
     pub reserved: u32,
-    pub reserve: Option<
-        unsafe extern "C" fn(*const Host, u64, Str, unsafe extern "C" fn(*mut c_void) -> bool, *mut c_void) -> u64,
-    >,
+    pub reserve: Option<unsafe extern "C" fn(*const Host, u64, Str, Option<Evict>, *mut c_void) -> u64>,
     pub touch: Option<unsafe extern "C" fn(*const Host, u64)>,
     pub free: Option<unsafe extern "C" fn(*const Host, u64)>,
+    pub budget: Option<unsafe extern "C" fn(*const Host) -> u64>,
+    pub obtainable: Option<unsafe extern "C" fn(*const Host) -> u64>,
+}
+
+/// How far a call is, for the next attempt: `rondel_checkpoint`.
+#[repr(C)]
+pub struct CheckpointService {
+    pub struct_size: u32,
+    pub reserved: u32,
+    pub put: Option<unsafe extern "C" fn(*const Call, u64, *const Bundle)>,
+    pub latest: Option<unsafe extern "C" fn(*const Call, *mut u64) -> *const Bundle>,
+}
+
+/// What a run would need: `rondel_cost`, which a node offers.
+#[repr(C)]
+pub struct CostDef {
+    pub struct_size: u32,
+    pub reserved: u32,
+    pub cost: Option<unsafe extern "C" fn(*const Node, *const Call, TextSink, *mut c_void) -> Status>,
 }

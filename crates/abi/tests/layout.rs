@@ -90,12 +90,22 @@ fn layouts() -> Vec<Layout> {
             abi::Entry,
             [struct_size, abi_major, abi_minor, flags, name, version, build, init, deinit, get_factory,]
         ),
-        layout!("rondel_run", service::RunService, [struct_size, reserved, cancelled, progress, preview]),
+        layout!(
+            "rondel_run",
+            service::RunService,
+            [struct_size, reserved, cancelled, progress, preview, preview_wanted]
+        ),
         layout!("rondel_build", service::BuildService, [struct_size, reserved, bundle]),
         layout!("rondel_log", service::LogService, [struct_size, reserved, log]),
         layout!("rondel_models", service::ModelsService, [struct_size, reserved, part]),
         layout!("rondel_output", service::OutputService, [struct_size, reserved, folder, provenance]),
-        layout!("rondel_memory", service::MemoryService, [struct_size, reserved, reserve, touch, free]),
+        layout!(
+            "rondel_memory",
+            service::MemoryService,
+            [struct_size, reserved, reserve, touch, free, budget, obtainable]
+        ),
+        layout!("rondel_checkpoint", service::CheckpointService, [struct_size, reserved, put, latest]),
+        layout!("rondel_cost", service::CostDef, [struct_size, reserved, cost]),
     ]
 }
 
@@ -133,7 +143,7 @@ fn constants() -> Vec<(&'static str, i64)> {
 }
 
 /// Ids by their names in C.
-const IDS: [(&str, &str); 7] = [
+const IDS: [(&str, &str); 9] = [
     ("RONDEL_NODE_FACTORY", abi::NODE_FACTORY),
     ("RONDEL_RUN", service::RUN),
     ("RONDEL_BUILD", service::BUILD),
@@ -141,6 +151,8 @@ const IDS: [(&str, &str); 7] = [
     ("RONDEL_MODELS", service::MODELS),
     ("RONDEL_OUTPUT", service::OUTPUT),
     ("RONDEL_MEMORY", service::MEMORY),
+    ("RONDEL_CHECKPOINT", service::CHECKPOINT),
+    ("RONDEL_COST", service::COST),
 ];
 
 #[test]
@@ -161,12 +173,14 @@ fn every_field_lies_where_it_always_did() {
         rondel_host 56/8: struct_size 0, abi_major 4, abi_minor 6, host_data 8, name 16, version 32, get_extension 48
         rondel_node_factory 24/8: struct_size 0, reserved 4, count 8, get 16
         rondel_entry 88/8: struct_size 0, abi_major 4, abi_minor 6, flags 8, name 16, version 32, build 48, init 64, deinit 72, get_factory 80
-        rondel_run 32/8: struct_size 0, reserved 4, cancelled 8, progress 16, preview 24
+        rondel_run 40/8: struct_size 0, reserved 4, cancelled 8, progress 16, preview 24, preview_wanted 32
         rondel_build 16/8: struct_size 0, reserved 4, bundle 8
         rondel_log 16/8: struct_size 0, reserved 4, log 8
         rondel_models 16/8: struct_size 0, reserved 4, part 8
         rondel_output 24/8: struct_size 0, reserved 4, folder 8, provenance 16
-        rondel_memory 32/8: struct_size 0, reserved 4, reserve 8, touch 16, free 24
+        rondel_memory 48/8: struct_size 0, reserved 4, reserve 8, touch 16, free 24, budget 32, obtainable 40
+        rondel_checkpoint 24/8: struct_size 0, reserved 4, put 8, latest 16
+        rondel_cost 16/8: struct_size 0, reserved 4, cost 8
     "#]].assert_eq(&table);
 }
 

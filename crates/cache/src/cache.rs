@@ -10,6 +10,7 @@ use std::sync::Arc;
 
 use rondel_value::{Bundle, Digest, Value};
 
+use crate::checkpoint::{self, Checkpoint, CheckpointError};
 use crate::disk::DiskTier;
 use crate::memory::MemoryTier;
 use crate::record::{Record, Stored};
@@ -123,6 +124,21 @@ impl Cache {
             Some(value) => Ok((value.digest() == stored.digest).then_some(value)),
             None => stored.value.value_with(&mut |digest| self.blob(digest)),
         }
+    }
+
+    /// Keeps how far a step is, in place of what was kept before.
+    pub fn put_checkpoint(&self, action: &Digest, checkpoint: &Checkpoint) -> Result<(), CacheError> {
+        checkpoint::put(&self.v1, action, checkpoint)
+    }
+
+    /// How far an earlier attempt at a step came; none if there was none, or if it came to its end.
+    pub fn checkpoint(&self, action: &Digest) -> Result<Option<Checkpoint>, CheckpointError> {
+        checkpoint::get(&self.v1, action)
+    }
+
+    /// Forgets how far a step is: it is done.
+    pub fn remove_checkpoint(&self, action: &Digest) -> Result<(), CacheError> {
+        checkpoint::remove(&self.v1, action)
     }
 
     /// Keeps what a step made: blobs first, then the record, then the alias, so that whoever finds one finds what it names.

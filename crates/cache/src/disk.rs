@@ -6,7 +6,7 @@
 //!   recipe/ab/abcdef…        the action key that a recipe key led to: its 32 bytes
 //!   blob/ab/abcdef….st       canonical bytes of a bundle (see `rondel_value::canon`), named by their blake3
 //!   damaged/                 blobs whose bytes were not what their name says, moved aside
-//!   check/                   taken for checkpoints of unfinished steps
+//!   check/ab/abcdef….check    how far the unfinished step with this action key is (see `checkpoint`)
 //!   runs/  last/  plugins/  weights/    the engine's and the loader's; not touched here
 //!   tmp/                     files that are being written
 //!   lock                     shared by runs, taken alone by `gc` and `clear`
@@ -95,27 +95,8 @@ impl DiskTier {
         }
     }
 
-    /// Writes a file in one piece.
     fn write(&self, path: &Path, write: impl Fn(&mut dyn Write) -> io::Result<()>) -> Result<(), CacheError> {
-        let tmp = self.v1.join("tmp");
-        let attempt = || -> io::Result<()> {
-            let file = temporary_in(&tmp)?;
-            let mut buffered = io::BufWriter::with_capacity(64 << 10, file);
-            write(&mut buffered)?;
-            let file = buffered.into_inner().map_err(io::IntoInnerError::into_error)?;
-            file.persist(path).map_err(|error| error.error)?;
-            Ok(())
-        };
-        let made_folders = || -> io::Result<()> {
-            fs::create_dir_all(&tmp)?;
-            fs::create_dir_all(path.parent().expect("a file in a folder"))
-        };
-        // The folders are nearly always there.
-        let result = match attempt() {
-            Err(error) if error.kind() == ErrorKind::NotFound => made_folders().and_then(|()| attempt()),
-            other => other,
-        };
-        result.map_err(CacheError::io("writing", path))
+        write_whole(&self.v1, path, write)
     }
 
     /// Reads a whole file; none if it is not there.
@@ -139,8 +120,35 @@ impl DiskTier {
     }
 }
 
+/// Writes a file in one piece.
+pub(crate) fn write_whole(
+    v1: &Path,
+    path: &Path,
+    write: impl Fn(&mut dyn Write) -> io::Result<()>,
+) -> Result<(), CacheError> {
+    let tmp = v1.join("tmp");
+    let attempt = || -> io::Result<()> {
+        let file = temporary_in(&tmp)?;
+        let mut buffered = io::BufWriter::with_capacity(64 << 10, file);
+        write(&mut buffered)?;
+        let file = buffered.into_inner().map_err(io::IntoInnerError::into_error)?;
+        file.persist(path).map_err(|error| error.error)?;
+        Ok(())
+    };
+    let made_folders = || -> io::Result<()> {
+        fs::create_dir_all(&tmp)?;
+        fs::create_dir_all(path.parent().expect("a file in a folder"))
+    };
+    // The folders are nearly always there.
+    let result = match attempt() {
+        Err(error) if error.kind() == ErrorKind::NotFound => made_folders().and_then(|()| attempt()),
+        other => other,
+    };
+    result.map_err(CacheError::io("writing", path))
+}
+
 /// `<v1>/<part>/ab/abcdef…<ending>`
-fn fanned(v1: &Path, part: &str, digest: &Digest, ending: &str) -> PathBuf {
+pub(crate) fn fanned(v1: &Path, part: &str, digest: &Digest, ending: &str) -> PathBuf {
     let name = digest.to_string();
     v1.join(part).join(&name[..2]).join(name + ending)
 }

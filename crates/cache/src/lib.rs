@@ -9,10 +9,12 @@
 //! - [`record`]: what is known of an executed step
 //! - [`tier`]: what every place that keeps results can do; [`memory`], [`disk`]: the places
 //! - [`cache`]: memory over disk, what a run holds
+//! - [`checkpoint`]: how far unfinished steps are
 //! - [`upkeep`]: stats, verify, gc, clear
 //! - [`conformance`]: the suite that each tier runs
 
 pub mod cache;
+pub mod checkpoint;
 pub mod conformance;
 pub mod disk;
 pub mod memory;
@@ -21,6 +23,7 @@ pub mod tier;
 pub mod upkeep;
 
 pub use cache::{Cache, CacheOptions};
+pub use checkpoint::{Checkpoint, CheckpointError};
 pub use disk::DiskTier;
 pub use memory::MemoryTier;
 pub use record::{Part, Record, Stored, StoredValue};

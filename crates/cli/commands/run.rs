@@ -43,6 +43,7 @@ pub fn run(places: &Places, args: RunArgs) -> Result<Exit> {
         fail_fast: args.fail_fast,
         keep_going: args.keep_going,
         rerun: args.rerun.clone(),
+        previews: false,
         probe: Some(Arc::new(Probe)),
         program: concat!("rondel ", env!("CARGO_PKG_VERSION")).to_owned(),
     };

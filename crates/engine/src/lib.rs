@@ -18,6 +18,7 @@ pub mod weights;
 pub use plan::explain::{Forecast, forecast};
 pub use plan::flatten::{PlanError, PlanOptions, plan};
 pub use plan::inputs::Given;
+pub use plan::needs::{StepNeed, Weighed, needs, weigh};
 pub use plan::{Plan, StepId};
 pub use run::{Control, MemoryProbe, RunOptions, run};
 pub use site::Site;

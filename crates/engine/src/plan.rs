@@ -14,6 +14,7 @@ pub mod flatten;
 pub mod inputs;
 pub mod keys;
 pub mod mistakes;
+pub mod needs;
 
 use std::collections::BTreeMap;
 use std::path::PathBuf;

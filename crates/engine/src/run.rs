@@ -10,6 +10,7 @@
 //!
 //! A result is in the cache before its step is reported as finished, so a killed run loses only what was running.
 
+mod call;
 mod control;
 mod dispatcher;
 mod emitter;
@@ -44,6 +45,8 @@ pub struct RunOptions {
     pub keep_going: bool,
     /// Steps that run even if they are known.
     pub rerun: Vec<String>,
+    /// Someone looks at previews; if not, none are made.
+    pub previews: bool,
     /// Measures the memory of the process.
     pub probe: Option<Arc<dyn MemoryProbe>>,
     /// The version of the program, for provenance.

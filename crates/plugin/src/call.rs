@@ -18,6 +18,15 @@ pub trait CallHost: Sync {
     /// A small picture of what is being made.
     fn preview(&self, image: Bundle);
 
+    /// Whether anyone looks at previews.
+    fn preview_wanted(&self) -> bool;
+
+    /// Keeps how far the node is after `step` of its own steps, for the next attempt if this one does not come to its end.
+    fn put_checkpoint(&self, step: u64, state: Bundle);
+
+    /// What an earlier attempt kept last; the node goes on from it.
+    fn latest_checkpoint(&self) -> Option<(u64, Bundle)>;
+
     fn log(&self, level: Level, text: &str);
 
     /// The files of one part of a model, or the reason why there are none. They stay until the run ends.

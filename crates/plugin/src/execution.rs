@@ -15,12 +15,14 @@ use rondel_value::foreign::{LentValues, import_value};
 use rondel_value::{Bundle, Conditioning, Image, Kind, Latent, Mask, NodeSpec, OutputSpec, Value, ViewError, coerce};
 
 use crate::call::{CallHost, FailureKind, NodeFailure};
-use crate::services::{log::LOG, models::MODELS, output::OUTPUT, run::RUN};
+use crate::services::{checkpoint::CHECKPOINT, log::LOG, models::MODELS, output::OUTPUT, run::RUN};
 
 /// One run of a node.
 pub(crate) struct Execution<'a> {
     spec: &'a NodeSpec,
     pub(crate) host: &'a dyn CallHost,
+    /// Nothing runs: the node is only asked what a run would need.
+    is_estimate: bool,
     /// A lock, because a node may answer from several of its threads; it is never held while anyone else's code runs.
     answer: Mutex<Answer>,
 }
@@ -40,7 +42,13 @@ struct Answer {
 impl<'a> Execution<'a> {
     pub(crate) fn new(spec: &'a NodeSpec, host: &'a dyn CallHost) -> Execution<'a> {
         let outputs = spec.outputs.iter().map(|_| None).collect();
-        Execution { spec, host, answer: Mutex::new(Answer { outputs, broken: None, reason: None, panic: None }) }
+        let answer = Mutex::new(Answer { outputs, broken: None, reason: None, panic: None });
+        Execution { spec, host, is_estimate: false, answer }
+    }
+
+    /// A question to the node what a run would need; `host` is asked for files of models and nothing else.
+    pub(crate) fn estimate(spec: &'a NodeSpec, host: &'a dyn CallHost) -> Execution<'a> {
+        Execution { is_estimate: true, ..Execution::new(spec, host) }
     }
 
     /// The call as the plugin sees it; it holds pointers to `self` and `inputs`.
@@ -61,13 +69,13 @@ impl<'a> Execution<'a> {
     ///
     /// Goes on with the panic of a function of the host, if there was one.
     pub(crate) fn end(self, status: Status) -> Result<Vec<Value>, NodeFailure> {
-        let Execution { spec, host, answer } = self;
+        let Execution { spec, host, is_estimate, answer } = self;
         let answer = answer.into_inner().unwrap_or_else(PoisonError::into_inner);
         if let Some(panic) = answer.panic {
             resume_unwind(panic);
         }
         let kind = match status {
-            status::OK => return outputs(spec, answer),
+            status::OK => return outputs(spec, answer, is_estimate),
             status::FAILED => FailureKind::Failed,
             status::INVALID_INPUT => FailureKind::InvalidInput,
             status::TRANSIENT => FailureKind::Transient,
@@ -135,7 +143,8 @@ fn first_problem(broken: Option<String>, outputs: &[Option<Result<Value, String>
     broken.or_else(|| outputs.iter().flatten().find_map(|output| output.as_ref().err().cloned()))
 }
 
-fn outputs(spec: &NodeSpec, answer: Answer) -> Result<Vec<Value>, NodeFailure> {
+/// The outputs of a run, or in an estimate what is known of them.
+fn outputs(spec: &NodeSpec, answer: Answer, is_estimate: bool) -> Result<Vec<Value>, NodeFailure> {
     if let Some((_, message)) = answer.reason {
         return misbehaved(format!("it says that it is done, and that it failed: {message}"));
     }
@@ -145,7 +154,7 @@ fn outputs(spec: &NodeSpec, answer: Answer) -> Result<Vec<Value>, NodeFailure> {
     let output = |(port, answer): (&OutputSpec, Option<Result<Value, String>>)| match answer {
         Some(Ok(value)) => Ok(value),
         Some(Err(problem)) => misbehaved(problem),
-        None if port.ty.is_optional() => Ok(Value::None),
+        None if port.ty.is_optional() || is_estimate => Ok(Value::None),
         None => misbehaved(format!("it did not set its output `{}`", port.name)),
     };
     spec.outputs.iter().zip(answer.outputs).map(output).collect()
@@ -212,17 +221,19 @@ unsafe extern "C" fn fail(call: *const abi::Call, input: i32, message: Str) {
     }
 }
 
-unsafe extern "C" fn get_extension(_: *const abi::Call, id: Str) -> *const c_void {
-    never_unwinding(std::ptr::null(), || {
-        // SAFETY: the id is valid during this call.
-        match unsafe { id.get() } {
+unsafe extern "C" fn get_extension(call: *const abi::Call, id: Str) -> *const c_void {
+    // SAFETY: the plugin passes the call it was given, and an id that is valid during this call.
+    unsafe {
+        Execution::answering(call, std::ptr::null(), |execution| match id.get() {
+            Some(service::MODELS) => (&raw const MODELS).cast(),
+            _ if execution.is_estimate => std::ptr::null(),
             Some(service::RUN) => (&raw const RUN).cast(),
             Some(service::LOG) => (&raw const LOG).cast(),
-            Some(service::MODELS) => (&raw const MODELS).cast(),
             Some(service::OUTPUT) => (&raw const OUTPUT).cast(),
+            Some(service::CHECKPOINT) => (&raw const CHECKPOINT).cast(),
             _ => std::ptr::null(),
-        }
-    })
+        })
+    }
 }
 
 /// A copy of a text for people; what is not UTF-8 in it is replaced.

@@ -30,7 +30,7 @@ unsafe impl Sync for HostSide {}
 impl HostSide {
     /// Makes a host that stays for the rest of the process: a plugin may use its pointer at any time.
     pub(crate) fn leak(options: HostOptions) -> &'static HostSide {
-        let memory = Memory::new(options.memory_budget_bytes);
+        let memory = Memory::new(options.memory_budget_bytes, options.after_eviction);
         let head = abi::Host {
             struct_size: size_of::<abi::Host>() as u32,
             abi_major: abi::ABI_MAJOR,

@@ -12,6 +12,7 @@ use rondel_value::foreign::LentValues;
 use rondel_value::{NodeSpec, Value};
 
 use crate::call::{CallHost, FailureKind, NodeFailure};
+use crate::estimate::{self, CostFunction, Estimate, FindPart};
 use crate::execution::Execution;
 use crate::registry::PluginInfo;
 
@@ -24,6 +25,7 @@ pub struct NodeKind {
     plugin: Arc<PluginInfo>,
     node: NonNull<abi::Node>,
     run: RunFunction,
+    cost: Option<CostFunction>,
     /// Held around `run` if the specification says `serial`. It guards the plugin's own state and no data of ours, so a
     /// poisoned lock means nothing.
     serial: Mutex<()>,
@@ -46,7 +48,9 @@ impl NodeKind {
         run: RunFunction,
     ) -> NodeKind {
         let (spec, serial, is_suspect) = (Arc::new(spec), Mutex::new(()), AtomicBool::new(false));
-        NodeKind { spec, plugin, node, run, serial, is_suspect }
+        // SAFETY: promised by the caller.
+        let cost = unsafe { estimate::cost_function(node) };
+        NodeKind { spec, plugin, node, run, cost, serial, is_suspect }
     }
 
     pub fn spec(&self) -> &Arc<NodeSpec> {
@@ -89,6 +93,20 @@ impl NodeKind {
             self.is_suspect.store(true, Ordering::Relaxed);
         }
         ended
+    }
+}
+
+impl NodeKind {
+    /// Asks what a run with these inputs would need; `None` if the kind cannot say. `[any]`
+    ///
+    /// `inputs` are as in [`NodeKind::run`], with nothing for those that are not known and stand-ins for those of which only
+    /// the shape is. Loads nothing: a kind reads the headers of files at most.
+    pub fn estimate(&self, inputs: &[Value], find_part: FindPart<'_>) -> Result<Option<Estimate>, NodeFailure> {
+        let spec = &*self.spec;
+        assert_eq!(inputs.len(), spec.inputs.len(), "`{}` is asked with one value for each input", spec.kind);
+        let Some(cost) = self.cost else { return Ok(None) };
+        // SAFETY: the node and its function live as long as the process.
+        unsafe { estimate::estimate(spec, (self.node, cost), inputs, find_part) }
     }
 }
 

@@ -6,7 +6,7 @@
 //! ```no_run
 //! # use rondel_plugin::*; use std::path::Path;
 //! # fn f(entry: &'static rondel_abi::Entry, call: &dyn CallHost) -> Result<(), Box<dyn std::error::Error>> {
-//! let options = HostOptions { name: "rondel".into(), version: "0.1.0".into(), memory_budget_bytes: None };
+//! let options = HostOptions { name: "rondel".into(), version: "0.1.0".into(), ..HostOptions::default() };
 //! let mut registry = Registry::new(options);
 //! registry.add_static(entry)?;
 //! registry.add_file(Path::new("plugins/libglow.so"), Path::new("cache/plugins"))?;
@@ -19,6 +19,7 @@
 //! - [`registry`]: all kinds, by name
 //! - [`kind`]: one kind, and running it
 //! - [`call`]: what a run asks of its host, and how it fails
+//! - [`estimate`]: what a run would need, asked before it
 //! - [`load`], [`error`]: from a file or an entry to kinds, and what may be wrong with them
 //! - [`services`]: what plugins may fetch by id from the host or from a call
 //!
@@ -36,6 +37,7 @@
 
 pub mod call;
 pub mod error;
+pub mod estimate;
 mod execution;
 mod host;
 pub mod kind;
@@ -45,5 +47,6 @@ pub mod services;
 
 pub use call::{CallHost, FailureKind, Level, NodeFailure};
 pub use error::LoadError;
+pub use estimate::{Estimate, FindPart};
 pub use kind::NodeKind;
 pub use registry::{HostOptions, Origin, PluginInfo, Registry};

@@ -18,12 +18,14 @@ use crate::load;
 use crate::services::memory::Memory;
 
 /// What the host says of itself to plugins, and how much it lets them keep.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, Default)]
 pub struct HostOptions {
     pub name: String,
     pub version: String,
     /// How many bytes plugins may keep between runs, all together; without one there is no limit.
     pub memory_budget_bytes: Option<u64>,
+    /// Called when plugins gave memory back because it was short, to hand it on to the system.
+    pub after_eviction: Option<fn()>,
 }
 
 /// All kinds that can be used.

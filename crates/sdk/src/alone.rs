@@ -3,6 +3,8 @@
 use std::collections::BTreeMap;
 use std::path::PathBuf;
 
+use rondel_value::Bundle;
+
 /// Answers to a node that runs without a host, and a record of what it said.
 #[derive(Debug, Default)]
 pub struct Alone {
@@ -11,6 +13,11 @@ pub struct Alone {
     pub(crate) parts: BTreeMap<String, Vec<PathBuf>>,
     /// How many reports of progress are left until the run counts as cancelled.
     pub(crate) reports_left: Option<u64>,
+    /// Whether the node is told that previews are wanted.
+    pub(crate) previews: bool,
+    pub(crate) checkpoint: Option<(u64, Bundle)>,
+    /// What the node may use at once.
+    pub(crate) budget_bytes: Option<u64>,
     pub(crate) said: Vec<String>,
 }
 

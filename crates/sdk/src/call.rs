@@ -6,9 +6,9 @@ use std::ffi::c_void;
 use std::marker::PhantomData;
 use std::ptr::NonNull;
 
-use rondel_abi::service::{self, LogService, ModelsService, OutputService, RunService};
+use rondel_abi::service::{self, CheckpointService, LogService, ModelsService, OutputService, RunService};
 use rondel_abi::{self as abi, Status, Str, status};
-use rondel_value::foreign::{ImportError, LentValues, Share, import_values};
+use rondel_value::foreign::{ImportError, LentValues, Share, import_bundle, import_values};
 use rondel_value::{Bundle, Value};
 
 use crate::host::{collect, offered};
@@ -38,16 +38,17 @@ impl<'call> Call<'call> {
 
     /// Hands the outputs over, in order. On failure, the port that the host refused.
     pub(crate) fn set_outputs(self, values: &[Value]) -> Result<(), usize> {
-        let set = offered!(self.raw.as_ptr(), abi::Call, set_output).ok_or(0usize)?;
-        let lent = LentValues::new(values);
-        for port in 0..lent.len() {
-            // SAFETY: call and values are live; the host copies text and retains bundles.
-            match unsafe { set(self.raw.as_ptr(), port as u32, lent.as_ptr().add(port)) } {
-                status::OK => {}
-                _ => return Err(port),
-            }
-        }
-        Ok(())
+        let set = |port: usize| self.set_output(port, &values[port]).ok_or(port);
+        (0..values.len()).try_for_each(set)
+    }
+
+    /// Hands one output over; `None` if the host refused it.
+    pub(crate) fn set_output(self, port: usize, value: &Value) -> Option<()> {
+        let set = offered!(self.raw.as_ptr(), abi::Call, set_output)?;
+        let lent = LentValues::new(std::slice::from_ref(value));
+        // SAFETY: call and value are live; the host copies text and retains bundles.
+        let status = unsafe { set(self.raw.as_ptr(), port as u32, lent.as_ptr()) };
+        (status == status::OK).then_some(())
     }
 
     /// Says why the call fails. `input` is the index of the one at fault.
@@ -88,6 +89,35 @@ impl<'call> Call<'call> {
             // SAFETY: the call is live; the host retains the bundle if it wants to keep it.
             unsafe { preview(self.raw.as_ptr(), share.as_ptr()) }
         }
+    }
+
+    /// Not wanted where a host does not say.
+    pub(crate) fn preview_wanted(self) -> bool {
+        let run = self.service::<RunService>(service::RUN);
+        let wanted = run.and_then(|run| offered!(run.as_ptr(), RunService, preview_wanted));
+        // SAFETY: the call is live.
+        wanted.is_some_and(|wanted| unsafe { wanted(self.raw.as_ptr()) })
+    }
+
+    pub(crate) fn put_checkpoint(self, step: u64, state: &Bundle) {
+        let checkpoint = self.service::<CheckpointService>(service::CHECKPOINT);
+        if let Some(put) = checkpoint.and_then(|it| offered!(it.as_ptr(), CheckpointService, put)) {
+            let share = Share::lend(state);
+            // SAFETY: the call is live; the host copies or retains the bundle.
+            unsafe { put(self.raw.as_ptr(), step, share.as_ptr()) }
+        }
+    }
+
+    /// What an earlier call kept; nothing without the service, or if it is no bundle.
+    pub(crate) fn latest_checkpoint(self) -> Option<(u64, Bundle)> {
+        let checkpoint = self.service::<CheckpointService>(service::CHECKPOINT)?;
+        let latest = offered!(checkpoint.as_ptr(), CheckpointService, latest)?;
+        let mut step = 0;
+        // SAFETY: the call is live; what comes back is null or a bundle that is counted once for us.
+        let share = unsafe { Share::counted(latest(self.raw.as_ptr(), &mut step)) }?;
+        // SAFETY: the share keeps the bundle alive during this call; what outlives it has a share of its own.
+        let state = unsafe { import_bundle(share.as_ptr()) }.ok()?;
+        Some((step, state))
     }
 
     pub(crate) fn log(self, level: u32, text: &str) {

@@ -3,13 +3,15 @@
 use std::cell::{Cell, RefCell};
 use std::path::{Path, PathBuf};
 
-use rondel_abi::service::level;
-use rondel_value::{Image, ModelRef, Value};
+use rondel_abi::service::{Evict, level};
+use rondel_value::{Bundle, Image, ModelRef, Value};
 
 use crate::alone::Alone;
 use crate::call::Call;
 use crate::error::{NodeError, NodeResult};
 use crate::export::Plugin;
+use crate::host::Reservation;
+use crate::memory::{Held, MemoryNow};
 
 /// Progress, cancellation, previews and services of one run of a node.
 ///
@@ -18,6 +20,8 @@ pub struct Cx<'call> {
     side: Side<'call>,
     done_of_total: Cell<(u64, u64)>,
     note: RefCell<String>,
+    /// All that the call has asked for, with what tells whether it still has it.
+    held: RefCell<Vec<Held>>,
 }
 
 enum Side<'call> {
@@ -40,7 +44,7 @@ impl<'call> Cx<'call> {
     }
 
     fn new(side: Side<'call>) -> Cx<'call> {
-        Cx { side, done_of_total: Cell::default(), note: RefCell::default() }
+        Cx { side, done_of_total: Cell::default(), note: RefCell::default(), held: RefCell::default() }
     }
 
     /// Reports that `done` of `total` is done. Fails if the run was cancelled, so `cx.progress(i, n)?` is all it takes.
@@ -84,6 +88,71 @@ impl<'call> Cx<'call> {
             Side::Host { call, .. } => call.preview(image.bundle()),
             Side::Alone(alone) => alone.borrow_mut().say(format!("preview {}x{}", image.width(), image.height())),
         }
+    }
+
+    /// Whether anyone looks at previews; if not, making one is a waste.
+    pub fn preview_wanted(&self) -> bool {
+        match &self.side {
+            Side::Host { call, .. } => call.preview_wanted(),
+            Side::Alone(alone) => alone.borrow().previews,
+        }
+    }
+
+    /// Keeps how far the run is after `step` of its own steps, in place of what was kept before.
+    ///
+    /// The next attempt with the same inputs finds it, if this one does not come to its end. Costs a write to the disk, so
+    /// every few seconds is often enough. A host that cannot keep it says so itself.
+    pub fn checkpoint(&self, step: u64, state: &Bundle) {
+        match &self.side {
+            Side::Host { call, .. } => call.put_checkpoint(step, state),
+            Side::Alone(alone) => {
+                alone.borrow_mut().say(format!("checkpoint {step}"));
+                alone.borrow_mut().checkpoint = Some((step, state.clone()));
+            }
+        }
+    }
+
+    /// What an earlier attempt with the same inputs kept last, and after which of its steps.
+    ///
+    /// Whoever asks goes on from it, and ends with what an attempt without a stop would have made, to the bit.
+    pub fn latest_checkpoint(&self) -> Option<(u64, Bundle)> {
+        match &self.side {
+            Side::Host { call, .. } => call.latest_checkpoint(),
+            Side::Alone(alone) => alone.borrow().checkpoint.clone(),
+        }
+    }
+
+    /// How much memory there may be, for a choice between ways that need more or less of it.
+    pub fn memory(&self) -> MemoryNow {
+        match &self.side {
+            Side::Host { plugin, .. } => plugin.memory(),
+            Side::Alone(alone) => {
+                let budget_bytes = alone.borrow().budget_bytes;
+                let in_use = self.in_use().iter().map(|(_, bytes)| bytes).sum();
+                MemoryNow { budget_bytes, obtainable_bytes: budget_bytes.map(|budget| budget.saturating_sub(in_use)) }
+            }
+        }
+    }
+
+    /// Asks the host to count `bytes`; `evict` is how it asks for them back, with the number that it then gets.
+    pub(crate) fn reserve(&self, bytes: u64, name: &str, evict: Option<(Evict, usize)>) -> Reservation {
+        match &self.side {
+            Side::Host { plugin, .. } => plugin.reserve(bytes, name, evict),
+            Side::Alone(_) if self.memory().has_room_for(bytes) => Reservation::Uncounted,
+            Side::Alone(_) => Reservation::Refused,
+        }
+    }
+
+    pub(crate) fn hold(&self, held: Held) {
+        let mut all = self.held.borrow_mut();
+        all.retain(|other| (other.is_in_use)() && other.address != held.address);
+        all.push(held);
+    }
+
+    /// What the call has asked for and still has: names and bytes, in the order of asking.
+    pub(crate) fn in_use(&self) -> Vec<(String, u64)> {
+        let held = self.held.borrow();
+        held.iter().filter(|held| (held.is_in_use)()).map(|held| (held.name.clone(), held.bytes)).collect()
     }
 
     /// Leaves a word in the log of the step.
@@ -168,6 +237,21 @@ impl Cx<'static> {
         })
     }
 
+    /// Tells the node that previews are wanted.
+    pub fn with_previews(self) -> Cx<'static> {
+        self.with(|alone| alone.previews = true)
+    }
+
+    /// Lets the node find a checkpoint, as if an earlier attempt had kept it.
+    pub fn with_checkpoint(self, step: u64, state: Bundle) -> Cx<'static> {
+        self.with(|alone| alone.checkpoint = Some((step, state)))
+    }
+
+    /// Limits what the node may use at once.
+    pub fn with_memory(self, budget_bytes: u64) -> Cx<'static> {
+        self.with(|alone| alone.budget_bytes = Some(budget_bytes))
+    }
+
     /// Cancels the run with its report number `reports`.
     pub fn cancelled_after(self, reports: u64) -> Cx<'static> {
         self.with(|alone| alone.reports_left = Some(reports))
@@ -200,6 +284,16 @@ mod tests {
         assert_eq!(cx.progress(1, 4), Err(NodeError::cancelled()));
         cx.log(Level::Warn, "slow");
         assert_eq!(cx.said(), ["0/0 loading", "1/4 loading", "warn: slow"]);
+    }
+
+    #[test]
+    fn a_test_finds_the_checkpoint_that_was_kept() {
+        let state = |grey: u8| Bundle::from(Image::from_u8(1, 1, 1, vec![grey]).unwrap());
+        let cx = Cx::for_test().with_checkpoint(3, state(7));
+        assert_eq!(cx.latest_checkpoint(), Some((3, state(7))));
+        cx.checkpoint(4, &state(8));
+        assert_eq!((cx.latest_checkpoint(), cx.said()), (Some((4, state(8))), vec!["checkpoint 4".to_owned()]));
+        assert!(!cx.preview_wanted() && cx.with_previews().preview_wanted());
     }
 
     #[test]

@@ -60,6 +60,16 @@ impl NodeError {
         NodeError { cause: Cause::OutOfMemory, ..self }
     }
 
+    /// Names another way out, after those that the message has: `…, or quant: Q8_0`.
+    pub fn or(self, what: impl fmt::Display) -> NodeError {
+        NodeError { message: format!("{}, or {what}", self.message), ..self }
+    }
+
+    /// Whether memory was short.
+    pub fn is_out_of_memory(&self) -> bool {
+        self.cause == Cause::OutOfMemory
+    }
+
     /// Puts what was tried in front of the message.
     pub fn context(self, what: impl fmt::Display) -> NodeError {
         NodeError { message: format!("{what}: {}", self.message), ..self }

@@ -12,13 +12,16 @@ use std::ffi::c_void;
 use std::panic::{AssertUnwindSafe, PanicHookInfo, catch_unwind};
 use std::sync::{Mutex, Once, OnceLock, PoisonError, RwLock};
 
+use rondel_abi::service::{self, CostDef, Evict, TextSink};
 use rondel_abi::{self as abi, Entry, NODE_FACTORY, Status, Str, entry_flags, status};
 use rondel_value::{NodeSpec, Value};
 
 use crate::call::Call;
 use crate::cx::Cx;
 use crate::error::{NodeError, NodeResult};
-use crate::host::{EvictFn, Host, Reservation};
+use crate::estimate::Estimate;
+use crate::host::{Host, Reservation};
+use crate::memory::MemoryNow;
 use crate::node::{Inputs, Outputs, Run, spec};
 use crate::warm::Shelf;
 
@@ -95,6 +98,7 @@ pub const fn entry(
 pub struct Kind {
     spec: NodeSpec,
     run: fn(&NodeSpec, Vec<Value>, &mut Cx) -> NodeResult<Vec<Value>>,
+    cost: fn(&NodeSpec, Vec<Value>, &Cx) -> NodeResult<Option<Estimate>>,
 }
 
 impl Kind {
@@ -105,6 +109,7 @@ impl Kind {
                 let node = N::take(&mut Inputs::new(spec, values))?;
                 Ok(node.run(cx)?.into_values())
             },
+            cost: |spec, values, cx| N::cost(&Inputs::new(spec, values), cx),
         }
     }
 }
@@ -181,10 +186,17 @@ impl Plugin {
         }
     }
 
-    pub(crate) fn reserve(&self, bytes: u64, name: &str, evict: EvictFn, id: usize) -> Reservation {
+    pub(crate) fn reserve(&self, bytes: u64, name: &str, evict: Option<(Evict, usize)>) -> Reservation {
         match &*self.host.read().unwrap_or_else(PoisonError::into_inner) {
-            Some(host) => host.reserve(bytes, name, evict, id),
+            Some(host) => host.reserve(bytes, name, evict),
             None => Reservation::Uncounted,
+        }
+    }
+
+    pub(crate) fn memory(&self) -> MemoryNow {
+        match &*self.host.read().unwrap_or_else(PoisonError::into_inner) {
+            Some(host) => host.memory_now(),
+            None => MemoryNow { budget_bytes: None, obtainable_bytes: None },
         }
     }
 
@@ -230,7 +242,7 @@ impl ExportedNode {
             // The text is on the heap and never changed, so it stays where it is when this struct moves.
             spec_json: Str::new(&spec_json),
             run: Some(run),
-            get_extension: None,
+            get_extension: Some(node_extension),
         };
         ExportedNode { head, kind, spec_json, plugin }
     }
@@ -243,20 +255,9 @@ impl ExportedNode {
         match outcome {
             Ok(Ok(values)) => match call.set_outputs(&values) {
                 Ok(()) => status::OK,
-                Err(port) => {
-                    let name = self.kind.spec.outputs.get(port).map_or("?", |output| output.name.as_str());
-                    call.fail(None, &format!("the host refused the output `{name}`"));
-                    status::FAILED
-                }
+                Err(port) => self.refused(call, port),
             },
-            Ok(Err(error)) => {
-                let index = error.port().and_then(|p| self.kind.spec.inputs.iter().position(|input| input.name == p));
-                match index {
-                    Some(_) => call.fail(index, error.message()),
-                    None => call.fail(None, &error.to_string()),
-                }
-                error.status()
-            }
+            Ok(Err(error)) => self.failed(call, &error),
             Err(panic) => {
                 // What was kept may be half changed now, or hold a poisoned lock; it is loaded again.
                 self.plugin.clear(false);
@@ -264,6 +265,52 @@ impl ExportedNode {
                 status::PANICKED
             }
         }
+    }
+}
+
+impl ExportedNode {
+    /// Says what a run would need into `tell`, and nothing if that cannot be said.
+    fn cost(&self, call: Call<'_>, tell: impl FnOnce(&str)) -> Status {
+        let estimate = fenced(|| {
+            let values = call.inputs().map_err(|error| NodeError::failed(error).context("an input cannot be read"))?;
+            (self.kind.cost)(&self.kind.spec, values, &Cx::of_call(call, self.plugin))
+        });
+        match estimate {
+            Ok(Ok(None)) => status::OK,
+            Ok(Ok(Some(estimate))) => {
+                for (name, value) in estimate.outputs() {
+                    let port = self.kind.spec.outputs.iter().position(|output| output.name == *name);
+                    let Some(port) = port else {
+                        return self.failed(call, &NodeError::failed(format!("there is no output `{name}`")));
+                    };
+                    if call.set_output(port, value).is_none() {
+                        return self.refused(call, port);
+                    }
+                }
+                tell(&serde_json::to_string(estimate.cost()).expect("texts and numbers have a JSON form"));
+                status::OK
+            }
+            Ok(Err(error)) => self.failed(call, &error),
+            Err(panic) => {
+                call.fail(None, &panic);
+                status::PANICKED
+            }
+        }
+    }
+
+    fn refused(&self, call: Call<'_>, port: usize) -> Status {
+        let name = self.kind.spec.outputs.get(port).map_or("?", |output| output.name.as_str());
+        call.fail(None, &format!("the host refused the output `{name}`"));
+        status::FAILED
+    }
+
+    fn failed(&self, call: Call<'_>, error: &NodeError) -> Status {
+        let index = error.port().and_then(|p| self.kind.spec.inputs.iter().position(|input| input.name == p));
+        match index {
+            Some(_) => call.fail(index, error.message()),
+            None => call.fail(None, &error.to_string()),
+        }
+        error.status()
     }
 }
 
@@ -287,6 +334,27 @@ unsafe extern "C" fn run(node: *const abi::Node, call: *const abi::Call) -> Stat
     unsafe {
         match Call::new(call) {
             Some(call) => (*node.cast::<ExportedNode>()).run(call),
+            None => status::FAILED,
+        }
+    }
+}
+
+/// What a kind offers beyond running: its cost.
+static COST: CostDef = CostDef { struct_size: size_of::<CostDef>() as u32, reserved: 0, cost: Some(cost) };
+
+unsafe extern "C" fn node_extension(_: *const abi::Node, id: Str) -> *const c_void {
+    // SAFETY: the id is valid while this function runs.
+    match unsafe { id.get() } {
+        Some(service::COST) => (&raw const COST).cast(),
+        _ => std::ptr::null(),
+    }
+}
+
+unsafe extern "C" fn cost(node: *const abi::Node, call: *const abi::Call, sink: TextSink, data: *mut c_void) -> Status {
+    // SAFETY: as in `run`; the sink is called before this returns, and takes borrowed text.
+    unsafe {
+        match Call::new(call) {
+            Some(call) => (*node.cast::<ExportedNode>()).cost(call, |json| sink(data, Str::new(json))),
             None => status::FAILED,
         }
     }

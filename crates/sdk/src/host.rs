@@ -7,8 +7,10 @@
 use std::ffi::c_void;
 use std::ptr::NonNull;
 
-use rondel_abi::service::{self, MemoryService, TextSink};
+use rondel_abi::service::{self, Evict, MemoryService, TextSink};
 use rondel_abi::{self as abi, Str};
+
+use crate::memory::MemoryNow;
 
 /// Reads a function of a struct of the boundary, if the struct is long enough to have it and it is offered.
 macro_rules! offered {
@@ -47,14 +49,16 @@ impl Host {
         NonNull::new(service.cast_mut().cast())
     }
 
-    /// Counts bytes that the plugin keeps. `id` comes back in [`EvictFn`].
+    /// Counts bytes that the plugin uses. The number beside `evict` is what it is called with; without one the bytes are not
+    /// asked back.
     ///
     /// Without a memory service nobody counts, and everything may be kept.
-    pub(crate) fn reserve(self, bytes: u64, name: &str, evict: EvictFn, id: usize) -> Reservation {
+    pub(crate) fn reserve(self, bytes: u64, name: &str, evict: Option<(Evict, usize)>) -> Reservation {
         let Some(memory) = self.memory() else { return Reservation::Uncounted };
         let Some(reserve) = offered!(memory.as_ptr(), MemoryService, reserve) else { return Reservation::Uncounted };
         // The number travels in the place of a pointer: an eviction that comes late finds nothing, instead of freed memory.
-        let data = std::ptr::without_provenance_mut::<c_void>(id);
+        let data = std::ptr::without_provenance_mut::<c_void>(evict.map_or(0, |(_, id)| id));
+        let evict = evict.map(|(evict, _)| evict);
         // SAFETY: host and service are live, the name is copied, and `evict` never reads through `data`.
         match unsafe { reserve(self.0.as_ptr(), bytes, Str::new(name), evict, data) } {
             0 => Reservation::Refused,
@@ -63,8 +67,23 @@ impl Host {
     }
 }
 
-/// Answers the host that asks for memory back.
-pub(crate) type EvictFn = unsafe extern "C" fn(*mut c_void) -> bool;
+impl Host {
+    /// How much memory there may be; no limit from a host that does not say.
+    pub(crate) fn memory_now(self) -> MemoryNow {
+        let memory = self.memory();
+        let (budget, obtainable) = match memory {
+            Some(memory) => {
+                (offered!(memory.as_ptr(), MemoryService, budget), offered!(memory.as_ptr(), MemoryService, obtainable))
+            }
+            None => (None, None),
+        };
+        // SAFETY: host and service are live.
+        let ask = |function: Option<unsafe extern "C" fn(*const abi::Host) -> u64>| {
+            function.map(|function| unsafe { function(self.0.as_ptr()) }).filter(|bytes| *bytes != u64::MAX)
+        };
+        MemoryNow { budget_bytes: ask(budget), obtainable_bytes: ask(obtainable) }
+    }
+}
 
 /// What the host said to [`Host::reserve`].
 pub(crate) enum Reservation {

@@ -36,7 +36,8 @@
 //! - [`port`], [`choice`]: which Rust types may stand at a port
 //! - [`error`]: how a node fails
 //! - [`cx`]: what a running node may ask for; [`alone`] answers in tests
-//! - [`warm`]: what a plugin keeps between runs
+//! - [`warm`], [`memory`]: what a plugin keeps between runs, and memory that is asked for before it is taken
+//! - [`estimate`]: what a kind says of a run before it
 //! - [`export`], [`call`], [`host`]: the plugin's side of the binary boundary, and the only files with `unsafe`
 //! - `candle`: tensors to candle and back (feature `candle`)
 //!
@@ -52,8 +53,10 @@ pub mod candle;
 pub mod choice;
 pub mod cx;
 pub mod error;
+pub mod estimate;
 pub mod export;
 pub mod host;
+pub mod memory;
 pub mod node;
 pub mod port;
 pub mod prelude;
@@ -61,6 +64,8 @@ pub mod warm;
 
 pub use cx::{Cx, Level};
 pub use error::{NodeError, NodeResult};
+pub use estimate::Estimate;
+pub use memory::{MemoryNow, Scratch};
 pub use node::{Node, Outputs, Run, spec};
 pub use port::{Port, PortError, Saved, Seed, Size};
 pub use rondel_derive::{Choice, Node, Outputs};

@@ -6,6 +6,7 @@ use rondel_value::{Family, InputSpec, NodeSpec, OutputSpec, Type, Value, coerce}
 
 use crate::cx::Cx;
 use crate::error::{NodeError, NodeResult};
+use crate::estimate::Estimate;
 use crate::port::Port;
 
 /// A node kind: from inputs to outputs.
@@ -15,6 +16,15 @@ pub trait Run: Node {
 
     /// Computes the outputs. A function of the inputs alone, unless the kind declares otherwise.
     fn run(self, cx: &mut Cx) -> NodeResult<Self::Output>;
+
+    /// Says what a run would need, before anything is loaded; nothing if that cannot be said.
+    ///
+    /// Of the inputs only those that are known are there, see [`Inputs::get`]. `cx` knows the files of models and the memory;
+    /// nothing else can be asked of it.
+    fn cost(inputs: &Inputs<'_>, cx: &Cx) -> NodeResult<Option<Estimate>> {
+        let _ = (inputs, cx);
+        Ok(None)
+    }
 }
 
 /// The inputs of a kind; see `#[derive(Node)]`.
@@ -103,6 +113,17 @@ impl<'a> Inputs<'a> {
         let value = coerce::to(&value, &port.ty).map_err(|error| at_port(&error))?;
         port.admits(&value).map_err(|error| at_port(&error))?;
         T::from_value(value).map_err(|error| at_port(&error))
+    }
+}
+
+impl Inputs<'_> {
+    /// The input `name`, for [`Run::cost`]: `None` if it is not known yet, not set, or not what it should be.
+    ///
+    /// A bundle may be a stand-in: its shapes and metadata hold, its content means nothing.
+    pub fn get<T: Port>(&self, name: &str) -> Option<T> {
+        let index = self.spec.inputs.iter().position(|port| port.name == name)?;
+        let value = self.values.get(index).filter(|value| **value != Value::None)?;
+        T::from_value(coerce::to(value, &self.spec.inputs[index].ty).ok()?).ok()
     }
 }
 

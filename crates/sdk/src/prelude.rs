@@ -2,8 +2,9 @@
 
 pub use crate::cx::{Cx, Level};
 pub use crate::error::{NodeError, NodeResult};
+pub use crate::estimate::Estimate;
 pub use crate::export_plugin;
-pub use crate::node::Run;
+pub use crate::node::{Inputs, Run};
 pub use crate::port::{Port, Saved, Seed, Size};
 pub use crate::warm::Warm;
 pub use rondel_derive::{Choice, Node, Outputs};

@@ -1,7 +1,7 @@
 //! What a plugin keeps between runs: loaded weights, a tokenizer, a connection pool.
 //!
 //! Each thing has a key and a number of bytes. The host counts the bytes, and asks for them back when memory is short; what
-//! is in use then stays. Without a host, as in tests, things are kept and nobody counts.
+//! is in use then stays. Where the number is known before loading, [`Warm::get_sized`] makes room first. Without a host, as in tests, things are kept and nobody counts.
 //!
 //! ```
 //! use rondel_sdk::prelude::*;
@@ -25,6 +25,7 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError, TryLockError};
 use crate::cx::Cx;
 use crate::error::NodeResult;
 use crate::host::{Reservation, Ticket};
+use crate::memory::Held;
 
 /// Things that a plugin keeps between runs, by key; made to be a static.
 pub struct Warm<T: 'static> {
@@ -48,38 +49,97 @@ impl<T: Send + Sync + 'static> Warm<T> {
         key: impl Into<String>,
         load: impl FnOnce() -> NodeResult<(T, u64)>,
     ) -> NodeResult<Arc<T>> {
-        let key = key.into();
-        if let Some(plugin) = cx.plugin() {
-            plugin.remember(self);
-        }
-        let name = format!("{} {key}", self.name);
-        let slot = lock(&self.slots).entry(key).or_default().clone();
-
+        let (slot, name) = self.slot(cx, key.into());
         // Held while loading and while asking the host. That cannot block the host: it asks back through `evict`, which
         // gives up rather than wait for this lock.
         let mut kept = lock(&slot.kept);
         if let Some(kept) = &*kept {
-            if let Some(ticket) = &kept.ticket {
-                ticket.touch();
-            }
-            return Ok(kept.thing.clone());
+            kept.ticket.iter().for_each(Ticket::touch);
+            return Ok(self.hand_out(cx, kept));
         }
         let (thing, bytes) = load()?;
         let thing = Arc::new(thing);
-        let id = NEXT_ID.fetch_add(1, Ordering::Relaxed);
-        // Before the host is asked: it may want the bytes back as soon as it has counted them.
-        lock(&EVICTABLE).insert(id, slot.clone());
-        match cx.plugin().map_or(Reservation::Uncounted, |plugin| plugin.reserve(bytes, &name, evict, id)) {
-            Reservation::Counted(ticket) => *kept = Some(Kept { thing: thing.clone(), ticket: Some(ticket), id }),
-            Reservation::Uncounted => {
-                lock(&EVICTABLE).remove(&id);
-                *kept = Some(Kept { thing: thing.clone(), ticket: None, id });
-            }
-            Reservation::Refused => {
-                lock(&EVICTABLE).remove(&id);
-            }
+        if let Some(claim) = Claim::stake(cx, &slot, bytes, &name) {
+            let new = kept.insert(claim.keep(thing.clone(), bytes));
+            return Ok(self.hand_out(cx, new));
         }
         Ok(thing)
+    }
+
+    /// As [`get`](Warm::get), for a thing whose size is known before it is loaded: room is made first.
+    ///
+    /// What is idle and was used longest ago goes until `bytes` fit. If they cannot fit, nothing is loaded, and the error
+    /// spells out what the call needs in all. Of a thing that does not load nothing stays counted.
+    pub fn get_sized(
+        &'static self,
+        cx: &Cx,
+        key: impl Into<String>,
+        bytes: u64,
+        load: impl FnOnce() -> NodeResult<T>,
+    ) -> NodeResult<Arc<T>> {
+        let (slot, name) = self.slot(cx, key.into());
+        // As in `get`.
+        let mut kept = lock(&slot.kept);
+        if let Some(kept) = &*kept {
+            kept.ticket.iter().for_each(Ticket::touch);
+            return Ok(self.hand_out(cx, kept));
+        }
+        let claim = Claim::stake(cx, &slot, bytes, &name).ok_or_else(|| cx.refusal(self.name, bytes))?;
+        let new = kept.insert(claim.keep(Arc::new(load()?), bytes));
+        Ok(self.hand_out(cx, new))
+    }
+
+    /// The place of a key, and what people call what is there.
+    fn slot(&'static self, cx: &Cx, key: String) -> (Arc<Slot<T>>, String) {
+        if let Some(plugin) = cx.plugin() {
+            plugin.remember(self);
+        }
+        let name = format!("{} {key}", self.name);
+        (lock(&self.slots).entry(key).or_default().clone(), name)
+    }
+
+    fn hand_out(&self, cx: &Cx, kept: &Kept<T>) -> Arc<T> {
+        let (weak, address) = (Arc::downgrade(&kept.thing), Arc::as_ptr(&kept.thing).addr());
+        // One share is the shelf's.
+        let is_in_use = Box::new(move || weak.strong_count() > 1);
+        cx.hold(Held { name: self.name.to_owned(), bytes: kept.bytes, address, is_in_use });
+        kept.thing.clone()
+    }
+}
+
+/// Bytes that were counted for a thing that is not on its shelf yet; given back if it never gets there.
+struct Claim {
+    ticket: Option<Ticket>,
+    id: usize,
+}
+
+impl Claim {
+    /// Asks the host to count `bytes` for what will be in `slot`; `None` if it refuses.
+    fn stake<T: Send + Sync + 'static>(cx: &Cx, slot: &Arc<Slot<T>>, bytes: u64, name: &str) -> Option<Claim> {
+        let mut claim = Claim { ticket: None, id: NEXT_ID.fetch_add(1, Ordering::Relaxed) };
+        // Before the host is asked: it may want the bytes back as soon as it has counted them.
+        lock(&EVICTABLE).insert(claim.id, slot.clone());
+        match cx.reserve(bytes, name, Some((evict, claim.id))) {
+            Reservation::Counted(ticket) => claim.ticket = Some(ticket),
+            Reservation::Uncounted => drop(lock(&EVICTABLE).remove(&claim.id)),
+            Reservation::Refused => return None,
+        }
+        Some(claim)
+    }
+
+    fn keep<T>(mut self, thing: Arc<T>, bytes: u64) -> Kept<T> {
+        let kept = Kept { thing, bytes, ticket: self.ticket.take(), id: self.id };
+        std::mem::forget(self);
+        kept
+    }
+}
+
+impl Drop for Claim {
+    fn drop(&mut self) {
+        lock(&EVICTABLE).remove(&self.id);
+        if let Some(ticket) = self.ticket.take() {
+            ticket.free();
+        }
     }
 }
 
@@ -120,6 +180,7 @@ impl<T> Default for Slot<T> {
 
 struct Kept<T> {
     thing: Arc<T>,
+    bytes: u64,
     ticket: Option<Ticket>,
     id: usize,
 }

@@ -93,7 +93,48 @@ impl Run for Keep {
     }
 }
 
-export_plugin!("acme-test", [Talk, Fail, Keep]);
+/// Keeps words of a known length, works on them, and goes on where it stopped.
+#[derive(Node)]
+#[node(kind = "acme.work", version = 1)]
+struct Work {
+    key: String,
+    bytes: u64,
+    scratch: u64,
+}
+
+#[derive(Outputs)]
+struct Worked {
+    text: String,
+    image: Image,
+}
+
+impl Run for Work {
+    type Output = Worked;
+
+    fn run(self, cx: &mut Cx) -> NodeResult<Worked> {
+        let image = Image::from_u8(1, 1, 1, vec![7])?;
+        let from = cx.latest_checkpoint().map(|(step, state)| format!("{step} {state:?}"));
+        cx.checkpoint(12, &image.clone().into());
+        let _scratch = cx.reserve_scratch(self.scratch, "activations").map_err(|error| error.or("fewer `bytes`"))?;
+        let word = WORDS.get_sized(cx, self.key.as_str(), self.bytes, || match self.key.as_str() {
+            "lost" => Err(NodeError::failed("no such word")),
+            key => Ok(key.to_uppercase()),
+        })?;
+        let text = format!("{word} from {from:?}, {:?}, {}", cx.memory(), cx.preview_wanted());
+        Ok(Worked { text, image })
+    }
+
+    fn cost(inputs: &Inputs<'_>, cx: &Cx) -> NodeResult<Option<Estimate>> {
+        let Some(bytes) = inputs.get::<u64>("bytes") else { return Ok(None) };
+        assert_ne!(bytes, 13, "an unlucky number");
+        let files = cx.model_part(&tiny_model(), if bytes == 0 { "lost" } else { "text" })?;
+        let image = Image::from_u8(bytes as usize, 1, 1, vec![0; bytes as usize])?;
+        let estimate = Estimate::new().keeps("words", "a", bytes).works("files", files.len() as u64).streams(4);
+        Ok(Some(estimate.makes("image", image)))
+    }
+}
+
+export_plugin!("acme-test", [Talk, Fail, Keep, Work]);
 
 fn tiny_model() -> ModelRef {
     let (parts, options) = Default::default();
@@ -169,7 +210,7 @@ fn a_panic_stays_inside_and_says_where() {
 #[test]
 fn each_kind_is_found_and_no_more() {
     let host = FakeHost::without_init(&ENTRY);
-    assert_eq!(host.kinds(), ["acme.talk", "acme.fail", "acme.keep"]);
+    assert_eq!(host.kinds(), ["acme.talk", "acme.fail", "acme.keep", "acme.work"]);
     assert_eq!(fake_host::exported_name(&ENTRY), "acme-test");
     assert!(host.factory("rondel.nodes/2").is_null());
 }
@@ -232,4 +273,67 @@ fn what_is_kept_is_counted_touched_evicted_and_freed() {
         evict 2: true
         free 3"#]]
     .assert_eq(&host.told());
+}
+
+#[test]
+fn room_is_made_before_loading_and_a_refusal_spells_out_the_sum() {
+    let _alone = lock();
+    let host = FakeHost::init(&ENTRY);
+    let work = |key: &str, bytes, scratch| host.run(3, &[Value::text(key), Value::Int(bytes), Value::Int(scratch)]);
+    work("sized", 500, 20);
+    // Counted, and given back as it does not load.
+    work("lost", 600, 20);
+    work("sized", 500, 20);
+    work("huge", 1_000_000, 20);
+    work("sized", 500, 2_000_000);
+    host.evict(2);
+    host.deinit();
+    expect![[r#"
+        checkpoint 12 Image(pixels: U8 [1, 1, 1])
+        reserve 20 for activations: 1
+        reserve 500 for words sized: 2
+        free 1
+        output 0: "SIZED from None, MemoryNow { budget_bytes: Some(999), obtainable_bytes: Some(900) }, true"
+        output 1: Image(pixels: U8 [1, 1, 1])
+        status 0
+        checkpoint 12 Image(pixels: U8 [1, 1, 1])
+        reserve 20 for activations: 3
+        reserve 600 for words lost: 4
+        free 4
+        free 3
+        status 1: no such word
+        checkpoint 12 Image(pixels: U8 [1, 1, 1])
+        reserve 20 for activations: 5
+        touch 2
+        free 5
+        output 0: "SIZED from Some(\"12 Image(pixels: U8 [1, 1, 1])\"), MemoryNow { budget_bytes: Some(999), obtainable_bytes: Some(900) }, true"
+        output 1: Image(pixels: U8 [1, 1, 1])
+        status 0
+        checkpoint 12 Image(pixels: U8 [1, 1, 1])
+        reserve 20 for activations: 6
+        refuse 1000000 for words huge
+        free 6
+        status 5: needs 1.0 MB (activations 20 B + words 1.0 MB), the budget is 999 B: `--memory 2MB`
+        checkpoint 12 Image(pixels: U8 [1, 1, 1])
+        refuse 2000000 for activations
+        status 5: needs 2.0 MB (activations 2.0 MB), the budget is 999 B: `--memory 2MB`, or fewer `bytes`
+        evict 2: true"#]].assert_eq(&host.told());
+}
+
+#[test]
+fn a_cost_crosses_with_what_will_be_made() {
+    let host = FakeHost::without_init(&ENTRY);
+    let cost = |bytes: Value| host.cost(3, &[Value::None, bytes, Value::None]);
+    expect![[r#"
+        output 1: Image(pixels: U8 [1, 3, 1])
+        cost {"parts":[{"name":"words","bytes":3,"kept":"words a"},{"name":"files","bytes":2}],"streamed_bytes":4}
+        status 0"#]]
+    .assert_eq(&cost(Value::Int(3)));
+    expect!["status 0"].assert_eq(&cost(Value::None));
+    expect![[r#"status 3: no part `lost` in {"family":"Flux2","name":"tiny","parts":{}}"#]]
+        .assert_eq(&cost(Value::Int(0)));
+    let panicked = cost(Value::Int(13));
+    assert!(panicked.starts_with("status 7: panicked: ") && panicked.contains("unlucky"), "{panicked}");
+    // A kind that says nothing of it.
+    expect!["status 0"].assert_eq(&host.cost(2, &[Value::None, Value::None]));
 }

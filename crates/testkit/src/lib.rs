@@ -11,6 +11,8 @@
 //! | `stub.fail(a)`, `stub.panic(a)` | nothing, in two ways |
 //! | `stub.until_cancelled(a)` | nothing until the run is cancelled |
 //! | `stub.impure()` | another number at every call |
+//! | `stub.climb(steps, stop)` | a number in many steps, with previews and checkpoints |
+//! | `stub.heavy(a, weights, bytes, …)` | the number after `a`, with weights and scratch in memory |
 //!
 //! ```
 //! use rondel_sdk::prelude::*;
@@ -21,9 +23,11 @@
 
 pub mod faults;
 pub mod files;
+pub mod long;
 pub mod numbers;
 pub mod pictures;
 mod spec;
+pub mod weights;
 
 pub use spec::check_spec;
 
@@ -44,5 +48,7 @@ rondel_sdk::export_plugin!(
         faults::Panic,
         faults::UntilCancelled,
         faults::Impure,
+        long::Climb,
+        weights::Heavy,
     ]
 );

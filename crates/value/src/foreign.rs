@@ -80,6 +80,15 @@ impl Share {
         Share(bundle)
     }
 
+    /// Takes over a share that the other side counted for this one; `None` for null.
+    ///
+    /// # Safety
+    ///
+    /// `bundle` is null, or points to a live bundle that keeps the contract of `rondel.h`, with a share to give away.
+    pub unsafe fn counted(bundle: *const abi::Bundle) -> Option<Share> {
+        NonNull::new(bundle.cast_mut()).map(Share)
+    }
+
     pub fn as_ptr(&self) -> *const abi::Bundle {
         self.0.as_ptr()
     }

@@ -8,6 +8,7 @@
 //! - [`value`], [`bundle`], [`tensor`]: values as they are
 //! - [`image`], [`latent`], [`conditioning`], [`model`]: typed views
 //! - [`types`], [`coerce`], [`spec`]: what may flow where, and what a node kind declares
+//! - [`cost`]: what a step will need
 //! - [`canon`], [`digest`]: canonical bytes and their blake3
 //! - [`foreign`]: the same values as the structs of the binary boundary
 //!
@@ -17,6 +18,7 @@ pub mod bundle;
 pub mod canon;
 pub mod coerce;
 pub mod conditioning;
+pub mod cost;
 pub mod digest;
 pub mod foreign;
 pub mod image;
@@ -29,6 +31,7 @@ pub mod value;
 
 pub use bundle::{Bundle, Kind, Meta};
 pub use conditioning::Conditioning;
+pub use cost::{Cost, CostPart};
 pub use digest::Digest;
 pub use image::{Image, Mask, ViewError};
 pub use latent::Latent;

@@ -120,6 +120,13 @@ impl Tensor {
         }
     }
 
+    /// A tensor of zeros: what stands in for one of which only the shape is known.
+    pub fn zeros(name: impl Into<String>, dtype: DType, shape: Vec<usize>) -> Result<Tensor, TensorError> {
+        let bytes = shape.iter().try_fold(dtype.bytes(), |bytes, &n| bytes.checked_mul(n));
+        // Memory that is zero already costs nothing until it is read.
+        Tensor::new(name, dtype, shape, vec![0; bytes.unwrap_or(0)].into())
+    }
+
     /// A float32 tensor.
     pub fn from_f32(name: impl Into<String>, shape: Vec<usize>, elements: &[f32]) -> Result<Tensor, TensorError> {
         let data: Vec<u8> = elements.iter().flat_map(|x| x.to_le_bytes()).collect();

@@ -2,6 +2,9 @@
 //!
 //! A record's value is what it cost to compute, over the bytes it takes and the days since it was used. A two-megabyte latent that
 //! took forty seconds outlives a twelve-megabyte picture that took one.
+//!
+//! Checkpoints stay while their step may still be taken up: those of steps that are done go at once, others when they are two
+//! weeks old. They count as bytes, and are not given up for size: they are few, and work that is not repeatable for free.
 
 use std::collections::{HashMap, HashSet};
 use std::fs;
@@ -12,6 +15,7 @@ use rondel_value::Digest;
 use serde::Serialize;
 
 use super::{Found, entries, files, records, remove, take_alone};
+use crate::checkpoint::CHECKPOINT_AGE;
 use crate::disk::DiskTier;
 use crate::record::Record;
 use crate::tier::CacheError;
@@ -26,6 +30,7 @@ pub struct GcReport {
     pub bytes_after: u64,
     pub n_records_removed: usize,
     pub n_blobs_removed: usize,
+    pub n_checkpoints_removed: usize,
 }
 
 /// Brings the cache of `folder` down to nine tenths of `max_bytes` if it is over it; what nothing refers to goes anyway.
@@ -48,7 +53,19 @@ pub fn gc(folder: &Path, max_bytes: u64, now: SystemTime) -> Result<GcReport, Ca
             }
         }
     }
-    report.bytes_before += blobs.values().chain(&recipes).map(|found| found.bytes).sum::<u64>();
+    let mut checkpoints = files(disk.v1(), "check")?;
+    let others = blobs.values().chain(&recipes).chain(&checkpoints);
+    report.bytes_before += others.map(|found| found.bytes).sum::<u64>();
+
+    let is_done: HashSet<Digest> = kept.iter().map(|(found, _)| found.digest).collect();
+    let is_over = |found: &Found| {
+        let age = now.duration_since(found.modified).unwrap_or_default();
+        is_done.contains(&found.digest) || age > CHECKPOINT_AGE
+    };
+    for over in checkpoints.extract_if(.., |found| is_over(found)) {
+        remove(&over.path)?;
+        report.n_checkpoints_removed += 1;
+    }
 
     // How many kept records need each blob; its bytes go with the last.
     let mut n_users: HashMap<Digest, usize> = HashMap::new();
@@ -58,7 +75,7 @@ pub fn gc(folder: &Path, max_bytes: u64, now: SystemTime) -> Result<GcReport, Ca
     let blob_bytes = |blob: &Digest| blobs.get(blob).map_or(0, |found| found.bytes);
     let mut bytes: u64 = kept.iter().map(|(found, _)| found.bytes).sum::<u64>()
         + n_users.keys().map(blob_bytes).sum::<u64>()
-        + recipes.iter().map(|found| found.bytes).sum::<u64>();
+        + recipes.iter().chain(&checkpoints).map(|found| found.bytes).sum::<u64>();
     if bytes > max_bytes {
         kept.sort_by(|a, b| {
             let worth = |(found, record): &(Found, Record)| {
@@ -213,6 +230,43 @@ mod tests {
         assert_eq!((after.n_records, after.n_recipes, after.n_blobs), (1, 1, 1));
         assert_eq!(after.bytes, report.bytes_after);
         assert_eq!(entries(&v1.join("damaged")).unwrap(), Vec::<std::path::PathBuf>::new());
+    }
+
+    #[test]
+    fn checkpoints_go_when_their_step_is_done_or_forgotten() {
+        let folder = tempfile::tempdir().unwrap();
+        let cache = open(folder.path());
+        store(&cache, "done", 1, 1.0);
+        for name in ["done", "open"] {
+            let state = Image::from_u8(1, 1, 1, vec![9]).unwrap().into();
+            let checkpoint = crate::Checkpoint { step: 1, of: None, state };
+            cache.put_checkpoint(&Digest::of(name.as_bytes()), &checkpoint).unwrap();
+        }
+        drop(cache);
+        let n_left = || stats(folder.path()).unwrap().n_checkpoints;
+        let now = SystemTime::now();
+        assert_eq!((n_left(), gc(folder.path(), u64::MAX, now).unwrap().n_checkpoints_removed, n_left()), (2, 1, 1));
+        let report = gc(folder.path(), u64::MAX, now + CHECKPOINT_AGE / 2).unwrap();
+        assert_eq!((report.bytes_after, n_left()), (stats(folder.path()).unwrap().bytes, 1));
+        assert!(gc(folder.path(), u64::MAX, now + 2 * CHECKPOINT_AGE).unwrap().bytes_after < report.bytes_after);
+        assert_eq!(n_left(), 0);
+    }
+
+    #[test]
+    fn a_damaged_checkpoint_is_removed_by_verify() {
+        let folder = tempfile::tempdir().unwrap();
+        let cache = open(folder.path());
+        let state = Image::from_u8(1, 1, 1, vec![9]).unwrap().into();
+        let action = Digest::of(b"a");
+        cache.put_checkpoint(&action, &crate::Checkpoint { step: 1, of: None, state }).unwrap();
+        assert_eq!(
+            (verify(folder.path()).unwrap().n_checkpoints, verify(folder.path()).unwrap().is_whole()),
+            (1, true)
+        );
+        let path = files(cache.v1(), "check").unwrap().remove(0).path;
+        fs::write(&path, b"RONDELC1 and no more").unwrap();
+        assert_eq!(verify(folder.path()).unwrap().unusable, [action]);
+        assert!(verify(folder.path()).unwrap().is_whole() && !path.exists());
     }
 
     #[test]

@@ -17,9 +17,12 @@ pub struct Stats {
     pub n_records: usize,
     pub n_recipes: usize,
     pub n_blobs: usize,
-    /// Of records, recipes and blobs.
+    /// Of unfinished steps.
+    pub n_checkpoints: usize,
+    /// Of records, recipes, blobs and checkpoints.
     pub bytes: u64,
     pub blob_bytes: u64,
+    pub checkpoint_bytes: u64,
     /// The time that the stored results took to compute.
     pub ms: f64,
     pub kinds: BTreeMap<String, KindStats>,
@@ -55,6 +58,11 @@ pub fn stats(folder: &Path) -> Result<Stats, CacheError> {
         stats.n_blobs += 1;
         stats.bytes += blob.bytes;
         stats.blob_bytes += blob.bytes;
+    }
+    for checkpoint in files(disk.v1(), "check")? {
+        stats.n_checkpoints += 1;
+        stats.bytes += checkpoint.bytes;
+        stats.checkpoint_bytes += checkpoint.bytes;
     }
     Ok(stats)
 }

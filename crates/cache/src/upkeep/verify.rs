@@ -7,6 +7,7 @@ use rondel_value::Digest;
 use serde::Serialize;
 
 use super::{files, records, remove, share};
+use crate::checkpoint;
 use crate::disk::{DiskTier, bytes_of};
 use crate::tier::{CacheError, Tier};
 
@@ -15,15 +16,18 @@ use crate::tier::{CacheError, Tier};
 pub struct VerifyReport {
     pub n_blobs: usize,
     pub n_records: usize,
+    pub n_checkpoints: usize,
     /// Blobs whose bytes are not what their name says; moved aside.
     pub damaged: Vec<Digest>,
     /// Records that name a missing or damaged blob, or do not parse; removed, so that their steps run again.
     pub removed: Vec<Digest>,
+    /// Checkpoints that are damaged, by the step's action key; removed, so that their steps begin anew.
+    pub unusable: Vec<Digest>,
 }
 
 impl VerifyReport {
     pub fn is_whole(&self) -> bool {
-        self.damaged.is_empty() && self.removed.is_empty()
+        self.damaged.is_empty() && self.removed.is_empty() && self.unusable.is_empty()
     }
 }
 
@@ -54,6 +58,19 @@ pub fn verify(folder: &Path) -> Result<VerifyReport, CacheError> {
         if !is_whole {
             remove(&found.path)?;
             report.removed.push(found.digest);
+        }
+    }
+    for found in files(disk.v1(), "check")? {
+        let bytes = match bytes_of(&found.path) {
+            Ok(bytes) => bytes,
+            // Its step is done meanwhile.
+            Err(error) if error.kind() == ErrorKind::NotFound => continue,
+            Err(error) => return Err(CacheError::io("reading", &found.path)(error)),
+        };
+        report.n_checkpoints += 1;
+        if checkpoint::read(&bytes, &found.digest, found.path.clone()).is_err() {
+            remove(&found.path)?;
+            report.unusable.push(found.digest);
         }
     }
     Ok(report)

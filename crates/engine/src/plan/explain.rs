@@ -155,8 +155,27 @@ pub enum Forecast {
     NotNeeded,
 }
 
-/// Says for each step what a run would do with it, in the order of the plan.
-pub fn forecast(plan: &Plan, cache: &Cache, last: &mut Last) -> Vec<(StepId, Forecast)> {
+/// What the cache says of all steps before a run, each by its index.
+pub struct Survey {
+    pub findings: Vec<Finding>,
+    /// Found by content: all that the step takes is known.
+    pub by_content: Vec<bool>,
+    /// It is not known, and something wanted needs it.
+    pub runs: Vec<bool>,
+}
+
+impl Survey {
+    /// The result of a step that will not run.
+    pub fn known(&self, id: StepId) -> Option<&Known> {
+        match &self.findings[id.index()] {
+            Finding::Known(known) if !self.runs[id.index()] => Some(known),
+            _ => None,
+        }
+    }
+}
+
+/// Asks the cache for every step.
+pub fn survey(plan: &Plan, cache: &Cache) -> Survey {
     let mut findings: Vec<Finding> = plan.ids().map(|id| look_up(plan, cache, id)).collect();
     let wanted = must_run(plan, &findings);
     // Of those that a run would take up, some are known once all that they take is.
@@ -170,17 +189,20 @@ pub fn forecast(plan: &Plan, cache: &Cache, last: &mut Last) -> Vec<(StepId, For
         }
     }
     let runs = must_run(plan, &findings);
-    let content = |from: StepId, port: usize| match &findings[from.index()] {
-        Finding::Known(known) if !runs[from.index()] => Some(known.record.outputs[port].digest),
-        _ => None,
-    };
+    Survey { findings, by_content, runs }
+}
+
+/// Says for each step what a run would do with it, in the order of the plan.
+pub fn forecast(plan: &Plan, cache: &Cache, last: &mut Last) -> Vec<(StepId, Forecast)> {
+    let survey = survey(plan, cache);
+    let content = |from: StepId, port: usize| Some(survey.known(from)?.record.outputs[port].digest);
     plan.ids()
         .map(|id| {
-            let forecast = match &findings[id.index()] {
+            let forecast = match &survey.findings[id.index()] {
                 Finding::Known(_) if plan.step(id).spec.effect => Forecast::Known(How::UpToDate),
-                Finding::Known(_) if by_content[id.index()] => Forecast::Known(How::KnownByContent),
+                Finding::Known(_) if survey.by_content[id.index()] => Forecast::Known(How::KnownByContent),
                 Finding::Known(_) => Forecast::Known(How::KnownByRecipe),
-                _ if !runs[id.index()] => Forecast::NotNeeded,
+                _ if !survey.runs[id.index()] => Forecast::NotNeeded,
                 Finding::Spoilt(why) => Forecast::Runs(why.clone()),
                 Finding::Unknown if plan.is_twin(id) => Forecast::Known(How::KnownByRecipe),
                 Finding::Unknown => Forecast::Runs(why(plan, cache, last, id, content)),

@@ -105,6 +105,7 @@ pub async fn dispatch(
         provenance: Provenance::new(plan.clone(), options.program.clone()),
         meter: Meter::new(options.probe.clone()),
         now: options.now,
+        previews: options.previews,
         messages,
     });
     let n_steps = plan.steps.node_count();

@@ -3,23 +3,19 @@
 use std::any::Any;
 use std::collections::HashMap;
 use std::panic::{AssertUnwindSafe, catch_unwind};
-use std::path::PathBuf;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Instant;
 
 use rondel_cache::{Cache, Part, Record, Stored};
-use rondel_event::{Level, Place, Problem, StepName};
-use rondel_plugin::{CallHost, FailureKind, NodeFailure};
-use rondel_value::{Bundle, Digest, ModelRef, Value, coerce};
+use rondel_event::{Place, Problem};
+use rondel_plugin::{FailureKind, NodeFailure};
+use rondel_value::{Digest, Value, coerce};
 use tokio::sync::mpsc::UnboundedSender;
 
+use super::call::Call;
 use super::dispatcher::Message;
 use super::{Control, meter::Meter, provenance::Provenance};
 use crate::plan::{Plan, Slot, StepId};
-
-/// Progress that comes faster than this is dropped, but for the last.
-const PROGRESS_EVERY_MS: u64 = 50;
 
 /// What the steps of a run share.
 pub struct Shared {
@@ -29,6 +25,7 @@ pub struct Shared {
     pub provenance: Provenance,
     pub meter: Meter,
     pub now: u64,
+    pub previews: bool,
     pub messages: UnboundedSender<Message>,
 }
 
@@ -93,7 +90,8 @@ impl Job {
                 Ended::Failed(Box::new(self.problem(shared, "invalid_input", message, Some(i))))
             })?);
         }
-        let call = Call { shared, step: &step.name, began, last_progress_ms: AtomicU64::new(0) };
+        // The key of a step whose result is not kept is not met again, so there is nothing to keep a checkpoint for.
+        let call = Call::new(shared, &step.name, (!step.is_volatile).then_some(&self.action), began);
         let values =
             step.kind.run(&inputs, &call).map_err(|failure| Ended::Failed(Box::new(self.failure(shared, failure))))?;
         for (i, slot) in step.slots.iter().enumerate() {
@@ -150,6 +148,10 @@ impl Job {
                 shared.cache.store(&step.recipe, &self.action, &record, &values).err().map(|error| error.to_string())
             }
         };
+        if not_kept.is_none() && !step.is_volatile {
+            // One that stays goes with `gc`: its step has a record.
+            let _ = shared.cache.remove_checkpoint(&self.action);
+        }
         Made { values, record: Arc::new(record), not_kept }
     }
 
@@ -197,60 +199,4 @@ fn engine_panicked(panic: &(dyn Any + Send)) -> Problem {
 pub fn panic_message(panic: &(dyn Any + Send)) -> &str {
     let text = panic.downcast_ref::<&str>().copied();
     text.or_else(|| panic.downcast_ref::<String>().map(String::as_str)).unwrap_or("without a message")
-}
-
-/// What a node asks of the run while it is called.
-struct Call<'a> {
-    shared: &'a Shared,
-    step: &'a StepName,
-    began: Instant,
-    /// Since `began`; only ever grows, and a lost race costs one progress message.
-    last_progress_ms: AtomicU64,
-}
-
-impl CallHost for Call<'_> {
-    fn cancelled(&self) -> bool {
-        self.shared.control.is_cancelled()
-    }
-
-    fn progress(&self, done: u64, total: u64, note: &str) {
-        let now = self.began.elapsed().as_millis() as u64;
-        let last = self.last_progress_ms.load(Ordering::Relaxed);
-        if done < total && now < last + PROGRESS_EVERY_MS {
-            return;
-        }
-        self.last_progress_ms.store(now, Ordering::Relaxed);
-        let _ = self.shared.messages.send(Message::Progress {
-            step: self.step.clone(),
-            done,
-            total,
-            note: note.to_owned(),
-        });
-    }
-
-    fn preview(&self, image: Bundle) {
-        let _ = self.shared.messages.send(Message::Preview { step: self.step.clone(), image });
-    }
-
-    fn log(&self, level: rondel_plugin::Level, text: &str) {
-        let level = match level {
-            rondel_plugin::Level::Debug => Level::Debug,
-            rondel_plugin::Level::Info => Level::Info,
-            rondel_plugin::Level::Warn => Level::Warn,
-            rondel_plugin::Level::Error => Level::Error,
-        };
-        let _ = self.shared.messages.send(Message::Log { step: self.step.clone(), level, text: text.to_owned() });
-    }
-
-    fn model_part(&self, model: &ModelRef, part: &str) -> Result<Vec<PathBuf>, String> {
-        self.shared.plan.weights.files(model, part)
-    }
-
-    fn output_folder(&self) -> PathBuf {
-        self.shared.plan.out.clone()
-    }
-
-    fn provenance(&self) -> String {
-        self.shared.provenance.text().to_owned()
-    }
 }

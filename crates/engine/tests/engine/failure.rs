@@ -208,6 +208,7 @@ fn a_run_takes_its_time_from_its_caller() {
         fail_fast: false,
         keep_going: false,
         rerun: Vec::new(),
+        previews: false,
         probe: None,
         program: "lab".to_owned(),
     };

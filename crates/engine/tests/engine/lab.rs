@@ -14,11 +14,20 @@ use rondel_plugin::{HostOptions, Registry};
 
 /// One for all tests: plugins count memory for the host that they saw last.
 static REGISTRY: LazyLock<Arc<Registry>> = LazyLock::new(|| {
-    let host = HostOptions { name: "lab".to_owned(), version: "1".to_owned(), memory_budget_bytes: None };
+    let (name, version) = ("lab".to_owned(), "1".to_owned());
+    let host = HostOptions { name, version, memory_budget_bytes: Some(BUDGET_BYTES), after_eviction: None };
     let mut registry = Registry::new(host);
     registry.add_static(&rondel_testkit::ENTRY).expect("the stub kinds load");
     Arc::new(registry)
 });
+
+/// What `stub.heavy` may keep and use; of all kinds it is the only one that counts.
+pub const BUDGET_BYTES: u64 = 1000;
+
+/// What is kept and counted right now.
+pub fn tickets() -> Vec<String> {
+    REGISTRY.memory().tickets().into_iter().map(|ticket| ticket.name).collect()
+}
 
 /// A folder with a graph and a cache.
 pub struct Lab {
@@ -37,6 +46,8 @@ pub struct Setup<'a> {
     pub jobs: Option<usize>,
     pub fail_fast: bool,
     pub keep_going: bool,
+    /// Someone looks at previews.
+    pub previews: bool,
     /// The output folder, if it is to be another.
     pub out: Option<&'a str>,
 }
@@ -128,6 +139,7 @@ impl Lab {
             fail_fast: setup.fail_fast,
             keep_going: setup.keep_going,
             rerun: setup.rerun.iter().map(|name| name.to_string()).collect(),
+            previews: setup.previews,
             probe: None,
             program: "lab 1".to_owned(),
         };

@@ -4,6 +4,8 @@ mod against;
 mod events;
 mod failure;
 mod lab;
+mod memory;
 mod plan;
 mod rerun;
+mod resume;
 mod why;

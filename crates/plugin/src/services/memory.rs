@@ -1,7 +1,9 @@
 //! `rondel.memory/1`: what plugins keep between runs, counted against one budget.
 //!
 //! Loaded weights are the plugin's own; the host only knows how many bytes they are and whom to ask for them back. When a
-//! reservation does not fit, the tickets used longest ago are asked first, until it fits or all have said no.
+//! reservation does not fit, the tickets used longest ago are asked first, until it fits or all have said no. A ticket
+//! without an `evict` is memory that is worked in: nobody is asked for it, and a reservation that could not fit beside it
+//! is refused at once, before anything is given up.
 //!
 //! # Locks
 //!
@@ -21,7 +23,7 @@ use std::fmt;
 use std::sync::{Condvar, Mutex, MutexGuard, PoisonError};
 use std::thread::{self, ThreadId};
 
-use rondel_abi::service::MemoryService;
+use rondel_abi::service::{self, MemoryService};
 use rondel_abi::{self as abi, Str};
 
 use crate::execution::{never_unwinding, text};
@@ -33,11 +35,15 @@ pub(crate) static MEMORY: MemoryService = MemoryService {
     reserve: Some(reserve),
     touch: Some(touch),
     free: Some(free),
+    budget: Some(budget),
+    obtainable: Some(obtainable),
 };
 
 /// What plugins keep between runs.
 pub struct Memory {
     budget_bytes: Option<u64>,
+    /// Called when something was given up, so that the memory can go back to the system.
+    after_eviction: Option<fn()>,
     state: Mutex<State>,
     /// An `evict` has answered.
     answered: Condvar,
@@ -64,7 +70,8 @@ struct Kept {
     name: String,
     bytes: u64,
     used: u64,
-    evict: Evict,
+    /// None for what is in use until it is freed.
+    evict: Option<Evict>,
     /// The thread that is asking for it.
     asked_by: Option<ThreadId>,
 }
@@ -72,7 +79,7 @@ struct Kept {
 /// How to ask a plugin for a ticket's memory.
 #[derive(Clone, Copy)]
 struct Evict {
-    function: unsafe extern "C" fn(*mut c_void) -> bool,
+    function: service::Evict,
     data: *mut c_void,
 }
 
@@ -80,8 +87,8 @@ struct Evict {
 unsafe impl Send for Evict {}
 
 impl Memory {
-    pub(crate) fn new(budget_bytes: Option<u64>) -> Memory {
-        Memory { budget_bytes, state: Mutex::new(State::default()), answered: Condvar::new() }
+    pub(crate) fn new(budget_bytes: Option<u64>, after_eviction: Option<fn()>) -> Memory {
+        Memory { budget_bytes, after_eviction, state: Mutex::new(State::default()), answered: Condvar::new() }
     }
 
     pub fn budget_bytes(&self) -> Option<u64> {
@@ -90,6 +97,13 @@ impl Memory {
 
     pub fn used_bytes(&self) -> u64 {
         self.state().used_bytes()
+    }
+
+    /// The most that a reservation could get now, if everything that may be asked back were given back; none without a
+    /// limit.
+    pub fn obtainable_bytes(&self) -> Option<u64> {
+        let in_use = self.state().in_use_bytes();
+        self.budget_bytes.map(|budget| budget.saturating_sub(in_use))
     }
 
     /// What is kept, the most recently used first.
@@ -105,11 +119,24 @@ impl Memory {
     }
 
     /// Counts `bytes` and makes room for them; `None` if no room can be made.
-    fn reserve(&self, bytes: u64, name: String, evict: Evict) -> Option<u64> {
+    fn reserve(&self, bytes: u64, name: String, evict: Option<Evict>) -> Option<u64> {
+        let mut n_gone = 0;
+        let ticket = self.make_room(bytes, &mut n_gone).map(|mut state| state.keep(name, bytes, evict));
+        if n_gone > 0
+            && let Some(after_eviction) = self.after_eviction
+        {
+            after_eviction();
+        }
+        ticket
+    }
+
+    /// Asks for memory back until `bytes` fit; the state is then still locked, so that nobody else takes the room.
+    fn make_room(&self, bytes: u64, n_gone: &mut usize) -> Option<MutexGuard<'_, State>> {
         let mut state = self.state();
+        let Some(budget) = self.budget_bytes else { return Some(state) };
         let mut refused = BTreeSet::new();
-        while self.budget_bytes.is_some_and(|budget| state.used_bytes().saturating_add(bytes) > budget) {
-            if self.budget_bytes.is_some_and(|budget| bytes > budget) {
+        while state.used_bytes().saturating_add(bytes) > budget {
+            if state.in_use_bytes().saturating_add(bytes) > budget {
                 // Nothing that could be given back would be enough.
                 return None;
             }
@@ -120,8 +147,9 @@ impl Memory {
                     let is_gone = unsafe { (evict.function)(evict.data) };
                     state = self.state();
                     state.note_answer(id, is_gone);
-                    if !is_gone {
-                        refused.insert(id);
+                    match is_gone {
+                        true => *n_gone += 1,
+                        false => drop(refused.insert(id)),
                     }
                     self.answered.notify_all();
                 }
@@ -129,7 +157,7 @@ impl Memory {
                 Ask::Nobody => return None,
             }
         }
-        Some(state.keep(name, bytes, evict))
+        Some(state)
     }
 
     fn touch(&self, id: u64) {
@@ -164,12 +192,18 @@ impl State {
         self.kept.values().map(|kept| kept.bytes).fold(0, u64::saturating_add)
     }
 
+    /// What nobody can be asked for.
+    fn in_use_bytes(&self) -> u64 {
+        let in_use = self.kept.values().filter(|kept| kept.evict.is_none());
+        in_use.map(|kept| kept.bytes).fold(0, u64::saturating_add)
+    }
+
     fn tick(&mut self) -> u64 {
         self.now += 1;
         self.now
     }
 
-    fn keep(&mut self, name: String, bytes: u64, evict: Evict) -> u64 {
+    fn keep(&mut self, name: String, bytes: u64, evict: Option<Evict>) -> u64 {
         self.last_id += 1;
         let used = self.tick();
         self.kept.insert(self.last_id, Kept { name, bytes, used, evict, asked_by: None });
@@ -184,10 +218,11 @@ impl State {
         // Within an `evict` of this thread there is no waiting: the other may be waiting for this very answer.
         let may_wait = asking(&|thread| thread != me) && !asking(&|thread| thread == me);
         let open = self.kept.iter_mut().filter(|(id, kept)| kept.asked_by.is_none() && !refused.contains(id));
-        match open.min_by_key(|(_, kept)| kept.used) {
-            Some((id, kept)) => {
+        let askable = open.filter_map(|(id, kept)| Some((*id, kept.evict?, kept)));
+        match askable.min_by_key(|(_, _, kept)| kept.used) {
+            Some((id, evict, kept)) => {
                 kept.asked_by = Some(me);
-                Ask::This(*id, kept.evict)
+                Ask::This(id, evict)
             }
             None if may_wait => Ask::Later,
             None => Ask::Nobody,
@@ -214,13 +249,13 @@ unsafe extern "C" fn reserve(
     host: *const abi::Host,
     bytes: u64,
     name: Str,
-    evict: unsafe extern "C" fn(*mut c_void) -> bool,
+    evict: Option<service::Evict>,
     data: *mut c_void,
 ) -> u64 {
     never_unwinding(0, || {
         // SAFETY: the plugin passes the host it was given, and a name that is valid during this call.
         let (host, name) = unsafe { (HostSide::behind(host), text(name)) };
-        let evict = Evict { function: evict, data };
+        let evict = evict.map(|function| Evict { function, data });
         host.and_then(|host| host.memory().reserve(bytes, name, evict)).unwrap_or(0)
     })
 }
@@ -235,9 +270,21 @@ unsafe extern "C" fn free(host: *const abi::Host, ticket: u64) {
     never_unwinding((), || unsafe { HostSide::behind(host) }.into_iter().for_each(|host| host.memory().free(ticket)));
 }
 
+unsafe extern "C" fn budget(host: *const abi::Host) -> u64 {
+    // SAFETY: the plugin passes the host it was given.
+    let host = || unsafe { HostSide::behind(host) };
+    never_unwinding(0, || host().map_or(0, |host| host.memory().budget_bytes().unwrap_or(u64::MAX)))
+}
+
+unsafe extern "C" fn obtainable(host: *const abi::Host) -> u64 {
+    // SAFETY: the plugin passes the host it was given.
+    let host = || unsafe { HostSide::behind(host) };
+    never_unwinding(0, || host().map_or(0, |host| host.memory().obtainable_bytes().unwrap_or(u64::MAX)))
+}
+
 #[cfg(test)]
 mod tests {
-    use std::sync::atomic::{AtomicBool, Ordering};
+    use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
     use std::sync::mpsc;
 
     use super::*;
@@ -271,7 +318,7 @@ mod tests {
 
     fn reserve(weights: &Weights<'_>, name: &str, bytes: u64) -> Option<u64> {
         let evict = Evict { function: evict, data: (&raw const *weights).cast_mut().cast() };
-        weights.memory.reserve(bytes, name.to_owned(), evict)
+        weights.memory.reserve(bytes, name.to_owned(), Some(evict))
     }
 
     fn names(memory: &Memory) -> String {
@@ -280,7 +327,7 @@ mod tests {
 
     #[test]
     fn what_was_used_longest_ago_goes_first() {
-        let memory = Memory::new(Some(100));
+        let memory = Memory::new(Some(100), None);
         let (text, vae, transformer) = (weights(&memory), weights(&memory), weights(&memory));
         let first = reserve(&text, "text", 40).unwrap();
         reserve(&vae, "vae", 40).unwrap();
@@ -293,7 +340,7 @@ mod tests {
 
     #[test]
     fn what_is_in_use_stays_and_the_next_one_goes() {
-        let memory = Memory::new(Some(100));
+        let memory = Memory::new(Some(100), None);
         let (text, vae, transformer) = (weights(&memory), weights(&memory), weights(&memory));
         text.in_use.store(true, Ordering::SeqCst);
         reserve(&text, "text", 40).unwrap();
@@ -304,7 +351,7 @@ mod tests {
 
     #[test]
     fn a_reservation_is_refused_when_all_is_in_use() {
-        let memory = Memory::new(Some(100));
+        let memory = Memory::new(Some(100), None);
         let (text, vae) = (weights(&memory), weights(&memory));
         text.in_use.store(true, Ordering::SeqCst);
         reserve(&text, "text", 60).unwrap();
@@ -314,7 +361,7 @@ mod tests {
 
     #[test]
     fn nothing_is_given_up_for_what_can_never_fit() {
-        let memory = Memory::new(Some(100));
+        let memory = Memory::new(Some(100), None);
         let (text, giant) = (weights(&memory), weights(&memory));
         reserve(&text, "text", 60).unwrap();
         assert_eq!(reserve(&giant, "giant", 101), None);
@@ -322,8 +369,37 @@ mod tests {
     }
 
     #[test]
+    fn weights_that_are_idle_go_when_there_is_work_to_do() {
+        let memory = Memory::new(Some(100), None);
+        let (text, vae) = (weights(&memory), weights(&memory));
+        reserve(&text, "text", 60).unwrap();
+        let scratch = memory.reserve(50, "activations".to_owned(), None).unwrap();
+        assert_eq!((names(&memory), memory.obtainable_bytes()), ("activations".to_owned(), Some(50)));
+        // Nobody is asked for what is worked in, and nothing is given up in vain for what cannot fit beside it.
+        reserve(&text, "text", 20).unwrap();
+        assert_eq!(reserve(&vae, "vae", 51), None);
+        assert_eq!(names(&memory), "text activations");
+        memory.free(scratch);
+        assert_eq!((memory.obtainable_bytes(), reserve(&vae, "vae", 80).is_some()), (Some(100), true));
+    }
+
+    #[test]
+    fn the_hook_is_called_once_something_went() {
+        static N_CALLS: AtomicU64 = AtomicU64::new(0);
+        fn count() {
+            N_CALLS.fetch_add(1, Ordering::SeqCst);
+        }
+        let memory = Memory::new(Some(100), Some(count));
+        let (text, vae) = (weights(&memory), weights(&memory));
+        reserve(&text, "text", 60).unwrap();
+        assert_eq!(N_CALLS.load(Ordering::SeqCst), 0);
+        reserve(&vae, "vae", 60).unwrap();
+        assert_eq!(N_CALLS.load(Ordering::SeqCst), 1);
+    }
+
+    #[test]
     fn without_a_budget_everything_fits() {
-        let memory = Memory::new(None);
+        let memory = Memory::new(None, None);
         let text = weights(&memory);
         reserve(&text, "text", u64::MAX).unwrap();
         reserve(&text, "more", u64::MAX).unwrap();
@@ -332,7 +408,7 @@ mod tests {
 
     #[test]
     fn evict_may_free_its_own_ticket() {
-        let memory = Memory::new(Some(100));
+        let memory = Memory::new(Some(100), None);
         let text = Weights { frees: Some(1), ..weights(&memory) };
         assert_eq!(reserve(&text, "text", 60), Some(1));
         assert_eq!(reserve(&weights(&memory), "vae", 60), Some(2));
@@ -354,12 +430,12 @@ mod tests {
             slow.log.lock().unwrap().push("answered");
             false
         }
-        let memory = Memory::new(Some(100));
+        let memory = Memory::new(Some(100), None);
         let (entered, is_entered) = mpsc::channel();
         let (go_on, gate) = mpsc::channel();
         let data = Slow { entered, go_on: Mutex::new(gate), log: Mutex::new(Vec::new()) };
         let ask = Evict { function: slow, data: (&raw const data).cast_mut().cast() };
-        let id = memory.reserve(60, "text".to_owned(), ask).unwrap();
+        let id = memory.reserve(60, "text".to_owned(), Some(ask)).unwrap();
         let vae = weights(&memory);
         thread::scope(|scope| {
             // It asks for the text encoder, hears no, and finds the room that `free` made or is refused before that.

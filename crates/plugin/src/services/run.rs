@@ -16,6 +16,7 @@ pub(crate) static RUN: RunService = RunService {
     cancelled: Some(cancelled),
     progress: Some(progress),
     preview: Some(preview),
+    preview_wanted: Some(preview_wanted),
 };
 
 unsafe extern "C" fn cancelled(call: *const abi::Call) -> bool {
@@ -40,4 +41,9 @@ unsafe extern "C" fn preview(call: *const abi::Call, image: *const abi::Bundle) 
             }
         });
     }
+}
+
+unsafe extern "C" fn preview_wanted(call: *const abi::Call) -> bool {
+    // SAFETY: the plugin passes the call it was given.
+    unsafe { Execution::answering(call, false, |execution| execution.host.preview_wanted()) }
 }

@@ -14,6 +14,9 @@ pub struct Recorder {
     pub is_cancelled: AtomicBool,
     /// Cancels at this much progress.
     pub cancels_at: Option<u64>,
+    /// Wants previews.
+    pub previews: bool,
+    pub checkpoint: Mutex<Option<(u64, Bundle)>>,
 }
 
 impl Recorder {
@@ -43,6 +46,19 @@ impl CallHost for Recorder {
         self.say(format!("preview {image:?}"));
     }
 
+    fn preview_wanted(&self) -> bool {
+        self.previews
+    }
+
+    fn put_checkpoint(&self, step: u64, state: Bundle) {
+        self.say(format!("checkpoint {step}"));
+        *self.checkpoint.lock().unwrap() = Some((step, state));
+    }
+
+    fn latest_checkpoint(&self) -> Option<(u64, Bundle)> {
+        self.checkpoint.lock().unwrap().clone()
+    }
+
     fn log(&self, level: Level, text: &str) {
         self.say(format!("{level:?}: {text}"));
     }
@@ -64,5 +80,6 @@ impl CallHost for Recorder {
 }
 
 pub fn registry() -> Registry {
-    Registry::new(HostOptions { name: "test".to_owned(), version: "1.2.3".to_owned(), memory_budget_bytes: Some(100) })
+    let (name, version) = ("test".to_owned(), "1.2.3".to_owned());
+    Registry::new(HostOptions { name, version, memory_budget_bytes: Some(100), ..HostOptions::default() })
 }

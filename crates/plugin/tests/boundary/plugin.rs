@@ -5,8 +5,8 @@ use std::ptr::null;
 use std::sync::atomic::{AtomicPtr, Ordering};
 
 use rondel_abi::service::{
-    BUILD, BuildService, LOG, LogService, MEMORY, MODELS, MemoryService, ModelsService, OUTPUT, OutputService, RUN,
-    RunService,
+    BUILD, BuildService, CHECKPOINT, COST, CheckpointService, CostDef, LOG, LogService, MEMORY, MODELS, MemoryService,
+    ModelsService, OUTPUT, OutputService, RUN, RunService, TextSink,
 };
 use rondel_abi::{
     ABI_MAJOR, ABI_MINOR, Call, Entry, Host, List, NODE_FACTORY, Node, NodeFactory, Payload, Status, Str, Value,
@@ -58,7 +58,7 @@ unsafe extern "C" fn get(_: *const NodeFactory, index: u32) -> *const Node {
     NODES.0.get(index as usize).map_or(null(), |node| node)
 }
 
-struct Nodes([Node; 13]);
+struct Nodes([Node; 15]);
 
 // SAFETY: nothing in a node is ever written.
 unsafe impl Sync for Nodes {}
@@ -119,6 +119,20 @@ static NODES: Nodes = Nodes([
             "outputs": [{"name": "n", "type": "Int?"}]}"#,
         previews,
     ),
+    node(
+        r#"{"kind": "test.goes_on", "version": 1, "inputs": [{"name": "state", "type": "Tensor"}],
+            "outputs": [{"name": "state", "type": "Tensor?"}, {"name": "step", "type": "Int"}]}"#,
+        goes_on,
+    ),
+    Node {
+        get_extension: Some(costs_extension),
+        ..node(
+            r#"{"kind": "test.costs", "version": 1,
+                "inputs": [{"name": "size", "type": "Size?"}, {"name": "how", "type": "Text"}],
+                "outputs": [{"name": "image", "type": "Image"}, {"name": "n", "type": "Int"}]}"#,
+            silent,
+        )
+    },
 ]);
 
 const fn node(spec: &'static str, run: RunFunction) -> Node {
@@ -247,7 +261,7 @@ unsafe extern "C" fn builds(_: *const Node, call: *const Call) -> Status {
             byte_offset: 0,
             byte_len: 0,
         };
-        let wrong = input(call, 0).payload.b;
+        let wrong = input(call, 0).tag == tag::BOOL && input(call, 0).payload.b;
         let shapes = [shape("pixels", &pixels), shape(if wrong { "pixels" } else { "more" }, &more)];
         let meta = Str::new(r#"{"by":"test"}"#);
         let bundle = build.bundle.unwrap()(host, Str::new("Image"), meta, shapes.as_ptr(), 2);
@@ -291,7 +305,53 @@ unsafe extern "C" fn services(_: *const Node, call: *const Call) -> Status {
     }
 }
 
-/// Keeps some bytes that it gives back whenever it is asked.
+/// Takes up where an earlier call stopped, and leaves a checkpoint one step further.
+unsafe extern "C" fn goes_on(_: *const Node, call: *const Call) -> Status {
+    unsafe {
+        let checkpoint: &CheckpointService = of_call(call, CHECKPOINT);
+        let mut step = 0;
+        let state = checkpoint.latest.unwrap()(call, &mut step);
+        checkpoint.put.unwrap()(call, step + 1, input(call, 0).payload.bundle);
+        if !state.is_null() {
+            set(call, 0, &value(tag::BUNDLE, Payload { bundle: state }));
+            (*state).release.unwrap()(state);
+        }
+        set(call, 1, &int(step as i64))
+    }
+}
+
+unsafe extern "C" fn costs_extension(_: *const Node, id: Str) -> *const c_void {
+    static COSTS: CostDef = CostDef { struct_size: size_of::<CostDef>() as u32, reserved: 0, cost: Some(costs) };
+    unsafe { if id.get() == Some(COST) { (&raw const COSTS).cast() } else { null() } }
+}
+
+/// Needs three bytes a pixel, and says what its picture will look like.
+unsafe extern "C" fn costs(node: *const Node, call: *const Call, sink: TextSink, data: *mut c_void) -> Status {
+    unsafe {
+        assert!((*call).get_extension.unwrap()(call, Str::new(RUN)).is_null(), "this is no run");
+        assert!(!(*call).get_extension.unwrap()(call, Str::new(MODELS)).is_null());
+        let size = input(call, 0);
+        match input(call, 1).payload.text.get().unwrap() {
+            "silently" => return status::OK,
+            "in words" => sink(data, Str::new("a lot")),
+            "not" => {
+                fail(call, -1, "no such file");
+                return status::FAILED;
+            }
+            _ if size.tag == tag::NONE => sink(data, Str::new(r#"{"parts": []}"#)),
+            _ => {
+                let [width, height] = size.payload.pair;
+                let bytes = width * height * 3;
+                let json = format!(r#"{{"parts": [{{"name": "pixels", "bytes": {bytes}}}], "streamed_bytes": 3}}"#);
+                sink(data, Str::new(&json));
+                return builds(node, call);
+            }
+        }
+        status::OK
+    }
+}
+
+/// Keeps some bytes that it gives back whenever it is asked; a negative number of them it works in and frees at the end.
 unsafe extern "C" fn keeps(_: *const Node, call: *const Call) -> Status {
     unsafe extern "C" fn evict(_: *mut c_void) -> bool {
         true
@@ -299,9 +359,18 @@ unsafe extern "C" fn keeps(_: *const Node, call: *const Call) -> Status {
     unsafe {
         let (host, memory) = of_host::<MemoryService>(MEMORY);
         let bytes = input(call, 0).payload.i;
-        let name = format!("{bytes} bytes");
-        let ticket = memory.reserve.unwrap()(host, bytes as u64, Str::new(&name), evict, std::ptr::null_mut());
+        let name = format!("{} bytes", bytes.abs());
+        let is_scratch = bytes < 0;
+        let evict = (!is_scratch).then_some(evict as _);
+        let name = Str::new(&name);
+        let ticket = memory.reserve.unwrap()(host, bytes.unsigned_abs(), name, evict, std::ptr::null_mut());
         memory.touch.unwrap()(host, ticket);
+        if is_scratch {
+            // All that is not worked in could be had.
+            let left = memory.budget.unwrap()(host) - memory.obtainable.unwrap()(host);
+            memory.free.unwrap()(host, ticket);
+            return set(call, 0, &int(left as i64));
+        }
         set(call, 0, &int(ticket as i64))
     }
 }

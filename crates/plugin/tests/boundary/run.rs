@@ -137,6 +137,41 @@ fn what_plugins_keep_stays_within_the_budget() {
     let tickets: Vec<_> = REGISTRY.memory().tickets().into_iter().map(|ticket| ticket.name).collect();
     assert_eq!(tickets, ["70 bytes"]);
     assert_eq!(run("test.keeps", &[Value::Int(101)]).unwrap(), [Value::Int(0)]);
+    // What is worked in sends away what is idle, and is not asked back.
+    assert_eq!(run("test.keeps", &[Value::Int(-40)]).unwrap(), [Value::Int(40)]);
+    assert_eq!((REGISTRY.memory().used_bytes(), REGISTRY.memory().obtainable_bytes()), (0, Some(100)));
+}
+
+#[test]
+fn a_call_goes_on_from_what_an_earlier_one_kept() {
+    let kind = REGISTRY.kind("test.goes_on").unwrap();
+    let state = |x: f32| Bundle::new(Kind::Tensor, Meta::new(), [Tensor::from_f32("x", vec![1], &[x]).unwrap()]);
+    let host = Recorder::default();
+    let first = kind.run(&[Value::Bundle(state(0.5))], &host).unwrap();
+    assert_eq!(first, [Value::None, Value::Int(0)]);
+    let second = kind.run(&[Value::Bundle(state(0.75))], &host).unwrap();
+    assert_eq!(second, [Value::Bundle(state(0.5)), Value::Int(1)]);
+    assert_eq!(host.said(), ["checkpoint 1", "checkpoint 2"]);
+}
+
+#[test]
+fn a_kind_says_what_it_will_need_and_what_it_will_make() {
+    let kind = REGISTRY.kind("test.costs").unwrap();
+    let ask = |size: Value, how: &str| {
+        kind.estimate(&[size, Value::text(how)], &|_, _| Err("no models here".to_owned()))
+            .map_err(|failure| failure.message)
+    };
+    let known = ask(Value::Pair([4, 2]), "well").unwrap().unwrap();
+    assert_eq!((known.cost.to_string().as_str(), known.cost.streamed_bytes), ("24 B (pixels 24 B)", Some(3)));
+    assert!(matches!(&known.outputs[..], [Value::Bundle(image), Value::None] if image.kind() == Kind::Image));
+    let unknown = ask(Value::None, "well").unwrap().unwrap();
+    assert_eq!((unknown.cost.bytes(), unknown.outputs), (0, vec![Value::None, Value::None]));
+    assert_eq!(ask(Value::None, "silently"), Ok(None));
+    assert_eq!(ask(Value::None, "not").unwrap_err(), "no such file");
+    let confused = ask(Value::None, "in words").unwrap_err();
+    assert!(confused.starts_with("what it says of its cost cannot be read: expected value"), "{confused}");
+    let silent = REGISTRY.kind("test.silent").unwrap();
+    assert_eq!(silent.estimate(&[], &|_, _| Err("no models here".to_owned())), Ok(None));
 }
 
 #[test]

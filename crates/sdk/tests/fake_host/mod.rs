@@ -3,15 +3,15 @@
 use std::ffi::c_void;
 use std::sync::Mutex;
 
-use rondel_abi::service::{self, LogService, MemoryService, ModelsService, OutputService, RunService, TextSink};
+use rondel_abi::service::{
+    self, CheckpointService, CostDef, LogService, MemoryService, ModelsService, OutputService, RunService, TextSink,
+};
 use rondel_abi::{self as abi, Call, Entry, Host, NODE_FACTORY, NodeFactory, Status, Str, status};
-use rondel_value::Value;
-use rondel_value::foreign::{LentValues, import_bundle, import_value};
+use rondel_value::foreign::{LentValues, Share, import_bundle, import_value};
+use rondel_value::{Bundle, Value};
 
 /// Bytes that are never counted in one piece.
 const REFUSED_FROM: u64 = 1000;
-
-type EvictFn = unsafe extern "C" fn(*mut c_void) -> bool;
 
 /// First the head, so that a pointer to one is a pointer to the other.
 #[repr(C)]
@@ -21,7 +21,8 @@ pub struct FakeHost {
     told: Mutex<Vec<String>>,
     reports_left: Mutex<Option<u32>>,
     /// What an eviction is called with, by ticket from 1. The number stands for a pointer that is never read.
-    kept: Mutex<Vec<(EvictFn, usize)>>,
+    kept: Mutex<Vec<(Option<service::Evict>, usize)>>,
+    checkpoint: Mutex<Option<(u64, Bundle)>>,
 }
 
 impl FakeHost {
@@ -42,6 +43,7 @@ impl FakeHost {
             told: Mutex::default(),
             reports_left: Mutex::default(),
             kept: Mutex::default(),
+            checkpoint: Mutex::default(),
         }))
     }
 
@@ -80,6 +82,30 @@ impl FakeHost {
 
     /// Runs a kind and returns all it told, one line each; the last is how it ended.
     pub fn run(&self, kind: usize, inputs: &[Value]) -> String {
+        // SAFETY: as in `kinds`; the call lives until `run` returns.
+        self.call(kind, inputs, |node, call| unsafe { (*node).run.unwrap()(node, call) })
+    }
+
+    /// Asks a kind for its cost and returns all it told, one line each; the last is how it ended.
+    pub fn cost(&self, kind: usize, inputs: &[Value]) -> String {
+        unsafe extern "C" fn hear(data: *mut c_void, json: Str) {
+            // SAFETY: `data` is this host.
+            unsafe { &*data.cast::<FakeHost>() }.tell(format!("cost {}", text(json)));
+        }
+        let data = (&raw const *self).cast_mut().cast();
+        // SAFETY: as in `run`.
+        self.call(kind, inputs, |node, call| unsafe {
+            let offered: *const CostDef = (*node).get_extension.unwrap()(node, Str::new(service::COST)).cast();
+            (*offered).cost.unwrap()(node, call, hear, data)
+        })
+    }
+
+    fn call(
+        &self,
+        kind: usize,
+        inputs: &[Value],
+        enter: impl FnOnce(*const abi::Node, *const Call) -> Status,
+    ) -> String {
         let before = self.told.lock().unwrap().len();
         let lent = LentValues::new(inputs);
         let call = Call {
@@ -93,11 +119,9 @@ impl FakeHost {
             get_extension: Some(call_extension),
         };
         let factory = self.factory(NODE_FACTORY);
-        // SAFETY: as in `kinds`; the call lives until `run` returns.
-        let status = unsafe {
-            let node = (*factory).get.unwrap()(factory, kind as u32);
-            (*node).run.unwrap()(node, &call)
-        };
+        // SAFETY: as in `kinds`.
+        let node = unsafe { (*factory).get.unwrap()(factory, kind as u32) };
+        let status = enter(node, &call);
         let failed = self.reason(before);
         match failed {
             Some(reason) => self.tell(format!("status {status}: {reason}")),
@@ -117,7 +141,7 @@ impl FakeHost {
     pub fn evict(&self, ticket: usize) {
         let (evict, data) = self.kept.lock().unwrap()[ticket - 1];
         // SAFETY: what the plugin gave with `reserve`.
-        let evicted = unsafe { evict(std::ptr::without_provenance_mut(data)) };
+        let evicted = unsafe { evict.expect("not scratch")(std::ptr::without_provenance_mut(data)) };
         self.tell(format!("evict {ticket}: {evicted}"));
     }
 
@@ -206,7 +230,13 @@ unsafe extern "C" fn provenance(_: *const Call, sink: TextSink, data: *mut c_voi
     unsafe { sink(data, Str::new(r#"{"graph":"t"}"#)) }
 }
 
-unsafe extern "C" fn reserve(host: *const Host, bytes: u64, name: Str, evict: EvictFn, data: *mut c_void) -> u64 {
+unsafe extern "C" fn reserve(
+    host: *const Host,
+    bytes: u64,
+    name: Str,
+    evict: Option<service::Evict>,
+    data: *mut c_void,
+) -> u64 {
     // SAFETY: only ever the head of a `FakeHost` is handed out.
     let host = unsafe { &*host.cast::<FakeHost>() };
     if bytes >= REFUSED_FROM {
@@ -229,12 +259,47 @@ unsafe extern "C" fn free(host: *const Host, ticket: u64) {
     unsafe { &*host.cast::<FakeHost>() }.tell(format!("free {ticket}"));
 }
 
+unsafe extern "C" fn budget(_: *const Host) -> u64 {
+    REFUSED_FROM - 1
+}
+
+unsafe extern "C" fn obtainable(_: *const Host) -> u64 {
+    REFUSED_FROM - 100
+}
+
+unsafe extern "C" fn preview_wanted(_: *const Call) -> bool {
+    true
+}
+
+unsafe extern "C" fn put(call: *const Call, step: u64, state: *const abi::Bundle) {
+    // SAFETY: the plugin lends the bundle for the time of this call.
+    let state = unsafe { import_bundle(state) }.unwrap();
+    let host = host_of(call);
+    host.tell(format!("checkpoint {step} {state:?}"));
+    *host.checkpoint.lock().unwrap() = Some((step, state));
+}
+
+unsafe extern "C" fn latest(call: *const Call, step: *mut u64) -> *const abi::Bundle {
+    let kept = host_of(call).checkpoint.lock().unwrap().clone();
+    let Some((at, state)) = kept else { return std::ptr::null() };
+    // SAFETY: the plugin gives a place for the number.
+    unsafe { *step = at };
+    Share::lend(&state).into_raw()
+}
+
 static RUN: RunService = RunService {
     struct_size: size_of::<RunService>() as u32,
     reserved: 0,
     cancelled: Some(cancelled),
     progress: Some(progress),
     preview: Some(preview),
+    preview_wanted: Some(preview_wanted),
+};
+static CHECKPOINT: CheckpointService = CheckpointService {
+    struct_size: size_of::<CheckpointService>() as u32,
+    reserved: 0,
+    put: Some(put),
+    latest: Some(latest),
 };
 static LOG: LogService = LogService { struct_size: size_of::<LogService>() as u32, reserved: 0, log: Some(log) };
 static MODELS: ModelsService =
@@ -251,6 +316,8 @@ static MEMORY: MemoryService = MemoryService {
     reserve: Some(reserve),
     touch: Some(touch),
     free: Some(free),
+    budget: Some(budget),
+    obtainable: Some(obtainable),
 };
 
 unsafe extern "C" fn call_extension(_: *const Call, id: Str) -> *const c_void {
@@ -259,6 +326,7 @@ unsafe extern "C" fn call_extension(_: *const Call, id: Str) -> *const c_void {
         service::LOG => (&raw const LOG).cast(),
         service::MODELS => (&raw const MODELS).cast(),
         service::OUTPUT => (&raw const OUTPUT).cast(),
+        service::CHECKPOINT => (&raw const CHECKPOINT).cast(),
         _ => std::ptr::null(),
     }
 }

@@ -1,0 +1,179 @@
+//! What a run will need in memory, asked of the kinds before anything is loaded.
+//!
+//! Steps are asked in the order of the plan. What is known goes in as it is: literals, models, results that the cache has.
+//! For a result that is still to be made, its step may have named a stand-in of the right shape; else nothing goes in, and
+//! the kind says what it can.
+//!
+//! [`weigh`] then does on paper what the memory service does while it runs: it keeps what steps keep, and lets the longest
+//! idle go when the next step needs room.
+
+use rondel_cache::{Cache, Stored};
+use rondel_event::StepName;
+use rondel_value::{Cost, Value, coerce};
+
+use super::explain::{Survey, survey};
+use crate::plan::{Plan, Slot, StepId};
+
+/// What one step will need.
+#[derive(Clone, Debug, PartialEq)]
+pub struct StepNeed {
+    pub step: StepId,
+    pub name: StepName,
+    /// What it needs, or why that cannot be said.
+    pub cost: Result<Cost, String>,
+}
+
+/// How the steps of a run fit into memory, one after the other.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct Weighed {
+    /// The most that is needed at once.
+    pub peak_bytes: u64,
+    /// What is let go to make room, in this order.
+    pub let_go: Vec<String>,
+    /// Steps that have room only if they read their weights while they use them.
+    pub streamed: Vec<StepName>,
+    /// Steps that cannot run, with what they need.
+    pub too_large: Vec<(StepName, Cost)>,
+}
+
+/// Asks every step that will run what it needs; those that need nothing, or do not say, are left out.
+pub fn needs(plan: &Plan, cache: &Cache) -> Vec<StepNeed> {
+    let survey = survey(plan, cache);
+    let mut made: Vec<Vec<Value>> = plan.ids().map(|_| Vec::new()).collect();
+    let mut needs = Vec::new();
+    for id in plan.ids().filter(|id| survey.runs[id.index()]) {
+        let step = plan.step(id);
+        let inputs = step.spec.inputs.iter().zip(&step.slots).map(|(input, slot)| {
+            let value = value(cache, &survey, &made, slot);
+            coerce::to(&value, &input.ty).unwrap_or(Value::None)
+        });
+        let inputs: Vec<Value> = inputs.collect();
+        let estimate = step.kind.estimate(&inputs, &|model, part| plan.weights.files(model, part));
+        let cost = match estimate {
+            Ok(None) => continue,
+            Ok(Some(estimate)) => {
+                made[id.index()] = estimate.outputs;
+                Ok(estimate.cost)
+            }
+            Err(failure) => Err(failure.message),
+        };
+        // A twin waits, and then needs nothing.
+        let needs_nothing = cost.as_ref().is_ok_and(|cost| cost.parts.is_empty());
+        if !needs_nothing && !plan.is_twin(id) {
+            needs.push(StepNeed { step: id, name: step.name.clone(), cost });
+        }
+    }
+    needs
+}
+
+/// What is known of the value of an input before the run.
+fn value(cache: &Cache, survey: &Survey, made: &[Vec<Value>], slot: &Slot) -> Value {
+    match slot {
+        Slot::Value(value) => value.clone(),
+        Slot::Model(model) => model.to_value(),
+        Slot::File { path, .. } => Value::text(path.to_string_lossy().as_ref()),
+        Slot::Step { step, port } => match survey.known(*step) {
+            Some(known) => fetch(cache, &known.record.outputs[*port]),
+            None => made[step.index()].get(*port).cloned().unwrap_or(Value::None),
+        },
+        Slot::List(items) => {
+            let items: Vec<Value> = items.iter().map(|item| value(cache, survey, made, item)).collect();
+            // Half a list would say that the other half is not there.
+            if items.contains(&Value::None) { Value::None } else { Value::list(items) }
+        }
+    }
+}
+
+/// A lost result is found out when it is needed.
+fn fetch(cache: &Cache, stored: &Stored) -> Value {
+    cache.fetch(stored).ok().flatten().unwrap_or(Value::None)
+}
+
+/// Fits the steps into a budget, in their order; without one everything stays.
+pub fn weigh(needs: &[StepNeed], budget_bytes: Option<u64>) -> Weighed {
+    let budget = budget_bytes.unwrap_or(u64::MAX);
+    let mut weighed = Weighed::default();
+    // What stays between steps, the longest idle first: identity, name, bytes.
+    let mut kept: Vec<(&str, &str, u64)> = Vec::new();
+    for need in needs {
+        let Ok(cost) = &need.cost else { continue };
+        let is_streamed = cost.bytes() > budget;
+        if cost.least_bytes() > budget {
+            weighed.peak_bytes = weighed.peak_bytes.max(cost.least_bytes());
+            weighed.too_large.push((need.name.clone(), cost.clone()));
+            continue;
+        }
+        let own: Vec<(&str, &str, u64)> = match is_streamed {
+            true => Vec::new(),
+            false => {
+                let kept = cost.parts.iter().filter_map(|part| Some((part.kept.as_deref()?, &*part.name, part.bytes)));
+                kept.collect()
+            }
+        };
+        // What the step uses of it is not idle.
+        kept.retain(|(key, _, _)| !own.iter().any(|(own, _, _)| own == key));
+        let needed = if is_streamed { cost.least_bytes() } else { cost.bytes() };
+        let in_use =
+            |kept: &[(&str, &str, u64)]| kept.iter().fold(needed, |sum, (_, _, bytes)| sum.saturating_add(*bytes));
+        while in_use(&kept) > budget {
+            let (_, name, _) = kept.remove(0);
+            weighed.let_go.push(name.to_owned());
+        }
+        weighed.peak_bytes = weighed.peak_bytes.max(in_use(&kept));
+        if is_streamed {
+            weighed.streamed.push(need.name.clone());
+        }
+        kept.extend(own);
+    }
+    weighed
+}
+
+#[cfg(test)]
+mod tests {
+    use rondel_value::CostPart;
+
+    use super::*;
+
+    /// A step that keeps `kept` (a letter and bytes), works in some bytes, and may stream.
+    fn need(name: &str, (kept, bytes): (&str, u64), scratch: u64, streamed_bytes: Option<u64>) -> StepNeed {
+        let parts = vec![
+            CostPart { name: kept.to_owned(), bytes, kept: Some(kept.to_owned()) },
+            CostPart { name: "activations".to_owned(), bytes: scratch, kept: None },
+        ];
+        StepNeed { step: StepId::new(0), name: name.into(), cost: Ok(Cost { parts, streamed_bytes }) }
+    }
+
+    fn check(budget: u64, needs: &[StepNeed], expected: &str) {
+        let Weighed { peak_bytes, let_go, streamed, too_large } = weigh(needs, Some(budget));
+        let too_large: Vec<StepName> = too_large.into_iter().map(|(name, _)| name).collect();
+        let found = format!("{peak_bytes} let go {let_go:?} streamed {streamed:?} too large {too_large:?}");
+        assert_eq!(found, expected);
+    }
+
+    #[test]
+    fn steps_fit_one_after_the_other() {
+        let needs = [
+            need("text", ("t", 40), 5, None),
+            need("blank", ("t", 40), 5, None),
+            need("draw", ("d", 60), 20, Some(30)),
+            need("decode", ("v", 10), 50, None),
+        ];
+        check(200, &needs, "160 let go [] streamed [] too large []");
+        check(120, &needs, r#"120 let go ["t"] streamed [] too large []"#);
+        check(100, &needs, r#"80 let go ["t", "d"] streamed [] too large []"#);
+        check(79, &needs, r#"70 let go ["t"] streamed ["draw"] too large []"#);
+        check(44, &needs, r#"60 let go [] streamed ["draw"] too large ["text", "blank", "decode"]"#);
+        assert_eq!(weigh(&needs, None).peak_bytes, 160);
+    }
+
+    #[test]
+    fn what_was_used_longest_ago_goes_first() {
+        let needs = [
+            need("a", ("a", 10), 0, None),
+            need("b", ("b", 10), 0, None),
+            need("a again", ("a", 10), 0, None),
+            need("c", ("c", 15), 0, None),
+        ];
+        check(30, &needs, r#"25 let go ["b"] streamed [] too large []"#);
+    }
+}

@@ -1,0 +1,122 @@
+//! What a node asks of the run while it is called.
+
+use std::path::PathBuf;
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use std::time::Instant;
+
+use rondel_cache::Checkpoint;
+use rondel_event::{Level, StepName};
+use rondel_plugin::CallHost;
+use rondel_value::{Bundle, Digest, ModelRef};
+
+use super::dispatcher::Message;
+use super::step::Shared;
+
+/// Progress that comes faster than this is dropped, but for the last.
+const PROGRESS_EVERY_MS: u64 = 50;
+
+/// One call of a node, as its run answers it.
+pub struct Call<'a> {
+    shared: &'a Shared,
+    step: &'a StepName,
+    /// The key that checkpoints are kept under; none if they are not.
+    action: Option<&'a Digest>,
+    began: Instant,
+    /// Since `began`; only ever grows, and a lost race costs one progress message.
+    last_progress_ms: AtomicU64,
+    /// The end that the node last gave with its progress, 0 before that.
+    n_total: AtomicU64,
+    /// A cache that cannot be written is one piece of news, not one a checkpoint.
+    has_warned: AtomicBool,
+}
+
+impl<'a> Call<'a> {
+    pub fn new(shared: &'a Shared, step: &'a StepName, action: Option<&'a Digest>, began: Instant) -> Call<'a> {
+        let (last_progress_ms, n_total, has_warned) = Default::default();
+        Call { shared, step, action, began, last_progress_ms, n_total, has_warned }
+    }
+
+    fn say(&self, level: Level, text: String) {
+        let _ = self.shared.messages.send(Message::Log { step: self.step.clone(), level, text });
+    }
+}
+
+impl CallHost for Call<'_> {
+    fn cancelled(&self) -> bool {
+        self.shared.control.is_cancelled()
+    }
+
+    fn progress(&self, done: u64, total: u64, note: &str) {
+        self.n_total.store(total, Ordering::Relaxed);
+        let now = self.began.elapsed().as_millis() as u64;
+        let last = self.last_progress_ms.load(Ordering::Relaxed);
+        if done < total && now < last + PROGRESS_EVERY_MS {
+            return;
+        }
+        self.last_progress_ms.store(now, Ordering::Relaxed);
+        let _ = self.shared.messages.send(Message::Progress {
+            step: self.step.clone(),
+            done,
+            total,
+            note: note.to_owned(),
+        });
+    }
+
+    fn preview(&self, image: Bundle) {
+        // A node that does not ask makes them all the same.
+        if self.shared.previews {
+            let _ = self.shared.messages.send(Message::Preview { step: self.step.clone(), image });
+        }
+    }
+
+    fn preview_wanted(&self) -> bool {
+        self.shared.previews
+    }
+
+    fn put_checkpoint(&self, step: u64, state: Bundle) {
+        let Some(action) = self.action else { return };
+        let of = Some(self.n_total.load(Ordering::Relaxed)).filter(|of| *of > 0);
+        if let Err(error) = self.shared.cache.put_checkpoint(action, &Checkpoint { step, of, state })
+            && !self.has_warned.swap(true, Ordering::Relaxed)
+        {
+            self.say(Level::Warn, format!("checkpoints cannot be kept: {error}"));
+        }
+    }
+
+    fn latest_checkpoint(&self) -> Option<(u64, Bundle)> {
+        match self.shared.cache.checkpoint(self.action?) {
+            Ok(None) => None,
+            Ok(Some(Checkpoint { step, of, state })) => {
+                let of = of.map(|of| format!(" of {of}")).unwrap_or_default();
+                self.say(Level::Info, format!("goes on from step {step}{of}"));
+                Some((step, state))
+            }
+            Err(error) => {
+                self.say(Level::Warn, format!("begins anew, its checkpoint cannot be used: {error}"));
+                None
+            }
+        }
+    }
+
+    fn log(&self, level: rondel_plugin::Level, text: &str) {
+        let level = match level {
+            rondel_plugin::Level::Debug => Level::Debug,
+            rondel_plugin::Level::Info => Level::Info,
+            rondel_plugin::Level::Warn => Level::Warn,
+            rondel_plugin::Level::Error => Level::Error,
+        };
+        self.say(level, text.to_owned());
+    }
+
+    fn model_part(&self, model: &ModelRef, part: &str) -> Result<Vec<PathBuf>, String> {
+        self.shared.plan.weights.files(model, part)
+    }
+
+    fn output_folder(&self) -> PathBuf {
+        self.shared.plan.out.clone()
+    }
+
+    fn provenance(&self) -> String {
+        self.shared.provenance.text().to_owned()
+    }
+}

@@ -1,0 +1,51 @@
+//! A kind that takes many steps, and can be stopped between them from outside.
+
+use rondel_sdk::prelude::*;
+
+/// Climbs, and keeps a checkpoint after each step.
+///
+/// Every step changes the result, so a climb that loses or repeats one ends elsewhere.
+#[derive(Node)]
+#[node(kind = "stub.climb", version = 1, lane = Cpu, category = "stub")]
+pub struct Climb {
+    /// How many steps.
+    pub steps: u64,
+    /// A file that may not be there, and is no part of what is computed: `fail 3` fails after step 3, `wait 3` waits there
+    /// until the run is cancelled.
+    pub stop: String,
+}
+
+impl Run for Climb {
+    type Output = i64;
+
+    fn run(self, cx: &mut Cx) -> NodeResult<i64> {
+        let (from, mut height) = match cx.latest_checkpoint() {
+            Some((step, state)) => (step, state.meta()["height"].parse()?),
+            None => (0, 0i64),
+        };
+        for step in from + 1..=self.steps {
+            height = (height * 3 + step as i64) % 1_000_003;
+            cx.progress(step, self.steps)?;
+            if cx.preview_wanted() {
+                cx.preview(&Image::from_u8(1, 1, 1, vec![step as u8])?);
+            }
+            let meta = [("height".to_owned(), height.to_string())];
+            let state = Bundle::new(rondel_sdk::value::Kind::Tensor, meta.into(), []);
+            cx.checkpoint(step, &state);
+            let stop = std::fs::read_to_string(&self.stop).unwrap_or_default();
+            match stop.split_once(' ') {
+                Some(("fail", at)) if at == step.to_string() => return Err(NodeError::failed("as asked")),
+                Some(("wait", at)) if at == step.to_string() => {
+                    // Not a note: progress may be dropped.
+                    cx.log(Level::Info, "waiting");
+                    loop {
+                        cx.check()?;
+                        std::thread::yield_now();
+                    }
+                }
+                _ => {}
+            }
+        }
+        Ok(height)
+    }
+}
