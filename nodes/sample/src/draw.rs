@@ -1,14 +1,15 @@
-//! What `sample` and `edit` share: the transformer, what is not set, progress and the draw itself.
+//! What `sample` and `edit` share: the transformer, what is not set, progress, and going on where a killed run was.
 
 use std::ops::ControlFlow;
 use std::sync::Arc;
 
-use rondel_models::flux2::{Draw, DrawError, DrawOptions, ReferenceMode, Settings, Start, StepInfo, Transformer};
+use rondel_models::flux2::{Draw, DrawOptions, ReferenceMode, Settings, Start, StepInfo, Transformer};
 use rondel_models::{PartFiles, Tensor};
 use rondel_sdk::candle::to_candle;
 use rondel_sdk::prelude::{Conditioning, Cx, ModelRef, NodeError, NodeResult, Seed, Warm};
 
-use crate::{SamplerChoice, ScheduleChoice};
+use crate::checkpoint::{self, Checkpoints};
+use crate::{SamplerChoice, ScheduleChoice, preview};
 
 /// Transformers between runs, by the content of their part.
 static TRANSFORMERS: Warm<Transformer> = Warm::new("transformer");
@@ -105,14 +106,22 @@ impl<'a> Plan<'a> {
             start: scene.start,
             options: &self.options,
         };
-        let mut on_step = |info: &StepInfo| match cx.progress(info.step_idx as u64 + 1, info.n_steps as u64) {
-            Ok(()) => ControlFlow::Continue(()),
-            Err(_) => ControlFlow::Break(()),
+        let from = checkpoint::latest(cx)?;
+        let mut checkpoints = Checkpoints::new(from.as_ref().map_or(0, |state| state.steps_done));
+        let mut outcome = Ok(());
+        let mut on_step = |info: &StepInfo| {
+            outcome = cx
+                .progress(info.step_idx as u64 + 1, info.n_steps as u64)
+                .and_then(|()| checkpoints.offer(cx, info.state, info.n_steps))
+                .and_then(|()| preview::show(cx, self.wishes.model, info));
+            match outcome {
+                Ok(()) => ControlFlow::Continue(()),
+                Err(_) => ControlFlow::Break(()),
+            }
         };
-        match draw.run(&transformer, None, &mut on_step) {
-            Err(DrawError::Cancelled) => Err(NodeError::cancelled()),
-            drawn => Ok(drawn?),
-        }
+        let drawn = draw.run(&transformer, from, &mut on_step);
+        outcome?;
+        Ok(drawn?)
     }
 
     fn transformer(&self, cx: &Cx) -> NodeResult<Arc<Transformer>> {

@@ -2,9 +2,11 @@
 //!
 //! `sample` and `edit` draw in the same way; [`draw`] is what they share.
 
+mod checkpoint;
 mod draw;
 mod noise;
 mod options;
+mod preview;
 mod sample;
 mod size;
 

@@ -160,3 +160,47 @@ fn a_size_that_is_not_drawn_is_refused_with_one_that_is() {
     assert_eq!(refused(100, 64), "`size`: 100x64 is not a multiple of 16 pixels; 96x64 is");
     assert!(refused(4096, 4096).starts_with("`size`: 4096x4096 has more pixels than 2048x2048"));
 }
+
+#[test]
+fn a_draw_keeps_how_far_it_is_and_goes_on_from_there_to_the_same_bits() {
+    for sampler in [SamplerChoice::Euler, SamplerChoice::Dpmpp2m, SamplerChoice::EulerAncestral { eta: 1.0 }] {
+        let long = || Sample { steps: Some(12), sampler, ..sample() };
+        let mut whole = cx();
+        let expected = long().run(&mut whole).expect("a latent").tensor().to_f32();
+        let kept: Vec<String> = whole.said().into_iter().filter(|it| it.starts_with("checkpoint")).collect();
+        assert_eq!(kept, ["checkpoint 5", "checkpoint 10"]);
+
+        let (step, state) = whole.latest_checkpoint().expect("a checkpoint");
+        let mut again = cx().with_checkpoint(step, state);
+        let found = long().run(&mut again).expect("a latent").tensor().to_f32();
+        assert_eq!(again.said(), ["11/12", "12/12"]);
+        assert_eq!(found, expected, "{sampler:?}");
+    }
+}
+
+#[test]
+fn previews_are_made_for_those_who_watch() {
+    let mut watched = cx().with_previews();
+    sample().run(&mut watched).expect("a latent");
+    assert_eq!(watched.said(), ["1/2", "preview 4x4", "2/2", "preview 4x4"]);
+}
+
+#[test]
+fn a_model_whose_autoencoder_is_not_there_is_drawn_without_previews() {
+    let mut watched = Cx::for_test()
+        .with_model_part("config", part(""))
+        .with_model_part("transformer", part("transformer"))
+        .with_previews();
+    // Another model, because the map of the first may be there from another test.
+    let model = ModelRef { family: "Flux2".to_owned(), name: "other".to_owned(), ..model() };
+    let parts = [("vae".to_owned(), rondel_sdk::value::Digest::of(b"other"))].into();
+    Sample { model: ModelRef { parts, ..model }, ..sample() }.run(&mut watched).expect("a latent");
+    let previews = watched.said().into_iter().filter(|it| it.starts_with("preview")).count();
+    assert_eq!(previews, 0);
+}
+
+#[test]
+fn a_cancelled_draw_stops_after_the_step_that_it_is_at() {
+    let cancelled = Sample { steps: Some(9), ..sample() }.run(&mut cx().cancelled_after(2)).expect_err("a stop");
+    assert!(cancelled.is_cancelled());
+}

@@ -12,7 +12,7 @@ use crate::Result;
 use crate::rng::Generator;
 
 /// How many latents of [`SIDE`]² cells are shown to the decoder at each of the [`SCALES`].
-const N_LATENTS: usize = 4;
+const N_LATENTS: usize = 2;
 const SIDE: usize = 8;
 /// Over how many cells a value of noise extends: a decoder answers a surface otherwise than a grain.
 const SCALES: [usize; 3] = [1, 2, 4];
@@ -56,6 +56,11 @@ impl PreviewMap {
         }
         let lines = sums.into_iter().flat_map(|sums| sums.solve()).map(|weight| weight as f32).collect();
         Ok(Self { latent_channels, lines })
+    }
+
+    /// Says how many bytes of memory the map takes.
+    pub fn bytes(&self) -> u64 {
+        size_of_val(self.lines.as_slice()) as u64
     }
 
     /// Maps the first picture of `[b, 4c, h, w]` to bytes `[2h, 2w, 3]`.
