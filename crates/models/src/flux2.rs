@@ -8,8 +8,8 @@
 //! [`Settings`] says how a model wants to be used, and a host asks it before anything else. Sizes come from the
 //! `config.json` of each part: nothing below knows whether a model is the one of four billion parameters or a toy.
 //!
-//! Absent, and where they would go: FLUX.2 dev (its text encoder beside [`TextEncoder`], a second embedder beside the
-//! one of the timestep), reference pictures ([`Place::of_picture`] takes their time already), the layouts of other
+//! Absent, and where they would go: the transformer of FLUX.2 dev (a second embedder beside the one of the timestep),
+//! reference pictures ([`Place::of_picture`] takes their time already), the layouts of other
 //! programs (in [`Weights`](crate::Weights), which knows names), and quantised weights (in
 //! [`layers`](crate::layers)). Models that need any of these are refused when they are loaded.
 //!
@@ -22,17 +22,19 @@
 //!
 //! 1. Hidden state `k` is the stream *after* `k` layers, and is not normalised unless it is the very last.
 //!    `every_hidden_state_is_the_recorded_one`
-//! 2. The text is padded on the right to a fixed length and *all* rows reach the transformer, which has no mask.
-//!    `a_prompt_becomes_the_recorded_conditioning`
-//! 3. Padding is seen by no token, not even by itself, but its rows see the text and must be computed.
-//!    `padding_is_seen_by_nobody_and_sees_the_text`, `padded_rows_depend_on_the_prompt_and_on_their_place`
-//! 4. The template ends with an empty thought; no token is added beyond it.
-//!    `a_prompt_becomes_the_recorded_tokens`
+//! 2. The text is padded to a fixed length, for klein on the right and for dev on the left, and *all* rows reach the
+//!    transformer, which has no mask. `a_prompt_becomes_the_recorded_conditioning`
+//! 3. Padding is seen by no token, not even by itself. Behind the text its rows see the text and must be computed; ahead
+//!    of it they are one vector, of layers without attention, and not zero.
+//!    `padding_is_seen_by_nobody_and_sees_the_text`, `padding_behind_a_text_depends_on_the_text_and_on_its_place`,
+//!    `padding_ahead_of_a_text_is_one_vector_that_is_not_zero`
+//! 4. The template of klein ends with an empty thought; that of dev has a line break inside its instruction, and begins
+//!    with the only token of a beginning. `a_prompt_becomes_the_recorded_tokens`
 //! 5. A prompt that is too long loses its end together with the end of the template.
 //!    `a_long_prompt_loses_its_end_and_the_end_of_the_template`
-//! 6. Special tokens that are spelled out in a prompt are special tokens.
-//!    `a_special_token_spelled_out_in_a_prompt_is_one`
-//! 7. The rotation of the text encoder pairs the two halves of a head; that of the transformer pairs neighbours.
+//! 6. Special tokens that are spelled out in a prompt are special tokens, but `[IMG]` is taken out for dev.
+//!    `a_special_token_spelled_out_in_a_prompt_is_one`, `the_mark_of_a_picture_is_taken_out_of_a_prompt_for_dev`
+//! 7. The rotation of the text encoders pairs the two halves of a head; that of the transformer pairs neighbours.
 //!    `every_hidden_state_is_the_recorded_one`, `rotation_at_the_published_sizes_is_the_recorded_one`
 //!
 //! Transformer:
@@ -57,7 +59,8 @@
 //! 16. The shift of the schedule depends on size and steps, and jumps between 4300 tokens and one more.
 //!     `the_shift_jumps_after_4300_tokens`
 //! 17. Guidance needs a negative text, the encoding of the empty prompt; a distilled model never takes one, whatever
-//!     the guidance. `a_guided_draw_is_the_recorded_one`, `a_distilled_model_never_needs_a_negative_text`
+//!     the guidance, and neither does dev. `a_guided_draw_is_the_recorded_one`,
+//!     `a_distilled_model_never_needs_a_negative_text`, `a_variant_says_how_it_is_used`
 //!
 //! Picture:
 //!
@@ -74,6 +77,7 @@ mod rope;
 mod sample;
 mod schedule;
 mod settings;
+mod template;
 mod text;
 mod transformer;
 mod vae;
@@ -84,7 +88,7 @@ pub use sample::{
     DecodeError, NoiseError, SampleError, SampleOptions, Sampler, ShapeError, noise, pack, sample, unpack,
 };
 pub use schedule::{Schedule, empirical_mu};
-pub use settings::Settings;
+pub use settings::{Settings, UnknownVariant, Variant};
 pub use text::{EncodeError, TextEncoder, Tokens};
 pub use transformer::{Transformer, sinusoid};
 pub use vae::{Autoencoder, to_u8, unfold};

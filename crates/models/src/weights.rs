@@ -15,7 +15,7 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
 
-use candle_core::{Device, Tensor};
+use candle_core::{Device, Tensor, bail};
 use memmap2::Mmap;
 use safetensors::{Dtype, SafeTensors, tensor::TensorInfo};
 use serde::de::DeserializeOwned;
@@ -54,7 +54,8 @@ impl PartFiles {
             .map(PathBuf::as_path)
     }
 
-    fn names(&self) -> String {
+    /// Lists the names of the files, for messages.
+    pub(crate) fn names(&self) -> String {
         let names: Vec<String> = self
             .files
             .iter()
@@ -116,25 +117,34 @@ impl Weights {
     pub fn tensor(&self, name: &str, shape: &[usize]) -> Result<Tensor, LoadError> {
         let name = self.full_name(name);
         let entry = self.store.entry(&name)?;
-        let file = &self.store.files[entry.file_idx];
-        if entry.info.shape != shape {
-            return Err(LoadError::WrongShape {
-                name,
-                expected: shape.to_vec(),
-                found: entry.info.shape.clone(),
-                path: file.path.clone(),
-            });
-        }
-        let (start, end) = entry.info.data_offsets;
-        let bytes = &file.map[file.data_start + start..file.data_start + end];
-        let values = widen(bytes, entry.info.dtype).ok_or_else(|| LoadError::UnsupportedDtype {
-            name,
-            dtype: format!("{:?}", entry.info.dtype),
-            path: file.path.clone(),
-        })?;
+        self.store.check_shape(&name, entry, shape)?;
+        let values = widen(self.store.bytes(entry), entry.info.dtype);
+        let values = values.ok_or_else(|| self.store.unsupported_dtype(name, entry))?;
         let n_bytes = size_of_val(values.as_slice()) as u64;
         self.store.loaded_bytes.fetch_add(n_bytes, Relaxed);
         Ok(Tensor::from_vec(values, shape, &Device::Cpu)?)
+    }
+
+    /// Says whether there is a tensor of this name.
+    pub fn has(&self, name: &str) -> bool {
+        self.store.tensors.contains_key(&self.full_name(name))
+    }
+
+    /// Lends the bytes of a tensor that holds no numbers, such as a file within the file.
+    pub fn bytes(&self, name: &str) -> Option<&[u8]> {
+        let entry = self.store.tensors.get(&self.full_name(name))?;
+        Some(self.store.bytes(entry))
+    }
+
+    /// Opens a table, after checking its shape, whose rows are read when they are asked for.
+    pub fn table(&self, name: &str, n_rows: usize, width: usize) -> Result<Table, LoadError> {
+        let name = self.full_name(name);
+        let entry = self.store.entry(&name)?;
+        self.store.check_shape(&name, entry, &[n_rows, width])?;
+        if widen(&[], entry.info.dtype).is_none() {
+            return Err(self.store.unsupported_dtype(name, entry));
+        }
+        Ok(Table { store: Arc::clone(&self.store), name, width })
     }
 
     /// Says how many bytes of memory the tensors take that were read so far, from any scope of this part.
@@ -147,6 +157,35 @@ impl Weights {
             true => name.to_owned(),
             false => format!("{}.{name}", self.scope),
         }
+    }
+}
+
+/// A table of which only the rows in use are ever in memory.
+///
+/// The vocabulary of a text encoder takes gigabytes as float32, a prompt some hundred of its rows.
+pub struct Table {
+    store: Arc<Store>,
+    name: String,
+    width: usize,
+}
+
+impl Table {
+    /// Reads rows as float32, `[ids, width]`.
+    pub fn rows(&self, ids: &[u32]) -> crate::Result<Tensor> {
+        let entry = &self.store.tensors[&self.name];
+        let bytes = self.store.bytes(entry);
+        let n_rows = entry.info.shape[0];
+        let row_bytes = bytes.len() / n_rows.max(1);
+        let mut values = Vec::with_capacity(ids.len() * self.width);
+        for &id in ids {
+            let row_idx = id as usize;
+            if row_idx >= n_rows {
+                bail!("row {id} was asked of `{}`, which has {n_rows}", self.name);
+            }
+            let row = &bytes[row_idx * row_bytes..][..row_bytes];
+            values.extend(widen(row, entry.info.dtype).expect("a type that was checked when the table was opened"));
+        }
+        Tensor::from_vec(values, (ids.len(), self.width), &Device::Cpu)
     }
 }
 
@@ -188,6 +227,29 @@ impl Store {
                 path: self.files[file_idx].path.clone(),
             }
         })
+    }
+
+    fn bytes(&self, entry: &Entry) -> &[u8] {
+        let file = &self.files[entry.file_idx];
+        let (start, end) = entry.info.data_offsets;
+        &file.map[file.data_start + start..file.data_start + end]
+    }
+
+    fn check_shape(&self, name: &str, entry: &Entry, expected: &[usize]) -> Result<(), LoadError> {
+        if entry.info.shape == expected {
+            return Ok(());
+        }
+        Err(LoadError::WrongShape {
+            name: name.to_owned(),
+            expected: expected.to_vec(),
+            found: entry.info.shape.clone(),
+            path: self.files[entry.file_idx].path.clone(),
+        })
+    }
+
+    fn unsupported_dtype(&self, name: String, entry: &Entry) -> LoadError {
+        let dtype = format!("{:?}", entry.info.dtype);
+        LoadError::UnsupportedDtype { name, dtype, path: self.files[entry.file_idx].path.clone() }
     }
 
     /// Finds the name that shares most with `name` at both ends, where tensor names differ least when a layout differs.

@@ -66,7 +66,7 @@ impl Run for Sample {
         if self.model.family != "Flux2" {
             return Err(NodeError::input("model", format!("this kind runs Flux2, not {}", self.model.family)));
         }
-        let settings = Settings::read(&PartFiles { files: cx.model_part(&self.model, "config")? })?;
+        let settings = Settings::read(&PartFiles { files: cx.model_part(&self.model, "config")? }, None)?;
         let guidance = self.guidance.unwrap_or(settings.guidance);
         let negative = match (&self.negative, settings.needs_negative(guidance)) {
             (_, false) => None,

@@ -1,23 +1,23 @@
 //! A table with one row for each token of a vocabulary.
 
-use candle_core::{Device, Tensor};
+use candle_core::Tensor;
 
+use crate::weights::Table;
 use crate::{LoadError, Result, Weights};
 
-/// An embedding table `[vocabulary, width]`.
+/// An embedding table `[vocabulary, width]`, of which only the rows in use are read.
 pub struct Embedding {
-    table: Tensor,
+    table: Table,
 }
 
 impl Embedding {
-    /// Loads `weight`.
+    /// Opens `weight`.
     pub fn load(weights: &Weights, vocabulary: usize, width: usize) -> Result<Self, LoadError> {
-        Ok(Self { table: weights.tensor("weight", &[vocabulary, width])? })
+        Ok(Self { table: weights.table("weight", vocabulary, width)? })
     }
 
     /// Looks up the rows of `ids`; the result is `[ids, width]`.
     pub fn forward(&self, ids: &[u32]) -> Result<Tensor> {
-        let ids = Tensor::new(ids, &Device::Cpu)?;
-        self.table.index_select(&ids, 0)
+        self.table.rows(ids)
     }
 }

@@ -15,7 +15,7 @@ pub struct Recorded(HashMap<String, Tensor>);
 
 impl Recorded {
     pub fn read(name: &str) -> Self {
-        let path = workspace().join("tests/golden").join(name);
+        let path = golden().join(name);
         Self(candle_core::safetensors::load(path, &Device::Cpu).expect("a recording"))
     }
 
@@ -37,13 +37,35 @@ pub fn workspace() -> PathBuf {
     Path::new(env!("CARGO_MANIFEST_DIR")).join("../..")
 }
 
+/// The folder of recordings: the project's own, or one of the same layout.
+pub fn golden() -> PathBuf {
+    match std::env::var_os("RONDEL_GOLDEN") {
+        Some(folder) => folder.into(),
+        None => workspace().join("tests/golden"),
+    }
+}
+
+/// What the manifest says of each case whose name begins so, by name.
+pub fn cases(prefix: &str) -> Vec<(String, serde_json::Value)> {
+    let manifest = std::fs::read(golden().join("manifest.json")).expect("a manifest");
+    let manifest: serde_json::Value = serde_json::from_slice(&manifest).expect("JSON");
+    let cases = manifest["cases"].as_object().expect("cases").iter();
+    let cases: Vec<_> = cases.filter(|(name, _)| name.starts_with(prefix)).collect();
+    assert!(!cases.is_empty(), "no case is called {prefix}");
+    cases.into_iter().map(|(name, case)| (name.clone(), case.clone())).collect()
+}
+
 /// A model in the diffusers layout.
 pub struct Folder(PathBuf);
 
 impl Folder {
-    /// The model with random weights that everything was recorded with.
+    /// The models with random weights that everything was recorded with.
     pub fn random_klein() -> Self {
-        Self(workspace().join("tests/golden/klein/model"))
+        Self(golden().join("klein/model"))
+    }
+
+    pub fn random_dev() -> Self {
+        Self(golden().join("dev/model"))
     }
 
     /// The small trained model.
@@ -63,7 +85,7 @@ impl Folder {
     }
 
     pub fn settings(&self) -> Settings {
-        Settings::read(&self.config()).expect("settings")
+        Settings::read(&self.config(), None).expect("settings")
     }
 
     pub fn text_encoder(&self, settings: &Settings) -> TextEncoder {

@@ -4,7 +4,8 @@ use std::ops::ControlFlow;
 
 use candle_core::Tensor;
 use rondel_models::flux2::{
-    Autoencoder, SampleError, SampleOptions, Sampler, Schedule, Settings, Transformer, noise, pack, sample, to_u8,
+    Autoencoder, SampleError, SampleOptions, Sampler, Schedule, Settings, Transformer, Variant, noise, pack, sample,
+    to_u8,
 };
 
 use crate::fixture::{Folder, Recorded, TOLERANCE, assert_near, assert_same_bits, workspace};
@@ -16,7 +17,7 @@ struct Case {
     seed: u64,
     width_px: usize,
     height_px: usize,
-    is_distilled: bool,
+    variant: Variant,
     options: SampleOptions,
 }
 
@@ -28,7 +29,7 @@ fn euler(steps: usize, guidance: f64) -> SampleOptions {
 fn check(case: &Case) {
     let recorded = Recorded::read(&format!("klein/{}.safetensors", case.name));
     let folder = Folder::random_klein();
-    let settings = Settings { is_distilled: case.is_distilled, max_sequence_length: 64, ..folder.settings() };
+    let settings = Settings { variant: case.variant, max_sequence_length: 64, ..folder.settings() };
     let text_encoder = folder.text_encoder(&settings);
     let transformer = Transformer::load(&folder.part("transformer")).expect("a transformer");
     let autoencoder = Autoencoder::load(&folder.part("vae")).expect("an autoencoder");
@@ -94,7 +95,7 @@ fn a_distilled_draw_is_the_recorded_one() {
         seed: 1,
         width_px: 96,
         height_px: 64,
-        is_distilled: true,
+        variant: Variant::Distilled,
         options: euler(4, 1.0),
     });
 }
@@ -106,7 +107,7 @@ fn a_guided_draw_is_the_recorded_one() {
         seed: 2,
         width_px: 64,
         height_px: 64,
-        is_distilled: false,
+        variant: Variant::Base,
         options: euler(6, 4.0),
     });
 }
@@ -114,9 +115,9 @@ fn a_guided_draw_is_the_recorded_one() {
 #[test]
 fn a_distilled_model_never_needs_a_negative_text() {
     let settings = Folder::random_klein().settings();
-    assert!(settings.is_distilled);
+    assert_eq!(settings.variant, Variant::Distilled);
     assert!(!settings.needs_negative(4.0));
-    let base = Settings { is_distilled: false, ..settings };
+    let base = Settings { variant: Variant::Base, ..settings };
     assert!(base.needs_negative(4.0));
     assert!(!base.needs_negative(1.0));
 }

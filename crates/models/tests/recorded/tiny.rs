@@ -6,7 +6,7 @@
 use std::ops::ControlFlow;
 
 use rondel_models::flux2::{
-    Autoencoder, SampleOptions, Sampler, Schedule, Settings, Transformer, noise, sample, to_u8,
+    Autoencoder, SampleOptions, Sampler, Schedule, Settings, Transformer, Variant, noise, sample, to_u8,
 };
 
 use crate::fixture::Folder;
@@ -74,7 +74,7 @@ fn check_red_on_blue(picture: &Picture) {
 #[test]
 fn the_settings_come_from_the_file_beside_the_model() {
     let expected = Settings {
-        is_distilled: false,
+        variant: Variant::Base,
         max_sequence_length: 18,
         text_layers: vec![1, 2, 3],
         width_px: 64,
@@ -88,7 +88,7 @@ fn the_settings_come_from_the_file_beside_the_model() {
 #[test]
 fn without_that_file_the_settings_are_those_of_the_family() {
     let expected = Settings {
-        is_distilled: true,
+        variant: Variant::Distilled,
         max_sequence_length: 512,
         text_layers: vec![9, 18, 27],
         width_px: 1024,
