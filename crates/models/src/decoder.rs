@@ -30,6 +30,7 @@ use std::sync::{Mutex, PoisonError};
 use candle_core::{Device, Tensor};
 
 pub use config::{Architecture, DecoderConfig};
+pub(crate) use language::head;
 pub use language::{LanguageModel, Past};
 use layer::{Layer, Rotation};
 
@@ -140,7 +141,7 @@ impl Decoder {
 }
 
 /// Finds where the names of the text model begin: a model with a vision tower has the text one below a name of its own.
-fn stem(weights: &Weights) -> &'static str {
+pub(crate) fn stem(weights: &Weights) -> &'static str {
     const STEMS: [&str; 3] = ["model", "language_model.model", "model.language_model"];
     let is_there = |stem: &&str| weights.at(*stem).at("embed_tokens").has("weight");
     // If it is nowhere, the error of who reads it says so.

@@ -73,6 +73,7 @@
 
 mod blocks;
 mod config;
+mod enhance;
 mod rope;
 mod sample;
 mod schedule;
@@ -83,6 +84,7 @@ mod transformer;
 mod vae;
 
 pub use config::{AutoencoderConfig, TransformerConfig};
+pub use enhance::{EnhanceError, Enhanced, Enhancer};
 pub use rope::{Place, Rope};
 pub use sample::{
     DecodeError, NoiseError, SampleError, SampleOptions, Sampler, ShapeError, noise, pack, sample, unpack,

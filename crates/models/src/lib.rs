@@ -5,13 +5,14 @@
 //! each *part* (text encoder, transformer, autoencoder) given as the list of its files. Everything is computed in
 //! float32 on the CPU.
 //!
-//! Reading order: [`weights`] and [`layers`] are the ground, [`tokenizer`], [`decoder`] and [`rng`] stand on their own, and
+//! Reading order: [`weights`] and [`layers`] are the ground, [`tokenizer`], [`decoder`], [`generate`] and [`rng`] stand on their own, and
 //! [`flux2`] is the model family, with the page of details that are easy to get wrong.
 #![deny(unsafe_code)]
 
 pub mod decoder;
 mod error;
 pub mod flux2;
+pub mod generate;
 pub mod layers;
 pub mod rng;
 pub mod tokenizer;

@@ -223,7 +223,7 @@ fn read_bytes(path: &Path) -> Result<Vec<u8>, LoadError> {
 }
 
 /// Says whether a file begins as GGUF files do.
-fn is_gguf(path: &Path) -> Result<bool, LoadError> {
+pub(crate) fn is_gguf(path: &Path) -> Result<bool, LoadError> {
     let read = || {
         let mut start = Vec::new();
         File::open(path)?.take(4).read_to_end(&mut start)?;

@@ -60,7 +60,7 @@ impl LanguageModel {
 }
 
 /// Finds where the names of the head begin. A model whose head is the embedding table may have it stored a second time.
-fn head(weights: &Weights, config: &DecoderConfig) -> String {
+pub(crate) fn head(weights: &Weights, config: &DecoderConfig) -> String {
     const HEADS: [&str; 2] = ["lm_head", "language_model.lm_head"];
     let found = HEADS.into_iter().find(|head| weights.at(head).has("weight"));
     match found {

@@ -72,4 +72,12 @@ impl Architecture {
             Self::Qwen3 => Side::Right,
         }
     }
+
+    /// The tokens that end an answer.
+    pub(super) fn end_tokens(self) -> &'static [&'static str] {
+        match self {
+            Self::Mistral => &["</s>"],
+            Self::Qwen3 => &["<|im_end|>", "<|endoftext|>"],
+        }
+    }
 }

@@ -6,6 +6,7 @@
 //! said.
 
 mod autoencoder;
+mod enhance;
 mod fixture;
 mod klein;
 mod noise;
