@@ -23,8 +23,24 @@ pub enum LoadError {
     Gguf { reason: String, path: PathBuf },
     #[error("the file is cut short: {missing_bytes} bytes are missing from tensor `{name}` on: {}", path.display())]
     CutShort { name: String, missing_bytes: u64, path: PathBuf },
+    #[error(
+        "the part has no tokenizer: `tokenizer.json`, `tekken.json`, a GGUF file or a safetensors file with \
+         `tekken_model` is wanted; its files are {found}"
+    )]
+    NoTokenizer { found: String },
     #[error("not a readable tokenizer: {reason}: {}", path.display())]
     Tokenizer { reason: String, path: PathBuf },
+    #[error("the tokenizer has no token `{token}`, which {needed}: {}", path.display())]
+    MissingToken { token: String, needed: &'static str, path: PathBuf },
+    #[error("the tokenizer gives `{token}` the id {id}, but the text encoder knows only {vocabulary}: {}", path.display())]
+    TokenBeyondVocabulary { token: String, id: u32, vocabulary: usize, path: PathBuf },
+    #[error(
+        "nothing says which variant of FLUX.2 this is: the weights cannot tell, and there is no `model_index.json` among \
+         {found}; in `models.ron`, write one of `variant: Dev`, `variant: Distilled`, `variant: Base`, `variant: Kv`"
+    )]
+    UnknownVariant { found: String },
+    #[error("the model is said to be `{given}`, but {found}: {}", path.display())]
+    WrongVariant { given: String, found: String, path: PathBuf },
     #[error("tensor `{name}` is in two files of the part: {} and {}", first.display(), second.display())]
     DuplicateTensor { name: String, first: PathBuf, second: PathBuf },
     #[error("no tensor `{name}`{}: {}", closest_hint(closest), path.display())]

@@ -9,8 +9,6 @@
 //! [`Settings`] says how a model wants to be used, and a host asks it before anything else. Sizes come from the
 //! `config.json` of each part: nothing below knows whether a model is the one of four billion parameters or a toy.
 //!
-//! Absent, and where it would go: the text encoder of FLUX.2 dev (beside [`TextEncoder`]).
-//!
 //! # Treacherous details
 //!
 //! Each of these yields a picture when it is wrong, only not the right one. The test that would notice is named after
@@ -20,17 +18,19 @@
 //!
 //! 1. Hidden state `k` is the stream *after* `k` layers, and is not normalised unless it is the very last.
 //!    `every_hidden_state_is_the_recorded_one`
-//! 2. The text is padded on the right to a fixed length and *all* rows reach the transformer, which has no mask.
-//!    `a_prompt_becomes_the_recorded_conditioning`
-//! 3. Padding is seen by no token, not even by itself, but its rows see the text and must be computed.
-//!    `padding_is_seen_by_nobody_and_sees_the_text`, `padded_rows_depend_on_the_prompt_and_on_their_place`
-//! 4. The template ends with an empty thought; no token is added beyond it.
-//!    `a_prompt_becomes_the_recorded_tokens`
+//! 2. The text is padded to a fixed length, for klein on the right and for dev on the left, and *all* rows reach the
+//!    transformer, which has no mask. `a_prompt_becomes_the_recorded_conditioning`
+//! 3. Padding is seen by no token, not even by itself. Behind the text its rows see the text and must be computed; ahead
+//!    of it they are one vector, of layers without attention, and not zero.
+//!    `padding_is_seen_by_nobody_and_sees_the_text`, `padding_behind_a_text_depends_on_the_text_and_on_its_place`,
+//!    `padding_ahead_of_a_text_is_one_vector_that_is_not_zero`
+//! 4. The template of klein ends with an empty thought; that of dev has a line break inside its instruction, and begins
+//!    with the only token of a beginning. `a_prompt_becomes_the_recorded_tokens`
 //! 5. A prompt that is too long loses its end together with the end of the template.
 //!    `a_long_prompt_loses_its_end_and_the_end_of_the_template`
-//! 6. Special tokens that are spelled out in a prompt are special tokens.
-//!    `a_special_token_spelled_out_in_a_prompt_is_one`
-//! 7. The rotation of the text encoder pairs the two halves of a head; that of the transformer pairs neighbours.
+//! 6. Special tokens that are spelled out in a prompt are special tokens, but `[IMG]` is taken out for dev.
+//!    `a_special_token_spelled_out_in_a_prompt_is_one`, `the_mark_of_a_picture_is_taken_out_of_a_prompt_for_dev`
+//! 7. The rotation of the text encoders pairs the two halves of a head; that of the transformer pairs neighbours.
 //!    `every_hidden_state_is_the_recorded_one`, `rotation_at_the_published_sizes_is_the_recorded_one`
 //!
 //! Transformer:
@@ -66,7 +66,8 @@
 //! 22. A start leaves out the first steps, of a schedule that is made for all of them.
 //!     `strength_leaves_out_the_first_steps_and_never_all`
 //! 23. Guidance by a second pass needs a negative text, the encoding of the empty prompt; a distilled model never takes
-//!     one, whatever the guidance. `a_guided_draw_is_the_recorded_one`, `a_distilled_model_never_needs_a_negative_text`
+//!     one, whatever the guidance, and neither does dev. `a_guided_draw_is_the_recorded_one`,
+//!     `a_distilled_model_never_needs_a_negative_text`, `a_variant_says_how_it_is_used`
 //!
 //! Picture:
 //!
@@ -81,6 +82,7 @@ mod blocks;
 mod config;
 mod draw;
 mod embedder;
+mod enhance;
 mod infer;
 mod inpaint;
 mod latent;
@@ -91,6 +93,7 @@ mod samplers;
 mod schedule;
 mod sequence;
 mod settings;
+mod template;
 mod text;
 mod transformer;
 mod vae;
@@ -98,6 +101,7 @@ mod vae;
 pub use config::{AutoencoderConfig, TransformerConfig};
 pub use draw::{Draw, DrawError, DrawOptions, DrawState, StepInfo};
 pub use embedder::sinusoid;
+pub use enhance::{EnhanceError, Enhanced, Enhancer};
 pub use inpaint::{FoldMaskError, Start, fold_mask};
 pub use latent::{DecodeError, NoiseError, ShapeError, noise, pack, unpack};
 pub use preview::PreviewMap;
@@ -105,7 +109,7 @@ pub use rope::{Place, Rope};
 pub use samplers::Sampler;
 pub use schedule::{Schedule, ScheduleError, empirical_mu};
 pub use sequence::{ReferenceMode, Scene, Sequence};
-pub use settings::Settings;
+pub use settings::{Settings, UnknownVariant, Variant};
 pub use text::{EncodeError, TextEncoder, Tokens};
 pub use transformer::Transformer;
 pub use vae::{Autoencoder, to_u8, unfold};

@@ -1,19 +1,21 @@
-//! Model code in candle: FLUX.2 klein with its text encoder, autoencoder, schedule and noise.
+//! Model code in candle: FLUX.2 with its text encoders, autoencoder, schedule and noise.
 //!
 //! Functions from tensors to tensors. This crate knows no nodes, no graphs and no cache; it prints nothing and
 //! reads neither the environment nor the clock. Its only input besides arguments are the weight files of a model,
 //! each *part* (text encoder, transformer, autoencoder) given as the list of its files. Everything is computed in
 //! float32 on the CPU.
 //!
-//! Reading order: [`weights`] and [`layers`] are the ground, [`qwen3`] and [`rng`] stand on their own, and
+//! Reading order: [`weights`] and [`layers`] are the ground, [`tokenizer`], [`decoder`], [`generate`] and [`rng`] stand on their own, and
 //! [`flux2`] is the model family, with the page of details that are easy to get wrong.
 #![deny(unsafe_code)]
 
+pub mod decoder;
 mod error;
 pub mod flux2;
+pub mod generate;
 pub mod layers;
-pub mod qwen3;
 pub mod rng;
+pub mod tokenizer;
 pub mod weights;
 
 pub use candle_core::Tensor;

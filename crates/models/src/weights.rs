@@ -141,6 +141,12 @@ impl Weights {
         self.store.tensors.get(&self.full_name(name)).map(|entry| &entry.storage)
     }
 
+    /// Lends the bytes of a tensor that holds no numbers, such as a file within the file.
+    pub fn bytes(&self, name: &str) -> Option<&[u8]> {
+        let entry = self.store.tensors.get(&self.full_name(name))?;
+        Some(self.store.files[entry.file_idx].bytes(entry.bytes.clone()))
+    }
+
     /// The shape of a tensor.
     pub fn shape(&self, name: &str) -> Result<&[usize], LoadError> {
         Ok(&self.store.entry(&self.full_name(name))?.shape)

@@ -31,7 +31,7 @@ impl Run for Encode {
         let used = ["text", "tokenizer", "config"].map(str::to_owned);
         let encoder = ENCODERS.get(cx, self.model.digest(&used).to_string(), || {
             let [text, tokenizer, config] = used.each_ref().map(|part| cx.model_part(&self.model, part));
-            let settings = Settings::read(&PartFiles { files: config? })?;
+            let settings = Settings::read(&PartFiles { files: config? }, None)?;
             let encoder = TextEncoder::load(&PartFiles { files: text? }, &PartFiles { files: tokenizer? }, &settings)?;
             let bytes = encoder.weight_bytes();
             Ok((encoder, bytes))

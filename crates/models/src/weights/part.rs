@@ -81,7 +81,8 @@ impl PartFiles {
         Ok(())
     }
 
-    fn names(&self) -> String {
+    /// Lists the names of the files, for messages.
+    pub(crate) fn names(&self) -> String {
         let names: Vec<String> = self
             .files
             .iter()

@@ -51,11 +51,21 @@ pub fn workspace() -> PathBuf {
     Path::new(env!("CARGO_MANIFEST_DIR")).join("../..")
 }
 
+/// What the manifest says of each case whose name begins so, by name.
+pub fn cases(prefix: &str) -> Vec<(String, serde_json::Value)> {
+    let manifest = std::fs::read(golden("manifest.json")).expect("a manifest");
+    let manifest: serde_json::Value = serde_json::from_slice(&manifest).expect("JSON");
+    let cases = manifest["cases"].as_object().expect("cases").iter();
+    let cases: Vec<_> = cases.filter(|(name, _)| name.starts_with(prefix)).collect();
+    assert!(!cases.is_empty(), "no case is called {prefix}");
+    cases.into_iter().map(|(name, case)| (name.clone(), case.clone())).collect()
+}
+
 /// A model in the diffusers layout.
 pub struct Folder(PathBuf);
 
 impl Folder {
-    /// The model with random weights that everything was recorded with.
+    /// The models with random weights that everything was recorded with.
     pub fn random_klein() -> Self {
         Self(golden("klein/model"))
     }
@@ -82,7 +92,7 @@ impl Folder {
     }
 
     pub fn settings(&self) -> Settings {
-        Settings::read(&self.config()).expect("settings")
+        Settings::read(&self.config(), None).expect("settings")
     }
 
     pub fn text_encoder(&self, settings: &Settings) -> TextEncoder {

@@ -4,7 +4,7 @@ use std::ops::ControlFlow;
 
 use candle_core::Tensor;
 use rondel_models::flux2::{
-    Autoencoder, Draw, DrawOptions, ReferenceMode, Sampler, Schedule, Settings, StepInfo, Transformer, noise, pack,
+    Autoencoder, Draw, DrawOptions, ReferenceMode, Sampler, Schedule, Settings, StepInfo, Transformer, Variant, noise, pack,
     to_u8,
 };
 
@@ -17,7 +17,7 @@ struct Case {
     seed: u64,
     width_px: usize,
     height_px: usize,
-    is_distilled: bool,
+    variant: Variant,
     options: DrawOptions,
 }
 
@@ -29,7 +29,7 @@ fn euler(steps: usize, guidance: f64) -> DrawOptions {
 fn check(case: &Case) {
     let recorded = Recorded::read(&format!("klein/{}.safetensors", case.name));
     let folder = Folder::random_klein();
-    let settings = Settings { is_distilled: case.is_distilled, max_sequence_length: 64, ..folder.settings() };
+    let settings = Settings { variant: case.variant, max_sequence_length: 64, ..folder.settings() };
     let text_encoder = folder.text_encoder(&settings);
     let transformer = Transformer::load(&folder.part("transformer")).expect("a transformer");
     let autoencoder = Autoencoder::load(&folder.part("vae")).expect("an autoencoder");
@@ -103,7 +103,7 @@ fn a_distilled_draw_is_the_recorded_one() {
         seed: 1,
         width_px: 96,
         height_px: 64,
-        is_distilled: true,
+        variant: Variant::Distilled,
         options: euler(4, 1.0),
     });
 }
@@ -115,7 +115,7 @@ fn a_guided_draw_is_the_recorded_one() {
         seed: 2,
         width_px: 64,
         height_px: 64,
-        is_distilled: false,
+        variant: Variant::Base,
         options: euler(6, 4.0),
     });
 }
@@ -123,9 +123,9 @@ fn a_guided_draw_is_the_recorded_one() {
 #[test]
 fn a_distilled_model_never_needs_a_negative_text() {
     let settings = Folder::random_klein().settings();
-    assert!(settings.is_distilled);
+    assert_eq!(settings.variant, Variant::Distilled);
     assert!(!settings.needs_negative(4.0));
-    let base = Settings { is_distilled: false, ..settings };
+    let base = Settings { variant: Variant::Base, ..settings };
     assert!(base.needs_negative(4.0));
     assert!(!base.needs_negative(1.0));
 }

@@ -8,13 +8,16 @@
 mod autoencoder;
 mod cases;
 mod draw;
+mod enhance;
 mod fixture;
 mod klein;
 mod layouts;
 mod noise;
 mod preview;
 mod schedule;
+mod settings;
 mod text;
 mod tiny;
+mod tokenizer;
 mod transformer;
 mod weights;

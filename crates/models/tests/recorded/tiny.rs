@@ -6,7 +6,7 @@
 use std::ops::ControlFlow;
 
 use rondel_models::flux2::{
-    Autoencoder, Draw, DrawOptions, ReferenceMode, Sampler, Schedule, Settings, StepInfo, Transformer, noise, to_u8,
+    Autoencoder, Draw, DrawOptions, ReferenceMode, Sampler, Schedule, Settings, StepInfo, Transformer, Variant, noise, to_u8,
 };
 
 use crate::fixture::Folder;
@@ -81,7 +81,7 @@ fn check_red_on_blue(picture: &Picture) {
 #[test]
 fn the_settings_come_from_the_file_beside_the_model() {
     let expected = Settings {
-        is_distilled: false,
+        variant: Variant::Base,
         max_sequence_length: 18,
         text_layers: vec![1, 2, 3],
         width_px: 64,
@@ -95,7 +95,7 @@ fn the_settings_come_from_the_file_beside_the_model() {
 #[test]
 fn without_that_file_the_settings_are_those_of_the_family() {
     let expected = Settings {
-        is_distilled: true,
+        variant: Variant::Distilled,
         max_sequence_length: 512,
         text_layers: vec![9, 18, 27],
         width_px: 1024,

@@ -4,14 +4,14 @@ use std::collections::HashMap;
 use std::path::PathBuf;
 
 use candle_core::{DType, Device, Tensor};
-use rondel_models::flux2::{Autoencoder, Settings, TextEncoder, Transformer};
+use rondel_models::flux2::{Autoencoder, TextEncoder, Transformer};
 use rondel_models::layers::Linear;
 use rondel_models::{LoadError, PartFiles, Weights};
 
 use crate::fixture::{Folder, values};
 
 /// A file of its own for each test.
-fn scratch(name: &str) -> PathBuf {
+pub fn scratch(name: &str) -> PathBuf {
     let folder = PathBuf::from(env!("CARGO_TARGET_TMPDIR")).join("rondel-models");
     std::fs::create_dir_all(&folder).expect("a scratch folder");
     folder.join(name)
@@ -43,7 +43,7 @@ fn message(error: LoadError) -> String {
     }
 }
 
-fn load_error<T>(outcome: Result<T, LoadError>) -> String {
+pub fn load_error<T>(outcome: Result<T, LoadError>) -> String {
     match outcome {
         Ok(_) => panic!("it was loaded"),
         Err(error) => message(error),
@@ -142,6 +142,19 @@ fn halves_are_widened() {
 }
 
 #[test]
+fn the_rows_of_a_table_are_read_one_by_one() {
+    let table = ramp(&[4, 2]).to_dtype(DType::BF16).expect("halves");
+    let file = save("table.safetensors", &[("weight", table)]);
+    let weights = Weights::open(&part(&[file])).expect("weights");
+    let table = weights.table("weight", 4, 2).expect("a table");
+    assert_eq!(values(&table.rows(&[3, 0, 3]).expect("rows")), [6.0, 7.0, 0.0, 1.0, 6.0, 7.0]);
+    assert_eq!(weights.resident_bytes(), 0);
+    let refused = table.rows(&[4]).expect_err("no such row").to_string();
+    assert!(refused.starts_with("row 4 was asked of `weight`, which has 4"), "{refused}");
+    assert_eq!(load_error(weights.table("weight", 2, 4)), "tensor `weight` should be [2, 4], but is [4, 2]");
+}
+
+#[test]
 fn a_text_encoder_with_too_few_layers_is_refused() {
     let folder = Folder::tiny();
     let settings = Folder::random_klein().settings();
@@ -149,16 +162,6 @@ fn a_text_encoder_with_too_few_layers_is_refused() {
     assert_eq!(
         load_error(TextEncoder::load(&text, &tokenizer, &settings)),
         "`num_hidden_layers` is 4, but hidden state 27 is to be read"
-    );
-}
-
-#[test]
-fn a_pipeline_of_another_family_is_refused() {
-    let path = scratch("model_index.json");
-    std::fs::write(&path, r#"{"_class_name": "Flux2Pipeline"}"#).expect("a file");
-    assert_eq!(
-        load_error(Settings::read(&part(&[path]))),
-        "`_class_name` is `Flux2Pipeline`, but only the pipelines of FLUX.2 klein are known"
     );
 }
 
