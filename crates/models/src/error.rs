@@ -46,6 +46,13 @@ pub enum LoadError {
     Lora { reason: String, path: PathBuf },
     #[error("`{field}` is {found}, but {supported}: {}", path.display())]
     Unsupported { field: &'static str, found: String, supported: String, path: PathBuf },
+    #[error("the index names `{name}`, which is not among the files of the part: {}", path.display())]
+    MissingShard { name: String, path: PathBuf },
+    #[error(
+        "the weights need {} in memory, or {} if they are read again for each use, but there may be {}",
+        gigabytes(*total_bytes), gigabytes(*least_bytes), gigabytes(*budget_bytes)
+    )]
+    OverBudget { total_bytes: u64, least_bytes: u64, budget_bytes: u64 },
     #[error("a loaded weight could not be made a tensor: {0}")]
     Tensor(#[from] candle_core::Error),
 }
@@ -54,6 +61,15 @@ fn closest_hint(closest: &Option<String>) -> String {
     match closest {
         Some(name) => format!("; the closest name there is `{name}`"),
         None => "; there are no tensors at all".to_owned(),
+    }
+}
+
+/// Bytes as people count them.
+fn gigabytes(bytes: u64) -> String {
+    match bytes {
+        0..1_000_000 => format!("{:.1} kB", bytes as f64 / 1e3),
+        1_000_000..1_000_000_000 => format!("{:.1} MB", bytes as f64 / 1e6),
+        _ => format!("{:.1} GB", bytes as f64 / 1e9),
     }
 }
 

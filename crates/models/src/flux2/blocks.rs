@@ -11,6 +11,7 @@
 
 use candle_core::{D, DType, Tensor};
 
+use super::residence::Weighted;
 use super::{Rope, TransformerConfig};
 use crate::layers::{Linear, RmsNorm, attention, layer_norm};
 use crate::{LoadError, Result, Weights};
@@ -230,6 +231,12 @@ impl Stream {
     }
 }
 
+impl Stream {
+    fn linears(&self) -> [&Linear; 6] {
+        [&self.q, &self.k, &self.v, &self.out, &self.mlp_in, &self.mlp_out]
+    }
+}
+
 /// A block with two streams.
 pub(super) struct DoubleBlock {
     image: Stream,
@@ -275,6 +282,12 @@ impl DoubleBlock {
         let heads = self.image.heads(references, &modulations.image[0])?.turned(rope)?;
         let attended = heads.attend(None)?;
         Ok((self.image.finish(references, &attended, &modulations.image)?, heads.seen))
+    }
+}
+
+impl Weighted for DoubleBlock {
+    fn linears(&self) -> Vec<&Linear> {
+        [self.image.linears(), self.text.linears()].concat()
     }
 }
 
@@ -352,5 +365,11 @@ mod tests {
         };
         assert_eq!(clamped(DType::F16), [65504.0, -65504.0, 5.0]);
         assert_eq!(clamped(DType::F32), [1e6, -1e6, 5.0]);
+    }
+}
+
+impl Weighted for SingleBlock {
+    fn linears(&self) -> Vec<&Linear> {
+        vec![&self.joint_in, &self.joint_out]
     }
 }

@@ -39,8 +39,8 @@ pub struct TransformerConfig {
     /// Whether the guidance is an input, as in FLUX.2 dev.
     #[serde(rename = "guidance_embeds")]
     pub takes_guidance: bool,
-    out_channels: Option<usize>,
-    patch_size: usize,
+    pub(super) out_channels: Option<usize>,
+    pub(super) patch_size: usize,
 }
 
 impl TransformerConfig {

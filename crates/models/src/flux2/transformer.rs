@@ -9,10 +9,11 @@ use candle_core::{DType, Device, Tensor};
 
 use super::blocks::{DoubleBlock, Kept, KeyValues, ModulationLinear, Modulations, SingleBlock};
 use super::embedder::NumberEmbedder;
+use super::residence::{Residence, Turns, Weighted};
 use super::sequence::repeated;
 use super::{Rope, Scene, Sequence, TransformerConfig, sinusoid};
 use crate::layers::{Linear, layer_norm};
-use crate::weights::LoadOptions;
+use crate::weights::{LoadOptions, Looks};
 use crate::{LoadError, Observe, PartFiles, Result, Weights};
 
 /// A FLUX.2 transformer.
@@ -29,25 +30,34 @@ pub struct Transformer {
     out_modulation: Linear,
     out: Linear,
     weight_bytes: u64,
+    residence: Residence,
     /// Where the weights are, and the type of the streams.
     device: Device,
     dtype: DType,
 }
 
 impl Transformer {
-    /// Loads a transformer: `config.json` and weights, to be computed in float32 on the CPU.
+    /// Opens a transformer to be computed in float32 on the CPU, with memory for all of it.
     pub fn load(part: &PartFiles) -> Result<Self, LoadError> {
         Self::load_with(part, &LoadOptions::default())
     }
 
-    /// Loads a transformer as `options` say.
+    /// Opens a transformer as `options` say: checks every tensor, and reads what is small.
+    ///
+    /// The large matrices are read when they are first used; [`LoadOptions::budget_bytes`] decides which of them stay.
+    /// Without a `config.json`, the sizes are those of the tensors.
     pub fn load_with(part: &PartFiles, options: &LoadOptions) -> Result<Self, LoadError> {
-        let config = TransformerConfig::read(part)?;
         let weights = Weights::open_with(part, options)?;
-        let linear = |name, n_in, n_out| Linear::load(&weights.at(name), n_in, n_out);
+        weights.expect(Looks::Flux2Transformer)?;
+        let config = TransformerConfig::of_part(part, &weights)?;
+        // Few and sensitive, so they keep their digits: the published quantised files do the same.
+        let exact = weights.exact();
+        let linear = |name, n_in, n_out| Linear::load(&exact.at(name), n_in, n_out);
         let width = config.width();
-        let embedder = weights.at("time_guidance_embed");
-        Ok(Self {
+        let embedder = exact.at("time_guidance_embed");
+        let blocks = Blocks::load(&weights, &config)?;
+        let block_bytes: Vec<u64> = blocks.weighted().iter().map(|block| block.resident_bytes()).collect();
+        let transformer = Self {
             image_in: linear("x_embedder", config.channels, width)?,
             text_in: linear("context_embedder", config.text_width, width)?,
             timestep: NumberEmbedder::load(&embedder.at("timestep_embedder"), &config)?,
@@ -58,14 +68,25 @@ impl Transformer {
             double_image_modulation: ModulationLinear::load(&weights.at("double_stream_modulation_img"), width)?,
             double_text_modulation: ModulationLinear::load(&weights.at("double_stream_modulation_txt"), width)?,
             single_modulation: ModulationLinear::load(&weights.at("single_stream_modulation"), width)?,
-            blocks: Blocks::load(&weights, &config)?,
+            blocks,
             out_modulation: linear("norm_out.linear", width, 2 * width)?,
             out: linear("proj_out", width, config.channels)?,
             weight_bytes: weights.resident_bytes(),
+            residence: Residence { n_kept: block_bytes.len(), peak_bytes: weights.resident_bytes() },
             device: weights.device().clone(),
             dtype: weights.options().dtype,
             config,
-        })
+        };
+        weights.refuse_extras(|_| false)?;
+        for used in &options.loras {
+            if let Some(module) = used.lora.modules().find(|module| !weights.at(module).has("weight")) {
+                let reason = format!("it changes `{module}`, which this transformer does not have");
+                return Err(LoadError::Lora { reason, path: used.lora.path().to_owned() });
+            }
+        }
+        let outside_bytes = weights.resident_bytes() - block_bytes.iter().sum::<u64>();
+        let residence = Residence::within(options.budget_bytes, outside_bytes, &block_bytes)?;
+        Ok(Self { residence, ..transformer })
     }
 
     /// The sizes of the transformer.
@@ -73,9 +94,19 @@ impl Transformer {
         &self.config
     }
 
-    /// Says how many bytes of memory the weights take.
+    /// Says how many bytes of memory all weights take.
     pub fn weight_bytes(&self) -> u64 {
         self.weight_bytes
+    }
+
+    /// Says how many bytes of weights are in memory at most: fewer than all of them if the budget is smaller.
+    pub fn peak_weight_bytes(&self) -> u64 {
+        self.residence.peak_bytes
+    }
+
+    /// Whether some blocks are read again in every step.
+    pub fn is_streamed(&self) -> bool {
+        self.residence.n_kept < self.config.n_double_blocks + self.config.n_single_blocks
     }
 
     /// Where the weights are.
@@ -111,6 +142,20 @@ impl Transformer {
         timestep: f32,
         observe: &mut Observe,
     ) -> Result<Tensor> {
+        std::thread::scope(|scope| {
+            let mut turns = Turns::new(scope, self.blocks.weighted(), self.residence);
+            self.velocity_in_turns(image, sequence, timestep, &mut turns, observe)
+        })
+    }
+
+    fn velocity_in_turns(
+        &self,
+        image: &Tensor,
+        sequence: &mut Sequence,
+        timestep: f32,
+        turns: &mut Turns,
+        observe: &mut Observe,
+    ) -> Result<Tensor> {
         let (b, n_image, _) = image.dims3()?;
         let conditioning = self.conditioning(timestep, sequence.guidance, observe)?;
         let activated = candle_nn::ops::silu(&conditioning)?;
@@ -131,8 +176,10 @@ impl Transformer {
 
         for block_idx in 0..self.config.n_double_blocks {
             let block = self.blocks.double(block_idx);
+            turns.begin(block_idx)?;
             recall.advance(|references, modulations, rope| block.remember(references, modulations, rope))?;
             (image, text) = block.forward(&image, &text, &modulations, rope, recall.kept(block_idx, n_text))?;
+            turns.end(block_idx);
             recall.observe(&format!("once.double.{block_idx}.img"), observe);
             observe(&format!("double.{block_idx}.img"), &image);
             observe(&format!("double.{block_idx}.txt"), &text);
@@ -141,9 +188,11 @@ impl Transformer {
         let mut both = Tensor::cat(&[text, image], 1)?; // [b, text tokens + tokens, width]
         for block_idx in 0..self.config.n_single_blocks {
             let block = self.blocks.single(block_idx);
+            let turn = self.config.n_double_blocks + block_idx;
+            turns.begin(turn)?;
             recall.advance(|references, modulations, rope| block.remember(references, modulations, rope))?;
-            let kept = recall.kept(self.config.n_double_blocks + block_idx, n_text);
-            both = block.forward(&both, &modulations, rope, kept)?;
+            both = block.forward(&both, &modulations, rope, recall.kept(turn, n_text))?;
+            turns.end(turn);
             recall.observe(&format!("once.single.{block_idx}"), observe);
             observe(&format!("single.{block_idx}"), &both);
         }
@@ -232,6 +281,12 @@ impl Blocks {
                 .map(|block_idx| SingleBlock::load(&single.at(block_idx), config))
                 .collect::<Result<_, _>>()?,
         })
+    }
+
+    /// All blocks in the order of their turns.
+    fn weighted(&self) -> Vec<&dyn Weighted> {
+        let double = self.double.iter().map(|block| block as &dyn Weighted);
+        double.chain(self.single.iter().map(|block| block as &dyn Weighted)).collect()
     }
 
     fn double(&self, block_idx: usize) -> &DoubleBlock {

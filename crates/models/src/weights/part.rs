@@ -1,7 +1,9 @@
 //! The files of a part, and which of them hold weights: told by content, never by name.
 
+use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 
+use serde::Deserialize;
 use serde::de::DeserializeOwned;
 
 use super::file::{Content, WeightFile};
@@ -37,6 +39,7 @@ impl PartFiles {
     /// A file that is called like weights and holds something else is refused, and so is a part without any: the
     /// refusal says what its files look like.
     pub(super) fn weight_files(&self) -> Result<Vec<WeightFile>, LoadError> {
+        self.check_index()?;
         let mut files = Vec::new();
         let mut others = Vec::new();
         for path in &self.files {
@@ -58,6 +61,24 @@ impl PartFiles {
             });
         }
         Ok(files)
+    }
+
+    /// Checks that every file is there that an index of a part in several files names.
+    fn check_index(&self) -> Result<(), LoadError> {
+        #[derive(Deserialize)]
+        struct Index {
+            weight_map: BTreeMap<String, String>,
+        }
+        let is_index = |path: &&PathBuf| path.to_string_lossy().ends_with(".safetensors.index.json");
+        for path in self.files.iter().filter(is_index) {
+            let text = std::fs::read(path).map_err(|source| LoadError::Read { source, path: path.clone() })?;
+            let index: Index =
+                serde_json::from_slice(&text).map_err(|source| LoadError::Json { source, path: path.clone() })?;
+            if let Some(name) = index.weight_map.into_values().find(|name| self.find(name).is_none()) {
+                return Err(LoadError::MissingShard { name, path: path.clone() });
+            }
+        }
+        Ok(())
     }
 
     fn names(&self) -> String {

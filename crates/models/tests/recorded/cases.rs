@@ -5,7 +5,7 @@ use rondel_models::flux2::{Draw, DrawOptions, ReferenceMode, Sampler, Schedule, 
 use rondel_models::weights::LoadOptions;
 use serde::Deserialize;
 
-use crate::fixture::{Folder, Recorded, workspace};
+use crate::fixture::{Folder, Recorded, golden};
 
 /// A whole run of the reference.
 pub struct Case {
@@ -36,7 +36,7 @@ struct Listed {
 }
 
 pub fn all() -> Vec<Case> {
-    let text = std::fs::read(workspace().join("tests/golden/manifest.json")).expect("a manifest");
+    let text = std::fs::read(golden("manifest.json")).expect("a manifest");
     let manifest: Manifest = serde_json::from_slice(&text).expect("cases");
     let runs = manifest.cases.into_iter().filter_map(|(name, listed)| {
         let listed: Listed = serde_json::from_value(listed).ok()?;

@@ -15,8 +15,7 @@ pub struct Recorded(HashMap<String, Tensor>);
 
 impl Recorded {
     pub fn read(name: &str) -> Self {
-        let path = workspace().join("tests/golden").join(name);
-        Self(candle_core::safetensors::load(path, &Device::Cpu).expect("a recording"))
+        Self(candle_core::safetensors::load(golden(name), &Device::Cpu).expect("a recording"))
     }
 
     pub fn get(&self, name: &str) -> &Tensor {
@@ -33,6 +32,21 @@ impl Recorded {
     }
 }
 
+/// A file or folder of the recordings: those of `RONDEL_GOLDEN`, or the project's own.
+///
+/// Another folder of the same layout, with other models and cases, is compared in the same way.
+pub fn golden(name: &str) -> PathBuf {
+    let folder = std::env::var_os("RONDEL_GOLDEN").map(PathBuf::from);
+    folder.unwrap_or_else(|| workspace().join("tests/golden")).join(name)
+}
+
+/// What `manifest.json` says of a case: `layouts`, `klein/vae`, ….
+pub fn manifest(case: &str) -> serde_json::Value {
+    let text = std::fs::read(golden("manifest.json")).expect("a manifest");
+    let mut manifest: serde_json::Value = serde_json::from_slice(&text).expect("JSON");
+    manifest["cases"][case].take()
+}
+
 pub fn workspace() -> PathBuf {
     Path::new(env!("CARGO_MANIFEST_DIR")).join("../..")
 }
@@ -43,12 +57,12 @@ pub struct Folder(PathBuf);
 impl Folder {
     /// The model with random weights that everything was recorded with.
     pub fn random_klein() -> Self {
-        Self(workspace().join("tests/golden/klein/model"))
+        Self(golden("klein/model"))
     }
 
     /// The same for FLUX.2 dev.
     pub fn random_dev() -> Self {
-        Self(workspace().join("tests/golden/dev/model"))
+        Self(golden("dev/model"))
     }
 
     /// The small trained model.

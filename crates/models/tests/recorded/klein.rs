@@ -8,7 +8,7 @@ use rondel_models::flux2::{
     to_u8,
 };
 
-use crate::fixture::{Folder, Recorded, TOLERANCE, assert_near, assert_same_bits, workspace};
+use crate::fixture::{Folder, Recorded, TOLERANCE, assert_near, assert_same_bits, golden};
 
 const PROMPT: &str = "a watercolor painting of a fox";
 
@@ -83,7 +83,7 @@ fn check(case: &Case) {
 
 /// Two pictures of the reference itself differ by one level in at most 0.03 % of their samples.
 fn check_bytes(name: &str, found: &Tensor) {
-    let path = workspace().join(format!("tests/golden/klein/{name}.0.png"));
+    let path = golden(&format!("klein/{name}.0.png"));
     let expected = image::open(path).expect("a picture").into_rgb8();
     let (width, height) = expected.dimensions();
     assert_eq!(found.dims(), [height as usize, width as usize, 3]);

@@ -1,15 +1,20 @@
 //! The same weights in every layout that people have, and files that only look like weights.
 
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 
+use candle_core::quantized::GgmlDType;
 use candle_core::{DType, Tensor};
-use rondel_models::weights::{LoadOptions, Looks, Lora, Storage};
+use rondel_models::flux2::{ReferenceMode, Scene, Transformer};
+use rondel_models::weights::{LoadOptions, Looks, Lora, LoraUse, Storage};
 use rondel_models::{PartFiles, Weights};
 
-use crate::fixture::{Folder, Recorded, assert_near, values, workspace};
+use crate::fixture::{
+    Folder, Recorded, TOLERANCE, assert_near, assert_same_bits, golden, largest_difference, manifest, values,
+};
 
 fn layout(name: &str) -> PathBuf {
-    workspace().join("tests/golden/layouts").join(name)
+    golden(&format!("layouts/{name}"))
 }
 
 fn open(path: &Path) -> Weights {
@@ -134,4 +139,97 @@ fn norms_are_no_ones_by_chance() {
     let norms = values(&dev("transformer").tensor("transformer_blocks.0.attn.norm_q.weight", &[16]).expect("a norm"));
     assert!(norms.iter().any(|factor| (factor - 1.0).abs() > 0.01));
     assert!(Recorded::read("layouts/expected.safetensors").find("velocity.base").is_some());
+}
+
+/// The velocity that a transformer computes from the inputs that were recorded with the layouts.
+fn velocity(recorded: &Recorded, transformer: &Transformer) -> Tensor {
+    let scalar = |name: &str| values(recorded.get(name))[0];
+    let ids = recorded.get("in.img_ids").to_dtype(DType::F32).and_then(|it| it.get(0)?.max(0)?.to_vec1::<f32>());
+    let [_, last_row, last_column, _] = ids.expect("ids")[..] else { panic!("four axes") };
+    let scene = Scene {
+        text: recorded.get("in.encoder_hidden_states"),
+        height: last_row as usize + 1,
+        width: last_column as usize + 1,
+        references: &[],
+        reference_mode: ReferenceMode::EveryStep,
+        guidance: f64::from(scalar("in.guidance")),
+    };
+    let mut sequence = transformer.prepare(&scene).expect("a sequence");
+    let image = recorded.get("in.hidden_states");
+    transformer.velocity(image, &mut sequence, scalar("in.timestep")).expect("a velocity")
+}
+
+fn transformer(file: &str, options: &LoadOptions) -> Transformer {
+    let part = PartFiles { files: vec![layout(file)] };
+    Transformer::load_with(&part, options).unwrap_or_else(|error| panic!("{file}: {error}"))
+}
+
+/// The files of one kind of layout and the velocity that each must give.
+fn expectations(kind: &str) -> Vec<(String, String)> {
+    let listed = manifest("layouts")[kind].take();
+    let listed = listed.as_object().expect("files").iter();
+    let found: Vec<(String, String)> = listed
+        .filter(|(name, _)| name.ends_with(".safetensors") || name.ends_with(".gguf"))
+        .map(|(name, expected)| (name.clone(), expected.as_str().expect("a name").to_owned()))
+        .collect();
+    assert!(found.len() >= 3, "{kind}: {found:?}");
+    found
+}
+
+#[test]
+fn every_layout_gives_the_recorded_velocity_without_a_config() {
+    let recorded = Recorded::read("layouts/expected.safetensors");
+    let base = manifest("layouts")["bfl"]["transformer"].as_str().expect("a file").to_owned();
+    let files = [expectations("fp8"), expectations("gguf"), vec![(base, "velocity.base".to_owned())]].concat();
+    for (file, expected) in files {
+        let found = velocity(&recorded, &transformer(&file, &LoadOptions::default()));
+        assert_near(&file, &found, recorded.get(&expected), TOLERANCE);
+    }
+}
+
+#[test]
+fn every_lora_gives_the_recorded_velocity() {
+    let recorded = Recorded::read("layouts/expected.safetensors");
+    let layouts = manifest("layouts");
+    let base = layouts["bfl"]["transformer"].as_str().expect("a file");
+    let scale = layouts["lora"]["strength"].as_f64().expect("a strength");
+    for (file, expected) in expectations("lora") {
+        let lora = Arc::new(Lora::open(&layout(&file)).expect("a lora"));
+        let options = LoadOptions { loras: vec![LoraUse { lora, scale }], ..LoadOptions::default() };
+        let found = velocity(&recorded, &transformer(base, &options));
+        assert_near(&file, &found, recorded.get(&expected), TOLERANCE);
+        // The same beside blocks of eight bits, where it is not merged.
+        let blocks = transformer(base, &LoadOptions { quant: Some(GgmlDType::Q8_0), ..options });
+        assert_near(&file, &velocity(&recorded, &blocks), recorded.get(&expected), 0.1);
+    }
+}
+
+#[test]
+fn two_loras_add_up() {
+    let recorded = Recorded::read("layouts/expected.safetensors");
+    let lora = Arc::new(Lora::open(&layout("lora-diffusers.safetensors")).expect("a lora"));
+    let with = |scales: &[f64]| {
+        let loras = scales.iter().map(|scale| LoraUse { lora: Arc::clone(&lora), scale: *scale }).collect();
+        velocity(&recorded, &transformer("flux2-tiny.safetensors", &LoadOptions { loras, ..LoadOptions::default() }))
+    };
+    assert_near("0.5 + 0.3", &with(&[0.5, 0.3]), &with(&[0.8]), 1e-5);
+    assert!(largest_difference(&with(&[]), &with(&[0.8])) > 0.01);
+}
+
+#[test]
+fn a_transformer_that_does_not_fit_is_read_again_for_each_step_with_the_same_bits() {
+    let recorded = Recorded::read("layouts/expected.safetensors");
+    let whole = transformer("flux2-tiny.safetensors", &LoadOptions::default());
+    assert!(!whole.is_streamed());
+    let budget_bytes = Some(whole.weight_bytes() * 4 / 5);
+    let streamed = transformer("flux2-tiny.safetensors", &LoadOptions { budget_bytes, ..LoadOptions::default() });
+    assert!(streamed.is_streamed());
+    assert!(streamed.peak_weight_bytes() <= budget_bytes.expect("a budget"));
+    for step in ["first", "second"] {
+        assert_same_bits(step, &velocity(&recorded, &streamed), &velocity(&recorded, &whole));
+    }
+    let options = LoadOptions { budget_bytes: Some(1000), ..LoadOptions::default() };
+    let refused = Transformer::load_with(&PartFiles { files: vec![layout("flux2-tiny.safetensors")] }, &options);
+    let refused = refused.err().expect("too little").to_string();
+    assert!(refused.ends_with("but there may be 1.0 kB"), "{refused}");
 }

@@ -3,7 +3,7 @@
 use rondel_models::flux2::{Schedule, ScheduleError, empirical_mu};
 use serde::Deserialize;
 
-use crate::fixture::workspace;
+use crate::fixture::golden;
 
 #[derive(Deserialize)]
 struct Case {
@@ -15,7 +15,7 @@ struct Case {
 }
 
 fn cases() -> Vec<Case> {
-    let path = workspace().join("tests/golden/stages/scheduler.json");
+    let path = golden("stages/scheduler.json");
     let text = std::fs::read(path).expect("a recording");
     serde_json::from_slice(&text).expect("cases")
 }

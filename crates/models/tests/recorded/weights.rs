@@ -110,7 +110,7 @@ fn a_part_without_weights_says_what_it_has() {
     );
     assert_eq!(
         load_error(Transformer::load(&PartFiles::default())),
-        "the part has no `config.json`; its files are none"
+        "the part has no weights (safetensors or GGUF); its files are none"
     );
 }
 

@@ -1,0 +1,73 @@
+//! The sizes of a model from its tensors: for checkpoints without a `config.json`, and to hold one against them.
+//!
+//! What tensors cannot tell is constant in the family: rotations of four equal axes with a base of 2000, and 1e-6 in
+//! every normalisation.
+
+use super::TransformerConfig;
+use crate::{LoadError, PartFiles, Weights};
+
+impl TransformerConfig {
+    /// Reads the sizes of a transformer from the `config.json` of its part, or off its tensors if there is none.
+    ///
+    /// Fails if the two are not of the same build. Lengths are compared where a tensor is asked for, which names it.
+    pub(super) fn of_part(part: &PartFiles, weights: &Weights) -> Result<Self, LoadError> {
+        let found = Self::of_weights(weights)?;
+        let Some(path) = part.find("config.json") else { return Ok(found) };
+        let said = Self::read(part)?;
+        let differs = |field, said: String, found: String| {
+            Err(LoadError::Contradiction { field, said, found, path: path.to_owned() })
+        };
+        let counts = [
+            ("num_layers", said.n_double_blocks, found.n_double_blocks),
+            ("num_single_layers", said.n_single_blocks, found.n_single_blocks),
+        ];
+        for (field, said, found) in counts {
+            if said != found {
+                return differs(field, said.to_string(), found.to_string());
+            }
+        }
+        if said.takes_guidance != found.takes_guidance {
+            return differs("guidance_embeds", said.takes_guidance.to_string(), found.takes_guidance.to_string());
+        }
+        Ok(said)
+    }
+
+    /// Reads the sizes of a transformer off its tensors.
+    fn of_weights(weights: &Weights) -> Result<Self, LoadError> {
+        let shape = |name: &str| weights.shape(name);
+        let (double, single) = ("transformer_blocks", "single_transformer_blocks");
+        let (n_double_blocks, n_single_blocks) = (weights.count(double), weights.count(single));
+        let (width, channels) = two(shape("x_embedder.weight")?);
+        let norm = match n_double_blocks {
+            0 => format!("{single}.0.attn.norm_q.weight"),
+            _ => format!("{double}.0.attn.norm_q.weight"),
+        };
+        let head_width = shape(&norm)?[0];
+        let mlp_width = match n_double_blocks {
+            0 => two(shape(&format!("{single}.0.attn.to_out.weight"))?).1.saturating_sub(width),
+            _ => two(shape(&format!("{double}.0.ff.linear_out.weight"))?).1,
+        };
+        let embedder = "time_guidance_embed.timestep_embedder.linear_1.weight";
+        Ok(Self {
+            channels,
+            text_width: two(shape("context_embedder.weight")?).1,
+            n_heads: width / head_width.max(1),
+            head_width,
+            n_double_blocks,
+            n_single_blocks,
+            rope_widths: [head_width / 4; 4],
+            rope_theta: 2000.0,
+            mlp_ratio: mlp_width as f64 / width.max(1) as f64,
+            timestep_width: two(shape(embedder)?).1,
+            eps: 1e-6,
+            takes_guidance: weights.has("time_guidance_embed.guidance_embedder.linear_1.weight"),
+            out_channels: None,
+            patch_size: 1,
+        })
+    }
+}
+
+/// The two lengths of a matrix; of something else, its first and last.
+fn two(shape: &[usize]) -> (usize, usize) {
+    (shape.first().copied().unwrap_or(1), shape.last().copied().unwrap_or(1))
+}
