@@ -163,7 +163,7 @@ fn a_step_that_is_asked_for_runs_although_it_is_known() {
 fn what_a_killed_run_has_finished_is_kept() {
     let project = Project::new();
     project.write("slow.ron", SLOW);
-    let (mut child, finished) = until_it_draws(&project);
+    let (mut child, finished) = until_it_draws(&project, 1);
     child.kill().expect("it runs");
     assert_eq!(child.wait().expect("it was killed").code(), None);
     assert!(finished.iter().any(|step| &**step == "rough") && finished.len() == 3, "{finished:?}");
@@ -174,12 +174,40 @@ fn what_a_killed_run_has_finished_is_kept() {
     assert_eq!(ran(&report), "slow, image");
 }
 
+#[test]
+fn a_draw_that_was_killed_goes_on_and_ends_with_the_same_bits() {
+    let whole = Project::new();
+    whole.write("slow.ron", &SLOW.replace("steps: 80)", "steps: 80, sampler: Dpmpp2m)"));
+    let expected = whole.run("slow.ron", &[]);
+
+    let project = Project::new();
+    project.write("slow.ron", &SLOW.replace("steps: 80)", "steps: 80, sampler: Dpmpp2m)"));
+    let (mut child, _) = until_it_draws(&project, 23);
+    child.kill().expect("it runs");
+    child.wait().expect("it was killed");
+
+    let said = project.rondel(&["run", "slow.ron", "--events", "jsonl", "--quiet"]);
+    let events = said.stdout.lines().map(|line| serde_json::from_str::<Event>(line).expect("an event"));
+    let mut first = None;
+    let mut digests = Vec::new();
+    for event in events {
+        match event.what {
+            What::StepProgress { step, done, .. } if &*step == "slow" => first = first.or(Some(done)),
+            What::StepFinished { step, outputs, .. } if ["slow", "image"].contains(&&*step) => digests.push(outputs),
+            _ => {}
+        }
+    }
+    // The last state that was kept is at most five steps behind what was seen, and nothing was drawn before it again.
+    assert!(first.is_some_and(|first| first > 18), "{first:?}");
+    assert_eq!(digests, ["slow", "image"].map(|name| step(&expected, name).outputs.clone()));
+}
+
 #[cfg(unix)]
 #[test]
 fn an_interrupted_run_ends_by_itself_and_keeps_what_is_finished() {
     let project = Project::new();
     project.write("slow.ron", SLOW);
-    let (mut child, _) = until_it_draws(&project);
+    let (mut child, _) = until_it_draws(&project, 1);
     let interrupted = Command::new("kill").args(["-INT", &child.id().to_string()]).status().expect("`kill` is there");
     assert!(interrupted.success());
     assert_eq!(child.wait().expect("it ends").code(), Some(130));
@@ -187,8 +215,8 @@ fn an_interrupted_run_ends_by_itself_and_keeps_what_is_finished() {
     assert!(said.stderr.contains("2 steps to run, 3 known"), "{}{}", said.stdout, said.stderr);
 }
 
-/// Starts a run and reads its events until it is in the middle of the slow step, however fast the machine is.
-fn until_it_draws(project: &Project) -> (Child, Vec<StepName>) {
+/// Starts a run and reads its events until the slow step has made `n_made` of its own, however fast the machine is.
+fn until_it_draws(project: &Project, n_made: u64) -> (Child, Vec<StepName>) {
     let mut command = project.command(&["run", "slow.ron", "--events", "jsonl", "--quiet"]);
     let mut child = command.stdout(Stdio::piped()).stderr(Stdio::null()).spawn().expect("the program starts");
     let mut finished = Vec::new();
@@ -196,7 +224,7 @@ fn until_it_draws(project: &Project) -> (Child, Vec<StepName>) {
         let event: Event = serde_json::from_str(&line.expect("a line")).expect("an event");
         match event.what {
             What::StepFinished { step, .. } => finished.push(step),
-            What::StepProgress { step, .. } if &*step == "slow" => return (child, finished),
+            What::StepProgress { step, done, .. } if &*step == "slow" && done >= n_made => return (child, finished),
             _ => {}
         }
     }
