@@ -32,7 +32,7 @@ pub use conditioning::Conditioning;
 pub use digest::Digest;
 pub use image::{Image, Mask, ViewError};
 pub use latent::Latent;
-pub use model::ModelRef;
+pub use model::{LoraRef, ModelRef};
 pub use spec::{InputSpec, Lane, NodeSpec, OutputSpec, Range};
 pub use tensor::{DType, Tensor};
 pub use types::{Choices, Family, Type, Variant};

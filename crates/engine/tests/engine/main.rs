@@ -4,6 +4,7 @@ mod against;
 mod events;
 mod failure;
 mod lab;
+mod models;
 mod plan;
 mod rerun;
 mod why;
