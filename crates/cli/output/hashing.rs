@@ -1,4 +1,4 @@
-//! Says that weights are being hashed, if it takes longer than a second: once per file, but a large one takes a minute.
+//! Says that weights are being hashed, if it takes longer than a second: it happens once, but to gigabytes.
 
 use std::path::Path;
 use std::sync::{Arc, Mutex};
@@ -39,11 +39,11 @@ impl Display {
         }
         if !words::is_terminal() {
             let total = words::bytes(hashing.total_bytes);
-            words::say(format!("hashing {total} of weights, which is done once: {}", hashing.path.display()));
+            words::say(format!("hashing {total} of weights: {}", hashing.path.display()));
             return;
         }
         let bar = ProgressBar::with_draw_target(Some(hashing.total_bytes), ProgressDrawTarget::stderr_with_hz(10));
-        let template = "  hashing weights, once  {bar:24} {binary_bytes}/{binary_total_bytes}  {eta} left  {msg}";
+        let template = "  hashing weights  {bar:24} {binary_bytes}/{binary_total_bytes}  {eta} left  {msg}";
         bar.set_style(ProgressStyle::with_template(template).expect("a template of this file").progress_chars("█░░"));
         self.bar = Some(bar);
         self.advance(hashing);
