@@ -217,7 +217,14 @@ pub enum ModelsCommand {
         #[arg(long)]
         json: bool,
     },
-    /// Find the files of models and hash them anew
+    /// What is in the files of a model or a LoRA, by their headers
+    Show {
+        name: String,
+        /// As seen from this graph or folder
+        #[arg(long, value_name = "PATH", default_value = ".")]
+        from: PathBuf,
+    },
+    /// Find the files of models and LoRAs and hash them anew
     Verify {
         /// Only these; all, if none is given
         names: Vec<String>,

@@ -21,7 +21,7 @@ use rondel_graph::Graph;
 use rondel_plugin::{HostOptions, LoadError, Registry};
 
 use crate::args::{Args, Command, GraphArgs, MessageFormat, Places};
-use crate::output::diagnostics;
+use crate::output::{diagnostics, hashing};
 use crate::{folders, words};
 
 /// How the program ends; the numbers are documented and stable.
@@ -107,7 +107,9 @@ fn site(places: &Places, graph: Option<&Path>) -> Result<(Site, PathBuf)> {
     for error in errors {
         words::say(format!("warning: a plugin is left out: {error}"));
     }
-    let site = Site::new(Arc::new(registry), folders::models(), &cache.join("v1"));
+    let site = Site::new(Arc::new(registry), folders::models(), &cache.join("v1"))
+        .with_folders(folders::of_models())
+        .with_watch(hashing::watch());
     Ok((site, cache))
 }
 

@@ -5,6 +5,7 @@ use std::path::{Path, PathBuf};
 
 use anyhow::{Context, Result};
 use etcetera::BaseStrategy;
+use rondel_engine::site::Folders;
 
 use crate::args::Places;
 
@@ -46,6 +47,19 @@ pub fn models() -> Vec<PathBuf> {
         .into_iter()
         .flat_map(|base| [base.config_dir().join("rondel/models.ron"), base.data_dir().join("rondel/models.ron")]);
     above.chain(users).collect()
+}
+
+/// What `~/` and the hub mean in `models.ron` files. The cache of the hub is where its own tools look for it: `HF_HUB_CACHE`,
+/// `HF_HOME/hub`, or `huggingface/hub` in the user's cache folder, which is `~/.cache` on every system.
+pub fn of_models() -> Folders {
+    let variable = |name| env::var_os(name).filter(|value| !value.is_empty()).map(PathBuf::from);
+    let home = etcetera::home_dir().ok();
+    let hub = variable("HF_HUB_CACHE").or_else(|| {
+        let cache = || variable("XDG_CACHE_HOME").or_else(|| Some(home.as_ref()?.join(".cache")));
+        let hub_home = variable("HF_HOME").or_else(|| Some(cache()?.join("huggingface")));
+        Some(hub_home?.join("hub"))
+    });
+    Folders { home, hub }
 }
 
 /// The user's data folder.

@@ -2,6 +2,7 @@
 
 pub mod diagnostics;
 pub mod files;
+pub mod hashing;
 
 mod bars;
 mod lines;

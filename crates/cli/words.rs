@@ -28,6 +28,17 @@ pub fn data(text: impl std::fmt::Display) {
 }
 
 static DATA_LOST: AtomicBool = AtomicBool::new(false);
+static QUIET: AtomicBool = AtomicBool::new(false);
+
+/// From now on only what went wrong is of interest.
+pub fn be_quiet() {
+    QUIET.store(true, Ordering::Relaxed);
+}
+
+/// Whether only what went wrong is of interest; asked by what is said before there is a display of a run.
+pub fn is_quiet() -> bool {
+    QUIET.load(Ordering::Relaxed)
+}
 
 /// Whether something that was printed as data did not arrive.
 pub fn is_data_lost() -> bool {

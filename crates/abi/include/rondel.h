@@ -216,7 +216,8 @@ typedef struct rondel_log {
 typedef struct rondel_models {
     uint32_t struct_size, reserved;
     /* [run] Calls `sink` with the path of each file of one part ("text", "transformer", "vae", …) of a model
-     * value, as it came in. Paths stay valid until the run ends. On failure the sink got the reason instead. */
+     * value, as it came in; "lora.0" is the file of its first LoRA. Paths stay valid until the run ends. On failure,
+     * such as a part that is not in the model's "parts", the sink got the reason instead. */
     rondel_status (*part)(const rondel_call *, rondel_str model_json, rondel_str part, rondel_text_sink sink, void *data);
 } rondel_models;
 

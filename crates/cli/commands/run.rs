@@ -16,6 +16,9 @@ use crate::args::{Places, RunArgs};
 use crate::output::{Display, files};
 
 pub fn run(places: &Places, args: RunArgs) -> Result<Exit> {
+    if args.quiet {
+        crate::words::be_quiet();
+    }
     let Opened { cache, plan } = match open(places, &args.graph)? {
         Ok(opened) => opened,
         Err(exit) => return Ok(exit),

@@ -1,7 +1,7 @@
 //! Plans and runs graphs.
 //!
-//! - [`site`]: what surrounds a graph file, kinds, models and files
-//! - [`weights`]: from names in `models.ron` to files and digests
+//! - [`site`]: what surrounds a graph file, kinds, files, and models by their names in `models.ron`
+//! - [`weights`]: from a model's files to what their headers say, and to digests
 //! - [`mod@plan`]: what is to be done for one run, and why
 //! - [`mod@run`]: doing it: dispatcher, lanes, events
 //! - [`record`], [`last`]: what a run leaves behind

@@ -1,18 +1,23 @@
 //! What surrounds a graph file: the installed kinds, the models that `models.ron` names, and the files beside it.
 
+pub mod folders;
+pub mod models;
+
 use std::collections::{BTreeMap, HashMap};
 use std::fs;
 use std::io::ErrorKind;
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex};
 
-use rondel_graph::models::{ModelEntry, ModelSource, Models};
-use rondel_graph::{Checked, Diagnostic, Graph, ImportError, ModelUse, Source, World};
+use rondel_graph::models::Models;
+use rondel_graph::{Checked, Diagnostic, ImportError, Source, World};
 use rondel_plugin::Registry;
 use rondel_value::NodeSpec;
 
-use crate::plan::mistakes;
-use crate::weights::{Layout, Model, WeightFiles};
+pub use self::folders::{FolderError, Folders};
+pub use self::models::{Listed, ListedLora, ModelError};
+use crate::weights::WeightFiles;
+use crate::weights::hashing::Watch;
 
 /// The file that gives names to weights.
 const MODELS_FILE: &str = "models.ron";
@@ -23,18 +28,11 @@ pub struct Site {
     /// Files that are asked after those beside and above the graph.
     more_models: Vec<PathBuf>,
     weights: WeightFiles,
+    folders: Folders,
     /// `models.ron` files that were read, by path; none for those that are not there or wrong.
     read: Mutex<HashMap<PathBuf, Option<Arc<Models>>>>,
     /// Mistakes in `models.ron` files, to be shown with those of the graph.
     mistakes: Mutex<Vec<Diagnostic>>,
-}
-
-/// A name in a `models.ron`.
-#[derive(Clone, Debug)]
-pub struct Listed {
-    pub name: String,
-    pub file: PathBuf,
-    pub entry: ModelEntry,
 }
 
 impl Site {
@@ -44,9 +42,22 @@ impl Site {
             registry,
             more_models,
             weights: WeightFiles::new(v1),
+            folders: Folders::default(),
             read: Mutex::default(),
             mistakes: Mutex::default(),
         }
+    }
+
+    /// Sets what `~/` and the hub mean in `models.ron` files.
+    pub fn with_folders(mut self, folders: Folders) -> Site {
+        self.folders = folders;
+        self
+    }
+
+    /// Sets who is told while weights are hashed.
+    pub fn with_watch(mut self, watch: Watch) -> Site {
+        self.weights.watch(watch);
+        self
     }
 
     pub fn registry(&self) -> &Registry {
@@ -73,7 +84,8 @@ impl Site {
         if !mistakes.is_empty() {
             checked.graph = None;
             // A name that is not found may well stand in the file that cannot be read.
-            checked.diagnostics.retain(|mistake| mistake.code != "models::unknown-weights");
+            let may_be_there = ["models::unknown-weights", "models::unknown-lora"];
+            checked.diagnostics.retain(|mistake| !may_be_there.contains(&mistake.code));
             checked.diagnostics.extend(mistakes);
         }
         checked
@@ -93,6 +105,20 @@ impl Site {
         listed
     }
 
+    /// Every LoRA that a graph at `from` may name; the nearest entry for a name.
+    pub fn loras(&self, from: &Path) -> Vec<ListedLora> {
+        let mut listed: Vec<ListedLora> = Vec::new();
+        for file in self.models_files(from) {
+            let Some(models) = self.models_file(&file) else { continue };
+            for (name, entry) in &models.loras {
+                if !listed.iter().any(|known| known.name == *name) {
+                    listed.push(ListedLora { name: name.clone(), file: file.clone(), entry: entry.clone() });
+                }
+            }
+        }
+        listed
+    }
+
     /// The mistakes of the `models.ron` files that were read since the last call.
     pub fn mistakes(&self) -> Vec<Diagnostic> {
         std::mem::take(&mut *self.mistakes.lock().expect("no panic while it is held"))
@@ -102,6 +128,13 @@ impl Site {
         self.models_files(from).into_iter().find_map(|file| {
             let entry = self.models_file(&file)?.entries.get(name)?.clone();
             Some(Listed { name: name.to_owned(), file, entry })
+        })
+    }
+
+    fn listed_lora(&self, from: &Path, name: &str) -> Option<ListedLora> {
+        self.models_files(from).into_iter().find_map(|file| {
+            let entry = self.models_file(&file)?.loras.get(name)?.clone();
+            Some(ListedLora { name: name.to_owned(), file, entry })
         })
     }
 
@@ -132,36 +165,6 @@ impl Site {
         read.insert(path.to_owned(), models.clone());
         models
     }
-
-    /// Finds and hashes the files of a model that a graph uses.
-    pub fn model(&self, graph: &Graph, model: &ModelUse) -> Result<Model, Diagnostic> {
-        let wrong = |reason: String, help: Option<String>| {
-            mistakes::model_unusable(&model.weights, &reason, help, &graph.source, &model.span)
-        };
-        let Some(listed) = self.listed(&graph.path, &model.weights) else {
-            return Err(wrong("no models.ron has an entry of this name".to_owned(), None));
-        };
-        self.files_of(&listed, &model.options).map_err(|reason| {
-            let help = format!("`{}` is described in {}", listed.name, listed.file.display());
-            wrong(reason, Some(help))
-        })
-    }
-
-    /// Finds and hashes the files of an entry of a `models.ron`.
-    pub fn files_of(&self, listed: &Listed, options: &BTreeMap<String, String>) -> Result<Model, String> {
-        let entry = &listed.entry;
-        let folder = match &entry.source {
-            ModelSource::Folder(folder) => listed.file.parent().unwrap_or(Path::new("")).join(folder),
-            ModelSource::Hub { repo, .. } => {
-                return Err(format!(
-                    "its weights are at `{repo}`, and this version does not fetch; put them into a folder and name it with `source: Folder(\"…\")`"
-                ));
-            }
-        };
-        let parts = entry.parts.iter().map(|(part, paths)| (part.clone(), paths.clone())).collect();
-        let layout = Layout { folder, parts };
-        self.weights.find(&listed.name, &entry.family, options, &layout).map_err(|error| error.to_string())
-    }
 }
 
 impl World for Site {
@@ -189,6 +192,14 @@ impl World for Site {
 
     fn model_names(&self, from: &Path) -> Vec<String> {
         self.models(from).into_iter().map(|listed| listed.name).collect()
+    }
+
+    fn lora_family(&self, from: &Path, lora: &str) -> Option<String> {
+        Some(self.listed_lora(from, lora)?.entry.family)
+    }
+
+    fn lora_names(&self, from: &Path) -> Vec<String> {
+        self.loras(from).into_iter().map(|listed| listed.name).collect()
     }
 
     fn file_exists(&self, from: &Path, path: &str) -> bool {

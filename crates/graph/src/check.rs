@@ -6,6 +6,7 @@
 mod cycles;
 mod declarations;
 mod imports;
+mod models;
 mod nodes;
 mod outputs;
 pub(crate) mod scope;

@@ -28,6 +28,7 @@ pub(crate) mod unknown_choice;
 pub(crate) mod unknown_import;
 pub(crate) mod unknown_input;
 pub(crate) mod unknown_kind;
+pub(crate) mod unknown_lora;
 pub(crate) mod unknown_name;
 pub(crate) mod unknown_output;
 pub(crate) mod unknown_param;

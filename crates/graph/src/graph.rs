@@ -57,6 +57,18 @@ pub struct ModelUse {
     pub weights: String,
     /// How to compute: `dtype`, `quant`.
     pub options: BTreeMap<String, String>,
+    /// What is added to the weights, in this order.
+    pub loras: Vec<LoraUse>,
+    pub span: Span,
+}
+
+/// A LoRA that is added to a model's weights.
+#[derive(Debug, Clone, PartialEq)]
+pub struct LoraUse {
+    /// The name in `models.ron`.
+    pub weights: String,
+    /// What its difference is multiplied by; finite.
+    pub scale: f64,
     pub span: Span,
 }
 

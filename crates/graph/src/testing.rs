@@ -72,6 +72,18 @@ impl World for Stub {
         vec!["tiny".to_owned(), "other".to_owned()]
     }
 
+    fn lora_family(&self, _: &Path, lora: &str) -> Option<String> {
+        match lora {
+            "watercolor" => Some("Flux2".to_owned()),
+            "woodcut" => Some("ZImage".to_owned()),
+            _ => None,
+        }
+    }
+
+    fn lora_names(&self, _: &Path) -> Vec<String> {
+        vec!["watercolor".to_owned(), "woodcut".to_owned()]
+    }
+
     fn file_exists(&self, _: &Path, path: &str) -> bool {
         path == "coat.png"
     }

@@ -26,6 +26,12 @@ pub trait World {
     /// The names in the `models.ron` files that a graph sees; for suggestions.
     fn model_names(&self, from: &Path) -> Vec<String>;
 
+    /// The family that the nearest `models.ron` gives for the name of a LoRA.
+    fn lora_family(&self, from: &Path, lora: &str) -> Option<String>;
+
+    /// The names of LoRAs in the `models.ron` files that a graph sees; for suggestions.
+    fn lora_names(&self, from: &Path) -> Vec<String>;
+
     /// Whether the file of a `File("…")` is there; `path` as written, relative to the folder of `from`.
     fn file_exists(&self, from: &Path, path: &str) -> bool;
 }

@@ -171,6 +171,9 @@ impl<'call> Cx<'call> {
     }
 
     /// The files of one part (`text`, `transformer`, `vae`, …) of a model. They stay where they are until the run ends.
+    ///
+    /// The file of the model's LoRA number 0 is the part `lora.0`, and so on. Fails for a part that the model does not have; ask
+    /// `model.parts.contains_key("config")` first where it can be done without.
     pub fn model_part(&self, model: &ModelRef, part: &str) -> NodeResult<Vec<PathBuf>> {
         let nobody = || NodeError::failed(format!("nobody here knows the files of `{}`", model.name)).unsupported();
         match &self.side {

@@ -137,8 +137,7 @@ impl Run for Work {
 export_plugin!("acme-test", [Talk, Fail, Keep, Work]);
 
 fn tiny_model() -> ModelRef {
-    let (parts, options) = Default::default();
-    ModelRef { family: "Flux2".to_owned(), name: "tiny".to_owned(), parts, options }
+    ModelRef { family: "Flux2".to_owned(), name: "tiny".to_owned(), ..ModelRef::default() }
 }
 
 fn picture() -> Value {

@@ -35,7 +35,7 @@ pub use cost::{Cost, CostPart};
 pub use digest::Digest;
 pub use image::{Image, Mask, ViewError};
 pub use latent::Latent;
-pub use model::ModelRef;
+pub use model::{LoraRef, ModelRef};
 pub use spec::{InputSpec, Lane, NodeSpec, OutputSpec, Range};
 pub use tensor::{DType, Tensor};
 pub use types::{Choices, Family, Type, Variant};

@@ -107,7 +107,37 @@ pub fn plan<'a>(
         swaps,
         out,
     };
-    Ok(without_unused_imports(plan))
+    let plan = without_unused_imports(plan);
+    match missing_parts(&plan) {
+        mistakes if mistakes.is_empty() => Ok(plan),
+        mistakes => Err(PlanError::Wrong(mistakes)),
+    }
+}
+
+/// What steps that may run need of models that lack it.
+///
+/// Two parts are never missed here: a text encoder may bring a tokenizer along, and defaults stand in for a config.
+fn missing_parts(plan: &Plan) -> Vec<Diagnostic> {
+    const DISPENSABLE: [&str; 2] = ["tokenizer", "config"];
+    let needed = plan.needed_by(plan.wanted.iter().copied());
+    let mut mistakes = Vec::new();
+    for id in plan.ids().filter(|id| needed[id.index()]) {
+        let step = plan.step(id);
+        let ports = step.spec.inputs.iter().zip(&step.slots).zip(&step.place.arg_spans);
+        for ((input, slot), span) in ports {
+            let Slot::Model(model) = slot else { continue };
+            let is_missing = |part: &&String| !model.parts.contains_key(*part) && !DISPENSABLE.contains(&part.as_str());
+            let place = span.as_ref().unwrap_or(&step.place.span);
+            mistakes.extend(
+                input
+                    .parts
+                    .iter()
+                    .filter(is_missing)
+                    .map(|part| mistakes::part_missing(&step.name, part, model, &step.place.source, place)),
+            );
+        }
+    }
+    mistakes
 }
 
 /// Drops the steps of imported graphs that nothing wanted needs; those of the file itself stay, to be reported.
@@ -243,7 +273,7 @@ impl Planner<'_> {
                     self.weights.add(&found);
                     scope.models.insert(name.clone(), Slot::Model(Arc::new(found.reference)));
                 }
-                Err(mistake) => self.mistakes.push(mistake),
+                Err(mistakes) => self.mistakes.extend(mistakes),
             }
         }
         for index in topological(&graph) {

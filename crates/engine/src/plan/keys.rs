@@ -89,7 +89,7 @@ fn part(
     match slot {
         Slot::Value(Value::None) => None,
         Slot::Value(value) => Some((value.digest(), value.display(60))),
-        Slot::Model(model) => Some((model.digest(&input.parts), model.name.clone())),
+        Slot::Model(model) => Some((model.digest(&input.parts), model.to_string())),
         Slot::File { path, digest } => {
             let name = path.file_name().unwrap_or(path.as_os_str()).to_string_lossy();
             Some((*digest, format!("{name} ({})", digest.short())))

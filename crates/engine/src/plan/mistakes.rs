@@ -1,8 +1,10 @@
 //! Mistakes that show only when inputs and files are there.
 
+use std::fmt::Display;
 use std::sync::Arc;
 
 use rondel_graph::{Diagnostic, Source, Span};
+use rondel_value::ModelRef;
 use rondel_value::spec::BoundsError;
 
 /// A value that came through an input of the graph to a port that is narrower.
@@ -28,9 +30,16 @@ pub fn kind_not_loaded(kind: &str, source: &Arc<Source>, span: &Span) -> Diagnos
         .help("load the plugin `edit`, which has it")
 }
 
-/// A model whose files are not there.
-pub fn model_unusable(name: &str, reason: &str, help: Option<String>, source: &Arc<Source>, span: &Span) -> Diagnostic {
-    let mistake = Diagnostic::new("models::unusable", format!("the model `{name}` cannot be used: {reason}")).at(
+/// A model or a LoRA whose files are not there, or not what they should be.
+pub fn model_unusable(
+    what: &str,
+    name: &str,
+    reason: &dyn Display,
+    help: Option<String>,
+    source: &Arc<Source>,
+    span: &Span,
+) -> Diagnostic {
+    let mistake = Diagnostic::new("models::unusable", format!("the {what} `{name}` cannot be used: {reason}")).at(
         source,
         span,
         "used here",
@@ -39,6 +48,16 @@ pub fn model_unusable(name: &str, reason: &str, help: Option<String>, source: &A
         Some(help) => mistake.help(help),
         None => mistake,
     }
+}
+
+/// A part that a step takes of a model that does not have it.
+pub fn part_missing(step: &str, part: &str, model: &ModelRef, source: &Arc<Source>, span: &Span) -> Diagnostic {
+    let has: Vec<&str> = model.parts.keys().map(String::as_str).collect();
+    let message = format!("`{step}` needs the part `{part}` of the model `{}`, which does not have it", model.name);
+    Diagnostic::new("models::missing-part", message).at(source, span, "needed here").help(format!(
+        "it has: {}; name the file in `parts` of its entry in the models.ron, or another entry as its `base`",
+        has.join(", ")
+    ))
 }
 
 /// Two effects that write to one place.

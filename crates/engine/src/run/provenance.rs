@@ -41,7 +41,7 @@ pub struct Made {
     /// Name of a model in the graph to that of the weights in its place.
     #[serde(default)]
     pub swaps: BTreeMap<String, String>,
-    /// By the name of the weights.
+    /// By the name of the weights, with what is done to them.
     pub models: BTreeMap<String, ModelRef>,
     /// Kind to version.
     pub kinds: BTreeMap<String, u32>,
@@ -96,7 +96,7 @@ fn describe(plan: &Plan, program: &str) -> Made {
         kinds.insert(step.spec.kind.clone(), step.spec.version);
         for slot in &step.slots {
             if let Slot::Model(model) = slot {
-                models.insert(model.name.clone(), ModelRef::clone(model));
+                models.insert(model.to_string(), ModelRef::clone(model));
             }
         }
     }

@@ -5,6 +5,7 @@ mod events;
 mod failure;
 mod lab;
 mod memory;
+mod models;
 mod plan;
 mod rerun;
 mod resume;

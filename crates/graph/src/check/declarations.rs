@@ -1,16 +1,15 @@
-//! Inputs, models and presets.
+//! Inputs and presets.
 
-use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use indexmap::IndexMap;
 use rondel_value::{Choices, Range, Type, Value};
 
-use super::{Checker, Names};
+use super::Names;
 use crate::diagnostic::Diagnostic;
 use crate::diagnostics::*;
 use crate::document;
-use crate::graph::{Arg, Expr, Input, ModelUse};
+use crate::graph::{Arg, Expr, Input};
 use crate::literal::{Port, Reader};
 use crate::source::Source;
 use crate::syntax::{Args, Field, Form, Raw, Word};
@@ -120,7 +119,7 @@ fn input(
     })
 }
 
-fn literal(
+pub(super) fn literal(
     world: &dyn World,
     source: &Arc<Source>,
     raw: &Raw<'_>,
@@ -203,89 +202,6 @@ fn range(raw: &Raw<'_>) -> Option<Range> {
     };
     let is_empty = matches!((min, max), (Some(min), Some(max)) if min > max);
     (!is_empty && (min.is_some() || max.is_some())).then_some(Range { min, max })
-}
-
-impl Checker<'_> {
-    /// Reads the models that a graph needs, with swaps applied.
-    pub(super) fn models(
-        &mut self,
-        source: &Arc<Source>,
-        fields: &[Field<'_>],
-        names: &mut Names,
-        diagnostics: &mut Vec<Diagnostic>,
-    ) -> IndexMap<String, ModelUse> {
-        let mut models = IndexMap::with_capacity(fields.len());
-        for field in fields.iter().filter(|field| names.is_first(&field.name)).collect::<Vec<_>>() {
-            self.model_names.insert(field.name.text.to_owned());
-            match self.model(source, field, diagnostics) {
-                Some(model) => {
-                    models.insert(model.name.clone(), model);
-                }
-                None => names.poison(field.name.text),
-            }
-        }
-        models
-    }
-
-    fn model(
-        &mut self,
-        source: &Arc<Source>,
-        field: &Field<'_>,
-        diagnostics: &mut Vec<Diagnostic>,
-    ) -> Option<ModelUse> {
-        let name = field.name.text;
-        let example = "Flux2(weights: \"flux2-klein-4b\")";
-        let Form::Call(family, Args::Named(fields)) = field.value.form() else {
-            diagnostics.push(malformed::malformed(source, &field.value.span(), "a model", example));
-            return None;
-        };
-        let mut weights = None;
-        let mut options = BTreeMap::new();
-        for option in document::distinct(source, &fields, "field", diagnostics) {
-            match (option.name.text, option.value.form()) {
-                ("weights", Form::Text(text)) => weights = Some((text, option.value.span())),
-                // What models compute in anyway.
-                ("dtype", Form::Name(word)) if word.text == "F32" => {
-                    options.insert("dtype".to_owned(), word.text.to_owned());
-                }
-                ("dtype", Form::Name(word)) if !word.is_lowercase() => {
-                    diagnostics.push(unsupported::key(source, &word, "F32; weights of any type are computed in it"));
-                }
-                ("weights", _) => {
-                    diagnostics.push(malformed::malformed(source, &option.value.span(), "`weights`", "\"a-name\""));
-                    return None;
-                }
-                ("dtype", _) => {
-                    diagnostics.push(malformed::malformed(source, &option.value.span(), "`dtype`", "F32"));
-                }
-                ("loras" | "quant", _) => diagnostics.push(unsupported::key(source, &option.name, "weights, dtype")),
-                _ => {
-                    let known = ["weights", "dtype"];
-                    diagnostics.push(unknown_param::of_a_declaration(source, &option.name, name, &known));
-                }
-            }
-        }
-        let Some((written, span)) = weights else {
-            diagnostics.push(malformed::malformed(source, &field.value.span(), "a model", example));
-            return None;
-        };
-        let swap = self.swaps.get(name);
-        if swap.is_some() {
-            self.swapped.insert(name.to_owned());
-        }
-        let weights = swap.cloned().unwrap_or(written);
-        match self.world.model_family(&source.path, &weights) {
-            None => {
-                let known = self.world.model_names(&source.path);
-                diagnostics.push(unknown_weights::unknown_weights(source, &span, &weights, &known, swap.is_some()));
-            }
-            Some(found) if found != family.text => {
-                diagnostics.push(wrong_family::wrong_family(source, &family, name, &weights, &found));
-            }
-            Some(_) => {}
-        }
-        Some(ModelUse { name: name.to_owned(), family: family.text.to_owned(), weights, options, span: field.span() })
-    }
 }
 
 /// Reads the named sets of input values.

@@ -15,7 +15,7 @@ pub(crate) fn not_a_literal(source: &Arc<Source>, span: &Span, port: &Port<'_>) 
         format!("the value of `{port}` is a reference, which has none before a run"),
     )
     .at(source, span, format!("write {} here", literal(port.ty)))
-    .help("defaults and presets are literals")
+    .help("defaults, presets and what models are given are literals")
 }
 
 fn literal(ty: &Type) -> &'static str {
@@ -41,7 +41,7 @@ mod tests {
             expect![[r#"
             graph::not-a-literal: the value of `steps` is a reference, which has none before a run
              >test.ron:6:29 `many` write a number here
-              help: defaults and presets are literals
+              help: defaults, presets and what models are given are literals
         "#]],
         );
     }

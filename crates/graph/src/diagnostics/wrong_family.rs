@@ -1,9 +1,9 @@
-//! `models::wrong-family`: weights of another family than the graph says.
+//! `models::wrong-family`: weights, or a LoRA, of another family than the graph says.
 
 use std::sync::Arc;
 
 use crate::diagnostic::Diagnostic;
-use crate::source::Source;
+use crate::source::{Source, Span};
 use crate::syntax::Word;
 
 pub(crate) fn wrong_family(
@@ -17,6 +17,22 @@ pub(crate) fn wrong_family(
     Diagnostic::new("models::wrong-family", message)
         .at(source, &family.span(), format!("`models.ron` says {found}"))
         .help(format!("use weights of {}, or declare `{name}: {found}(…)`", family.text))
+}
+
+/// A LoRA that was made for another family than the model that it is added to.
+pub(crate) fn of_a_lora(
+    source: &Arc<Source>,
+    family: &Word<'_>,
+    span: &Span,
+    name: &str,
+    lora: &str,
+    found: &str,
+) -> Diagnostic {
+    let message = format!("`{name}` is declared {}, but the LoRA `{lora}` is for {found}", family.text);
+    Diagnostic::new("models::wrong-family", message)
+        .at(source, span, format!("`models.ron` says {found}"))
+        .also(&family.span(), format!("declared {} here", family.text))
+        .help(format!("a LoRA fits the family that it was made for; take one for {}", family.text))
 }
 
 #[cfg(test)]
@@ -46,6 +62,19 @@ mod tests {
             models::wrong-family: `klein` is declared Flux2, but the weights `other` are ZImage
              >test.ron:10:21 `Flux2` `models.ron` says ZImage
               help: use weights of Flux2, or declare `klein: ZImage(…)`
+        "#]],
+        );
+    }
+
+    #[test]
+    fn a_lora_is_of_the_family_of_its_model() {
+        check_edit(
+            &[(r#"weights: "tiny""#, r#"weights: "tiny", loras: ["woodcut"]"#)],
+            expect![[r#"
+            models::wrong-family: `klein` is declared Flux2, but the LoRA `woodcut` is for ZImage
+             >test.ron:10:52 `"woodcut"` `models.ron` says ZImage
+              test.ron:10:21 `Flux2` declared Flux2 here
+              help: a LoRA fits the family that it was made for; take one for Flux2
         "#]],
         );
     }
