@@ -6,12 +6,14 @@
 //! float32 on the CPU.
 //!
 //! Reading order: [`weights`] and [`layers`] are the ground, [`qwen3`] and [`rng`] stand on their own, and
-//! [`flux2`] is the model family, with the page of details that are easy to get wrong.
+//! [`flux2`] is the model family, with the page of details that are easy to get wrong. [`needs`] tells how much memory a part
+//! will take before it is loaded.
 #![deny(unsafe_code)]
 
 mod error;
 pub mod flux2;
 pub mod layers;
+pub mod needs;
 pub mod qwen3;
 pub mod rng;
 pub mod weights;

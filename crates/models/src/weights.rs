@@ -137,6 +137,11 @@ impl Weights {
         Ok(Tensor::from_vec(values, shape, &Device::Cpu)?)
     }
 
+    /// The names and shapes of all tensors of the part, as their headers give them, in no order.
+    pub fn shapes(&self) -> impl Iterator<Item = (&str, &[usize])> {
+        self.store.tensors.iter().map(|(name, entry)| (name.as_str(), entry.info.shape.as_slice()))
+    }
+
     /// Says how many bytes of memory the tensors take that were read so far, from any scope of this part.
     pub fn loaded_bytes(&self) -> u64 {
         self.store.loaded_bytes.load(Relaxed)

@@ -1,9 +1,10 @@
 //! `encode`: words as a model's text encoder understands them.
 
-use rondel_models::PartFiles;
 use rondel_models::flux2::{Settings, TextEncoder};
+use rondel_models::{PartFiles, needs};
 use rondel_sdk::candle::from_candle;
 use rondel_sdk::prelude::*;
+use rondel_sdk::value::DType;
 
 /// Text encoders between runs, by the content of their parts.
 static ENCODERS: Warm<TextEncoder> = Warm::new("text encoder");
@@ -28,15 +29,32 @@ impl Run for Encode {
         if self.model.family != "Flux2" {
             return Err(NodeError::input("model", format!("this kind runs Flux2, not {}", self.model.family)));
         }
-        let used = ["text", "tokenizer", "config"].map(str::to_owned);
-        let encoder = ENCODERS.get(cx, self.model.digest(&used).to_string(), || {
-            let [text, tokenizer, config] = used.each_ref().map(|part| cx.model_part(&self.model, part));
-            let settings = Settings::read(&PartFiles { files: config? })?;
-            let encoder = TextEncoder::load(&PartFiles { files: text? }, &PartFiles { files: tokenizer? }, &settings)?;
-            let bytes = encoder.weight_bytes();
-            Ok((encoder, bytes))
+        let part = |name: &str| NodeResult::Ok(PartFiles { files: cx.model_part(&self.model, name)? });
+        let (text, settings) = (part("text")?, Settings::read(&part("config")?)?);
+        let _scratch = cx.reserve_scratch(needs::text_activations(&text, &settings)?, "activations")?;
+        let weights = needs::text_weights(&text, &settings)?;
+        let encoder = ENCODERS.get_sized(cx, key(&self.model), weights, || {
+            Ok(TextEncoder::load(&text, &part("tokenizer")?, &settings)?)
         })?;
         let text = encoder.encode(&self.prompt)?; // [1, tokens, layers · width]
         Ok(Conditioning::new("Flux2", from_candle("text", &text)?)?)
     }
+
+    fn cost(inputs: &Inputs<'_>, cx: &Cx) -> NodeResult<Option<Estimate>> {
+        let Some(model) = inputs.get::<ModelRef>("model") else { return Ok(None) };
+        let part = |name: &str| NodeResult::Ok(PartFiles { files: cx.model_part(&model, name)? });
+        let (text, settings) = (part("text")?, Settings::read(&part("config")?)?);
+        let [n_tokens, width] = needs::text_shape(&text, &settings)?;
+        let stand_in = Tensor::zeros("text", DType::F32, vec![1, n_tokens, width])?;
+        let estimate = Estimate::new()
+            .keeps("text encoder", &key(&model), needs::text_weights(&text, &settings)?)
+            .works("activations", needs::text_activations(&text, &settings)?)
+            .makes("conditioning", Conditioning::new("Flux2", stand_in)?);
+        Ok(Some(estimate))
+    }
+}
+
+/// What the text encoder of a model is kept under.
+fn key(model: &ModelRef) -> String {
+    model.digest(&["text", "tokenizer", "config"].map(str::to_owned)).to_string()
 }

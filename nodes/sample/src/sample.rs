@@ -2,8 +2,10 @@
 
 use std::ops::ControlFlow;
 
-use rondel_models::PartFiles;
-use rondel_models::flux2::{self, SampleError, SampleOptions, Sampler, Schedule, Settings, Transformer};
+use rondel_models::flux2::{
+    self, SampleError, SampleOptions, Sampler, Schedule, Settings, Transformer, TransformerConfig,
+};
+use rondel_models::{PartFiles, needs};
 use rondel_sdk::candle::{from_candle, to_candle};
 use rondel_sdk::prelude::*;
 
@@ -80,12 +82,12 @@ impl Run for Sample {
                 return Err(NodeError::input("negative", message));
             }
         };
-        let key = self.model.digest(&["transformer".to_owned()]).to_string();
-        let transformer = TRANSFORMERS.get(cx, key, || {
-            let transformer = Transformer::load(&PartFiles { files: cx.model_part(&self.model, "transformer")? })?;
-            let bytes = transformer.weight_bytes();
-            Ok((transformer, bytes))
-        })?;
+        let part = PartFiles { files: cx.model_part(&self.model, "transformer")? };
+        let activations =
+            needs::transformer_activations(&TransformerConfig::read(&part)?, n_tokens(&self.latent, &self.cond));
+        let _scratch = cx.reserve_scratch(activations, "activations")?;
+        let weights = needs::transformer_weights(&part)?;
+        let transformer = TRANSFORMERS.get_sized(cx, key(&self.model), weights, || Ok(Transformer::load(&part)?))?;
         let options = SampleOptions {
             steps: self.steps.unwrap_or(settings.steps),
             guidance,
@@ -110,4 +112,28 @@ impl Run for Sample {
         };
         Ok(Latent::new("Flux2", self.latent.size_px(), from_candle("latent", &drawn)?)?)
     }
+
+    fn cost(inputs: &Inputs<'_>, cx: &Cx) -> NodeResult<Option<Estimate>> {
+        let Some(model) = inputs.get::<ModelRef>("model") else { return Ok(None) };
+        let part = PartFiles { files: cx.model_part(&model, "transformer")? };
+        let mut estimate = Estimate::new().keeps("transformer", &key(&model), needs::transformer_weights(&part)?);
+        if let (Some(latent), Some(cond)) = (inputs.get::<Latent>("latent"), inputs.get::<Conditioning>("cond")) {
+            let n_tokens = n_tokens(&latent, &cond);
+            let config = TransformerConfig::read(&part)?;
+            estimate = estimate.works("activations", needs::transformer_activations(&config, n_tokens));
+            estimate = estimate.makes("latent", latent);
+        }
+        Ok(Some(estimate))
+    }
+}
+
+/// What the transformer of a model is kept under.
+fn key(model: &ModelRef) -> String {
+    model.digest(&["transformer".to_owned()]).to_string()
+}
+
+/// The tokens of a picture and a text together.
+fn n_tokens(latent: &Latent, cond: &Conditioning) -> usize {
+    let (latent, text) = (latent.tensor().shape(), cond.text().shape()); // [b, c, h, w], [b, tokens, width]
+    latent[0] * (latent[2] * latent[3] + text[1])
 }

@@ -8,6 +8,7 @@
 mod autoencoder;
 mod fixture;
 mod klein;
+mod needs;
 mod noise;
 mod schedule;
 mod text;
