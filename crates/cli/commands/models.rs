@@ -18,7 +18,7 @@ pub fn run(places: &Places, args: ModelsArgs) -> Result<Exit> {
     let from = match &args.command {
         ModelsCommand::List { from, .. } | ModelsCommand::Verify { from, .. } => as_graph(from)?,
     };
-    let (site, _) = site(places, Some(&from))?;
+    let (site, _) = site(places, Some(&from), None)?;
     let listed = site.models(&from);
     let mistakes = site.mistakes();
     diagnostics::print(&mistakes, MessageFormat::Human);

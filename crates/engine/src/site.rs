@@ -147,21 +147,31 @@ impl Site {
         })
     }
 
+    /// The bytes on disk of each part of an entry of a `models.ron`, without reading them.
+    pub fn sizes_of(&self, listed: &Listed) -> Result<BTreeMap<String, u64>, String> {
+        self.weights.sizes(&layout(listed)?).map_err(|error| error.to_string())
+    }
+
     /// Finds and hashes the files of an entry of a `models.ron`.
     pub fn files_of(&self, listed: &Listed, options: &BTreeMap<String, String>) -> Result<Model, String> {
-        let entry = &listed.entry;
-        let folder = match &entry.source {
-            ModelSource::Folder(folder) => listed.file.parent().unwrap_or(Path::new("")).join(folder),
-            ModelSource::Hub { repo, .. } => {
-                return Err(format!(
-                    "its weights are at `{repo}`, and this version does not fetch; put them into a folder and name it with `source: Folder(\"…\")`"
-                ));
-            }
-        };
-        let parts = entry.parts.iter().map(|(part, paths)| (part.clone(), paths.clone())).collect();
-        let layout = Layout { folder, parts };
-        self.weights.find(&listed.name, &entry.family, options, &layout).map_err(|error| error.to_string())
+        let layout = layout(listed)?;
+        self.weights.find(&listed.name, &listed.entry.family, options, &layout).map_err(|error| error.to_string())
     }
+}
+
+/// Where the files of an entry are, or why nobody knows.
+fn layout(listed: &Listed) -> Result<Layout, String> {
+    let entry = &listed.entry;
+    let folder = match &entry.source {
+        ModelSource::Folder(folder) => listed.file.parent().unwrap_or(Path::new("")).join(folder),
+        ModelSource::Hub { repo, .. } => {
+            return Err(format!(
+                "its weights are at `{repo}`, and this version does not fetch; put them into a folder and name it with `source: Folder(\"…\")`"
+            ));
+        }
+    };
+    let parts = entry.parts.iter().map(|(part, paths)| (part.clone(), paths.clone())).collect();
+    Ok(Layout { folder, parts })
 }
 
 impl World for Site {

@@ -109,6 +109,28 @@ impl WeightFiles {
         Ok(Model { reference, parts })
     }
 
+    /// The bytes on disk of each part, without reading any.
+    pub fn sizes(&self, layout: &Layout) -> Result<BTreeMap<String, u64>, WeightsError> {
+        if !layout.folder.is_dir() {
+            return Err(WeightsError::NoFolder(layout.folder.clone()));
+        }
+        let size = |(part, paths): (&String, &Vec<String>)| {
+            let mut bytes = 0;
+            for path in paths {
+                let path = layout.folder.join(path);
+                let read = |error| WeightsError::Read { path: path.clone(), error };
+                let files = files_under(&path).map_err(read)?;
+                if files.is_empty() {
+                    return Err(WeightsError::NoPart { part: part.clone(), path });
+                }
+                bytes +=
+                    files.iter().map(fs::metadata).map(|it| Ok(it?.len())).sum::<io::Result<u64>>().map_err(read)?;
+            }
+            Ok((part.clone(), bytes))
+        };
+        layout.parts.iter().map(size).collect()
+    }
+
     fn part(&self, part: &str, folder: &Path, paths: &[&str]) -> Result<Part, WeightsError> {
         let mut files = Vec::new();
         for path in paths {
@@ -299,6 +321,10 @@ mod tests {
         weights.add(&model);
         let files = weights.files(&model.reference, "vae").unwrap();
         assert!(files[0].ends_with("model/vae/model.safetensors"));
+        let part = |part: &str, path: &str| (part.to_owned(), vec![path.to_owned()]);
+        let layout = Layout { folder: folder.path().join("model"), parts: BTreeMap::from([part("vae", "vae")]) };
+        let sizes = WeightFiles::new(&folder.path().join("v1")).sizes(&layout).unwrap();
+        assert_eq!(sizes, BTreeMap::from([("vae".to_owned(), 1)]));
         let error = weights.files(&model.reference, "transformer").unwrap_err();
         assert_eq!(error, "the model `m` has no part `transformer`; it has: text, vae");
     }
