@@ -71,6 +71,15 @@ impl MemoryProbe for Probe {
     }
 }
 
+/// Hands what is free back to the system, though the allocator was asked to keep it: for after large things went.
+pub fn give_back_freed_memory() {
+    #[cfg(all(target_os = "linux", target_env = "gnu"))]
+    // SAFETY: `malloc_trim` takes the allocator's own locks and touches free memory only.
+    unsafe {
+        libc::malloc_trim(0);
+    }
+}
+
 /// Asks the system's allocator to keep what is freed.
 ///
 /// By default glibc gives large blocks back at once and takes page faults for each new one, which costs tensor operations

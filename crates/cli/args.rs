@@ -58,6 +58,17 @@ pub enum Command {
     Doctor(DoctorArgs),
 }
 
+/// How much memory may be used.
+#[derive(Clone, Debug, Default, ClapArgs)]
+pub struct MemoryArgs {
+    /// The most memory that models may use, such as 12GB [default: what is free]
+    #[arg(long, value_name = "BYTES", value_parser = words::parse_bytes)]
+    pub memory: Option<u64>,
+    /// The same for a device with memory of its own; without one it has no effect
+    #[arg(long, value_name = "BYTES", value_parser = words::parse_bytes)]
+    pub vram: Option<u64>,
+}
+
 /// A graph with values for its inputs.
 #[derive(Clone, Debug, ClapArgs)]
 pub struct GraphArgs {
@@ -95,6 +106,11 @@ pub enum MessageFormat {
 pub struct RunArgs {
     #[command(flatten)]
     pub graph: GraphArgs,
+    #[command(flatten)]
+    pub memory: MemoryArgs,
+    /// Write the newest preview of each step to this folder, as `<step>.png`
+    #[arg(long, value_name = "DIR")]
+    pub previews: Option<PathBuf>,
     /// Write the record of the run as JSON
     #[arg(long, value_name = "FILE")]
     pub report: Option<PathBuf>,
@@ -138,6 +154,8 @@ pub struct CheckArgs {
 pub struct PlanArgs {
     #[command(flatten)]
     pub graph: GraphArgs,
+    #[command(flatten)]
+    pub memory: MemoryArgs,
     /// `human`, or `json` for machines, or `dot` for graphviz
     #[arg(long, value_enum, default_value = "human")]
     pub format: PlanFormat,
@@ -248,6 +266,8 @@ pub struct FromArgs {
 
 #[derive(Debug, ClapArgs)]
 pub struct DoctorArgs {
+    #[command(flatten)]
+    pub memory: MemoryArgs,
     #[arg(long)]
     pub json: bool,
 }

@@ -22,7 +22,7 @@ use rondel_plugin::{HostOptions, LoadError, Registry};
 
 use crate::args::{Args, Command, GraphArgs, MessageFormat, Places};
 use crate::output::{diagnostics, hashing};
-use crate::{folders, words};
+use crate::{alloc, folders, words};
 
 /// How the program ends; the numbers are documented and stable.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -79,11 +79,19 @@ fn builtin() -> Vec<&'static rondel_abi::Entry> {
 }
 
 /// All kinds: the built-in ones, then those of plugin folders. A plugin that does not load is named and left out.
-fn registry(places: &Places, graph: Option<&Path>, cache: &Path) -> Result<(Registry, Vec<LoadError>)> {
+///
+/// `memory_budget_bytes` is what they may keep and use while they run.
+fn registry(
+    places: &Places,
+    graph: Option<&Path>,
+    cache: &Path,
+    memory_budget_bytes: Option<u64>,
+) -> Result<(Registry, Vec<LoadError>)> {
     let options = HostOptions {
         name: "rondel".to_owned(),
         version: env!("CARGO_PKG_VERSION").to_owned(),
-        ..HostOptions::default()
+        memory_budget_bytes,
+        after_eviction: Some(alloc::give_back_freed_memory),
     };
     let mut registry = Registry::new(options);
     for entry in builtin() {
@@ -101,9 +109,9 @@ fn registry(places: &Places, graph: Option<&Path>, cache: &Path) -> Result<(Regi
 }
 
 /// What surrounds a graph, with plugins that do not load said aloud.
-fn site(places: &Places, graph: Option<&Path>) -> Result<(Site, PathBuf)> {
+fn site(places: &Places, graph: Option<&Path>, memory_budget_bytes: Option<u64>) -> Result<(Site, PathBuf)> {
     let cache = folders::cache(places)?;
-    let (registry, errors) = registry(places, graph, &cache)?;
+    let (registry, errors) = registry(places, graph, &cache, memory_budget_bytes)?;
     for error in errors {
         words::say(format!("warning: a plugin is left out: {error}"));
     }
@@ -149,8 +157,8 @@ struct Opened {
 }
 
 /// Reads, checks and plans a graph; mistakes are printed, and the exit code is returned in place of a plan.
-fn open(places: &Places, args: &GraphArgs) -> Result<Result<Opened, Exit>> {
-    let (site, cache_folder) = site(places, Some(&args.graph))?;
+fn open(places: &Places, args: &GraphArgs, memory_budget_bytes: Option<u64>) -> Result<Result<Opened, Exit>> {
+    let (site, cache_folder) = site(places, Some(&args.graph), memory_budget_bytes)?;
     let checked = site.open(&args.graph, &swaps(&args.model)?);
     diagnostics::print(&checked.diagnostics, args.message_format);
     let Some(graph) = checked.graph else { return Ok(Err(Exit::Wrong)) };

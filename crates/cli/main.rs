@@ -6,6 +6,7 @@ mod alloc;
 mod args;
 mod commands;
 mod folders;
+mod memory;
 mod output;
 mod words;
 

@@ -3,15 +3,20 @@
 pub mod diagnostics;
 pub mod files;
 pub mod hashing;
+pub mod needs;
 
 mod bars;
 mod lines;
+mod previews;
 
 use std::fs::File;
 use std::io::{self, BufWriter, Write};
 use std::path::Path;
+use std::sync::Arc;
 
 use anyhow::{Context, Result};
+use previews::Previews;
+use rondel_cache::Cache;
 use rondel_engine::Plan;
 use rondel_event::{Event, Report, RunView, What};
 
@@ -22,6 +27,7 @@ use crate::words;
 pub struct Display {
     people: People,
     events: Option<Events>,
+    previews: Option<Previews>,
     is_quiet: bool,
 }
 
@@ -39,7 +45,11 @@ struct Events {
 }
 
 impl Display {
-    pub fn new(args: &RunArgs, plan: &Plan) -> Result<Display> {
+    pub fn new(args: &RunArgs, plan: &Plan, cache: &Arc<Cache>) -> Result<Display> {
+        let previews = match &args.previews {
+            Some(folder) => Some(Previews::new(folder, cache)?),
+            None => None,
+        };
         let events = match &args.events {
             None => None,
             Some(to) if to == Path::new("jsonl") => {
@@ -59,12 +69,15 @@ impl Display {
             true => People::Bars(bars::Bars::new(plan)),
             false => People::Lines(lines::Lines::new(plan, args.quiet)),
         };
-        Ok(Display { people, events, is_quiet: args.quiet })
+        Ok(Display { people, events, previews, is_quiet: args.quiet })
     }
 
     pub fn event(&mut self, event: &Event, view: &RunView) {
         if let Some(events) = &mut self.events {
             events.write(event);
+        }
+        if let (Some(previews), What::StepPreview { step, image }) = (&mut self.previews, &event.what) {
+            previews.show(step, image);
         }
         match &mut self.people {
             People::Bars(bars) => bars.event(event, view),

@@ -3,6 +3,7 @@
 //! - [`run`]: from a graph file to a picture, a report and an exit code
 //! - [`cache`]: what runs again after a change, and what survives a crash
 //! - [`models`]: parts from elsewhere, LoRAs, and files that cannot be used
+//! - [`memory`]: what is needed before a run and used in it, and previews while it goes on
 //! - [`plugin`]: the same kinds linked in and from a shared object
 //! - [`architecture`]: what `crates/README.md` says of the sources is true
 //! - [`fixture`]: a folder with everything of its own around it
@@ -11,5 +12,6 @@ mod architecture;
 mod cache;
 mod fixture;
 mod models;
+mod memory;
 mod plugin;
 mod run;

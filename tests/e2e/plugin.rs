@@ -36,7 +36,7 @@ fn file_name() -> String {
 }
 
 fn registry() -> Registry {
-    let options = HostOptions { name: "e2e".to_owned(), version: "0".to_owned(), memory_budget_bytes: None };
+    let options = HostOptions { name: "e2e".to_owned(), version: "0".to_owned(), ..HostOptions::default() };
     Registry::new(options)
 }
 
@@ -51,6 +51,16 @@ impl CallHost for Alone {
     fn progress(&self, _done: u64, _total: u64, _note: &str) {}
 
     fn preview(&self, _image: Bundle) {}
+
+    fn preview_wanted(&self) -> bool {
+        false
+    }
+
+    fn put_checkpoint(&self, _step: u64, _state: Bundle) {}
+
+    fn latest_checkpoint(&self) -> Option<(u64, Bundle)> {
+        None
+    }
 
     fn log(&self, _level: Level, _text: &str) {}
 

@@ -31,6 +31,10 @@ pub fn run(places: &Places, args: CacheArgs) -> Result<Exit> {
                 words::count(stats.n_records, "result"),
                 words::count(stats.n_blobs, "blob")
             ));
+            if stats.n_checkpoints > 0 {
+                let n = words::count(stats.n_checkpoints, "checkpoint");
+                words::data(format!("         {n} of unfinished steps, {}", words::bytes(stats.checkpoint_bytes)));
+            }
             words::data(format!("saves    {} of computing", words::span(stats.ms)));
             let width = stats.kinds.keys().map(String::len).max().unwrap_or(0);
             for (kind, stats) in &stats.kinds {
@@ -77,6 +81,9 @@ pub fn run(places: &Places, args: CacheArgs) -> Result<Exit> {
             }
             for digest in &report.removed {
                 words::data(format!("incomplete, removed: result {digest}"));
+            }
+            for digest in &report.unusable {
+                words::data(format!("damaged, removed: checkpoint {digest}"));
             }
             return Ok(if report.is_whole() { Exit::Done } else { Exit::Failed });
         }

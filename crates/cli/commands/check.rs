@@ -17,7 +17,7 @@ pub fn run(places: &Places, args: CheckArgs) -> Result<Exit> {
     for graph in &args.graphs {
         let mistakes = match graph.file_name().is_some_and(|name| name == "models.ron") {
             true => models_file(graph),
-            false => site(places, Some(graph))?.0.open(graph, &swaps).diagnostics,
+            false => site(places, Some(graph), None)?.0.open(graph, &swaps).diagnostics,
         };
         diagnostics::print(&mistakes, args.message_format);
         n_wrong += usize::from(!mistakes.is_empty());

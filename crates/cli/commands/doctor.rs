@@ -2,18 +2,27 @@
 
 use std::io::IsTerminal;
 use std::path::Path;
+use std::sync::Arc;
 
-use anyhow::Result;
+use anyhow::{Context, Result};
+use rondel_engine::Site;
 use rondel_plugin::Origin;
+use rondel_value::cost::bytes_text;
 use serde_json::json;
 
 use super::{Exit, registry};
 use crate::args::{DoctorArgs, Places};
+use crate::memory::Memory;
 use crate::{folders, words};
 
 pub fn run(places: &Places, args: DoctorArgs) -> Result<Exit> {
     let cache = folders::cache(places)?;
-    let (registry, errors) = registry(places, Some(Path::new("graph.ron")), &cache)?;
+    let memory = Memory::find(&args.memory);
+    let here = std::path::absolute("graph.ron").context("the current folder is gone")?;
+    let (registry, errors) = registry(places, Some(&here), &cache, memory.budget_bytes)?;
+    let site = Site::new(Arc::new(registry), folders::models(), &cache.join("v1"));
+    let sizes: Vec<_> = site.models(&here).into_iter().map(|model| (site.sizes_of(&model), model.name)).collect();
+    let registry = site.registry();
     let models: Vec<_> = folders::models().into_iter().filter(|file| file.is_file()).collect();
     let writable = cache_is_writable(&cache);
     let cores = std::thread::available_parallelism().map_or(1, usize::from);
@@ -30,7 +39,12 @@ pub fn run(places: &Places, args: DoctorArgs) -> Result<Exit> {
             "cores": cores,
             "device": "cpu",
             "cache": cache, "cache_problem": writable.as_ref().err().map(ToString::to_string),
+            "memory": { "free_bytes": memory.free_bytes, "budget_bytes": memory.budget_bytes },
             "models_files": models,
+            "models": sizes.iter().map(|(sizes, name)| match sizes {
+                Ok(sizes) => json!({ "name": name, "part_bytes": sizes }),
+                Err(problem) => json!({ "name": name, "problem": problem }),
+            }).collect::<Vec<_>>(),
             "plugins": plugins,
             "plugin_problems": errors.iter().map(ToString::to_string).collect::<Vec<_>>(),
         }))?);
@@ -39,6 +53,10 @@ pub fn run(places: &Places, args: DoctorArgs) -> Result<Exit> {
 
     words::data(format!("rondel    {}", env!("CARGO_PKG_VERSION")));
     words::data(format!("device    cpu, {}", words::count(cores, "core")));
+    let free = memory.free_bytes.map_or("nobody says how much is".to_owned(), bytes_text);
+    let budget = memory.budget_bytes.map_or("no limit".to_owned(), bytes_text);
+    let origin = if memory.is_chosen { "--memory" } else { "what is free, less a tenth" };
+    words::data(format!("memory    {free} free, budget {budget} ({origin})"));
     let terminal = if std::io::stderr().is_terminal() { "yes, runs show bars" } else { "no, runs show lines" };
     words::data(format!("terminal  {terminal}"));
     let state = match &writable {
@@ -49,6 +67,13 @@ pub fn run(places: &Places, args: DoctorArgs) -> Result<Exit> {
     match models.is_empty() {
         true => words::data("models    no models.ron besides those beside graphs"),
         false => models.iter().for_each(|file| words::data(format!("models    {}", file.display()))),
+    }
+    for (sizes, name) in &sizes {
+        let text = match sizes {
+            Ok(sizes) => sizes.iter().map(|(part, bytes)| format!("{part} {}", bytes_text(*bytes))).collect::<Vec<_>>(),
+            Err(problem) => vec![format!("cannot be used: {problem}")],
+        };
+        words::data(format!("model     {name}: {}", text.join(", ")));
     }
     for plugin in registry.plugins() {
         let origin = match &plugin.origin {

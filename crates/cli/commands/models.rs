@@ -19,7 +19,7 @@ pub fn run(places: &Places, args: ModelsArgs) -> Result<Exit> {
     let (ModelsCommand::List { from, .. } | ModelsCommand::Show { from, .. } | ModelsCommand::Verify { from, .. }) =
         &args.command;
     let from = as_graph(from)?;
-    let (site, _) = site(places, Some(&from))?;
+    let (site, _) = site(places, Some(&from), None)?;
     let known = Known { models: site.models(&from), loras: site.loras(&from), site };
     let mistakes = known.site.mistakes();
     diagnostics::print(&mistakes, MessageFormat::Human);

@@ -11,7 +11,7 @@ use crate::words;
 
 pub fn run(places: &Places, args: NodesArgs) -> Result<Exit> {
     // As seen from a graph in the current folder.
-    let (site, _) = site(places, Some(Path::new("graph.ron")))?;
+    let (site, _) = site(places, Some(Path::new("graph.ron")), None)?;
     let mut specs: Vec<&NodeSpec> = site.registry().kinds().map(|kind| &**kind.spec()).collect();
     if let Some(wanted) = &args.kind {
         let known: Vec<String> = specs.iter().map(|spec| spec.kind.clone()).collect();

@@ -1,27 +1,43 @@
-//! `rondel plan`: says what a run would do, and why, without doing anything.
+//! `rondel plan`: says what a run would do, why, and what it would need, without doing anything.
 
 use anyhow::Result;
 use petgraph::dot::Dot;
 use rondel_engine::last::Last;
 use rondel_engine::plan::Edge;
-use rondel_engine::{Forecast, Plan, forecast};
+use rondel_engine::{Forecast, Plan, StepNeed, Weighed, forecast, needs, weigh};
 use serde_json::json;
 
 use super::{Exit, Opened, open};
 use crate::args::{Places, PlanArgs, PlanFormat};
+use crate::memory::Memory;
+use crate::output::needs::{refusals, summary};
 use crate::words;
 
 pub fn run(places: &Places, args: PlanArgs) -> Result<Exit> {
-    let Opened { cache, plan } = match open(places, &args.graph)? {
+    let budget_bytes = Memory::find(&args.memory).budget_bytes;
+    let Opened { cache, plan } = match open(places, &args.graph, budget_bytes)? {
         Ok(opened) => opened,
         Err(exit) => return Ok(exit),
     };
     let mut last = Last::open(cache.v1(), &plan.graph.path);
     let forecasts: Vec<Forecast> =
         forecast(&plan, &cache, &mut last).into_iter().map(|(_, forecast)| forecast).collect();
+    let needs = needs(&plan, &cache);
+    let weighed = weigh(&needs, budget_bytes);
     match args.format {
-        PlanFormat::Human => human(&plan, &forecasts),
-        PlanFormat::Json => words::data(serde_json::to_string_pretty(&machine(&plan, &forecasts))?),
+        PlanFormat::Human => {
+            human(&plan, &forecasts);
+            memory(&plan, &needs, &weighed, budget_bytes);
+        }
+        PlanFormat::Json => {
+            let mut machine = machine(&plan, &forecasts, &needs);
+            machine["memory"] = json!({
+                "budget_bytes": budget_bytes, "peak_bytes": weighed.peak_bytes, "let_go": weighed.let_go,
+                "streamed": weighed.streamed,
+                "too_large": weighed.too_large.iter().map(|(name, _)| name).collect::<Vec<_>>(),
+            });
+            words::data(serde_json::to_string_pretty(&machine)?);
+        }
         PlanFormat::Dot => {
             let names = plan.steps.map(
                 |_, step| step.name.to_string(),
@@ -33,7 +49,26 @@ pub fn run(places: &Places, args: PlanArgs) -> Result<Exit> {
             words::data(Dot::new(&names));
         }
     }
-    Ok(Exit::Done)
+    let refusals = refusals(&weighed, budget_bytes);
+    refusals.iter().for_each(|refusal| words::say(format!("error: {refusal}")));
+    Ok(if refusals.is_empty() { Exit::Done } else { Exit::Wrong })
+}
+
+/// What the steps that run need, and how that fits.
+fn memory(plan: &Plan, needs: &[StepNeed], weighed: &Weighed, budget_bytes: Option<u64>) {
+    if needs.is_empty() {
+        return;
+    }
+    words::data("memory");
+    let width = plan.steps.node_weights().map(|step| step.name.len()).max().unwrap_or(0);
+    for need in needs {
+        let text = match &need.cost {
+            Ok(cost) => format!("needs {cost}"),
+            Err(reason) => format!("cannot be said: {reason}"),
+        };
+        words::data(format!("  {:width$}  {text}", need.name));
+    }
+    words::data(format!("  {}", summary(weighed, budget_bytes)));
 }
 
 fn human(plan: &Plan, forecasts: &[Forecast]) {
@@ -59,7 +94,7 @@ fn human(plan: &Plan, forecasts: &[Forecast]) {
     words::say(format!("{} to run, {n_known} known", words::count(n_runs, "step")));
 }
 
-fn machine(plan: &Plan, forecasts: &[Forecast]) -> serde_json::Value {
+fn machine(plan: &Plan, forecasts: &[Forecast], needs: &[StepNeed]) -> serde_json::Value {
     let inputs: serde_json::Map<_, _> = plan
         .inputs
         .iter()
@@ -76,9 +111,16 @@ fn machine(plan: &Plan, forecasts: &[Forecast]) -> serde_json::Value {
                 Forecast::NotNeeded => ("not_needed", None),
             };
             let after: Vec<&str> = plan.before(id).map(|before| &*plan.step(before).name).collect();
+            let needs = needs.iter().find(|need| need.step == id).map(|need| match &need.cost {
+                Ok(cost) => json!({
+                    "bytes": cost.bytes(), "parts": cost.parts, "streamed_bytes": cost.streamed_bytes,
+                }),
+                Err(reason) => json!({ "problem": reason }),
+            });
             json!({
                 "name": step.name, "kind": step.spec.kind, "lane": step.spec.lane.name(), "after": after,
                 "will": will, "why": why, "why_text": why.map(|why| why.to_string()), "recipe": step.recipe,
+                "needs": needs,
             })
         })
         .collect();

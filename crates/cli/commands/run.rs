@@ -13,20 +13,23 @@ use uuid::Uuid;
 use super::{Exit, Opened, open};
 use crate::alloc::Probe;
 use crate::args::{Places, RunArgs};
-use crate::output::{Display, files};
+use crate::memory::Memory;
+use crate::output::{Display, files, needs};
+use crate::words;
 
 pub fn run(places: &Places, args: RunArgs) -> Result<Exit> {
     if args.quiet {
-        crate::words::be_quiet();
+        words::be_quiet();
     }
-    let Opened { cache, plan } = match open(places, &args.graph)? {
+    let memory = Memory::find(&args.memory);
+    let Opened { cache, plan } = match open(places, &args.graph, memory.budget_bytes)? {
         Ok(opened) => opened,
         Err(exit) => return Ok(exit),
     };
     for name in &args.rerun {
         if plan.find(name).is_none() {
             let steps: Vec<&str> = plan.steps.node_weights().map(|step| &*step.name).collect();
-            crate::words::say(format!("error: `--rerun {name}` is not a step; steps: {}", steps.join(", ")));
+            words::say(format!("error: `--rerun {name}` is not a step; steps: {}", steps.join(", ")));
             return Ok(Exit::NothingMatched);
         }
     }
@@ -36,9 +39,14 @@ pub fn run(places: &Places, args: RunArgs) -> Result<Exit> {
         std::fs::create_dir_all(folder)
             .with_context(|| format!("the report cannot be written: {}", folder.display()))?;
     }
+    // Not refused here: a step that runs by its recipe may turn out to be known by content.
+    let weighed = rondel_engine::weigh(&rondel_engine::needs(&plan, &cache), memory.budget_bytes);
+    for refusal in needs::refusals(&weighed, memory.budget_bytes) {
+        words::say(format!("warning: {refusal}"));
+    }
     let control = Control::default();
     stop_on_signals(&control)?;
-    let mut display = Display::new(&args, &plan)?;
+    let mut display = Display::new(&args, &plan, &cache)?;
     let options = RunOptions {
         id: Uuid::now_v7().to_string(),
         now: SystemTime::now().duration_since(UNIX_EPOCH).map_or(0, |since| since.as_secs()),
@@ -46,7 +54,7 @@ pub fn run(places: &Places, args: RunArgs) -> Result<Exit> {
         fail_fast: args.fail_fast,
         keep_going: args.keep_going,
         rerun: args.rerun.clone(),
-        previews: false,
+        previews: args.previews.is_some(),
         probe: Some(Arc::new(Probe)),
         program: concat!("rondel ", env!("CARGO_PKG_VERSION")).to_owned(),
     };
@@ -65,7 +73,7 @@ fn exit_code(report: &Report) -> u8 {
     let undone = report.steps.iter().find(|step| matches!(step.how, How::Failed | How::Blocked));
     match undone {
         Some(step) if report.exit_code == 0 => {
-            crate::words::say(format!("error: the run is called done, but `{}` is not, which is a bug", step.name));
+            words::say(format!("error: the run is called done, but `{}` is not, which is a bug", step.name));
             1
         }
         _ => report.exit_code,

@@ -20,6 +20,7 @@
 //! Source: transformers `modeling_qwen3.py`, `modeling_mistral.py`; recorded in `tests/recorded/text.rs`.
 
 mod config;
+mod infer;
 mod language;
 mod layer;
 

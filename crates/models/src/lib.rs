@@ -5,8 +5,9 @@
 //! each *part* (text encoder, transformer, autoencoder) given as the list of its files. Everything is computed in
 //! float32 on the CPU.
 //!
-//! Reading order: [`weights`] and [`layers`] are the ground, [`tokenizer`], [`decoder`], [`generate`] and [`rng`] stand on their own, and
-//! [`flux2`] is the model family, with the page of details that are easy to get wrong.
+//! Reading order: [`weights`] and [`layers`] are the ground, [`tokenizer`], [`decoder`], [`generate`] and [`rng`] stand
+//! on their own, and [`flux2`] is the model family, with the page of details that are easy to get wrong. [`needs`] tells how
+//! much memory a part will take before it is loaded.
 #![deny(unsafe_code)]
 
 pub mod decoder;
@@ -14,6 +15,7 @@ mod error;
 pub mod flux2;
 pub mod generate;
 pub mod layers;
+pub mod needs;
 pub mod rng;
 pub mod tokenizer;
 pub mod weights;

@@ -38,6 +38,7 @@ use file::WeightFile;
 pub use entry::Storage;
 pub use file::Metadata;
 pub use layout::Looks;
+pub(crate) use layout::integer;
 pub use lora::{Lora, LoraUse};
 pub use matrix::{Matrix, Product};
 pub use options::{LoadOptions, UnknownNumbers};

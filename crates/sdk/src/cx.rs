@@ -187,6 +187,15 @@ impl<'call> Cx<'call> {
         }
     }
 
+    /// As [`model_part`](Cx::model_part), and no files for a part that the model does not have.
+    pub fn model_part_if_any(&self, model: &ModelRef, part: &str) -> NodeResult<Vec<PathBuf>> {
+        match &self.side {
+            Side::Host { .. } if !model.parts.contains_key(part) => Ok(Vec::new()),
+            Side::Host { .. } => self.model_part(model, part),
+            Side::Alone(alone) => Ok(alone.borrow().parts.get(part).cloned().unwrap_or_default()),
+        }
+    }
+
     /// Where the relative paths of an effect start.
     pub fn output_folder(&self) -> NodeResult<PathBuf> {
         let folder = match &self.side {

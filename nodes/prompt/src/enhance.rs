@@ -42,9 +42,13 @@ impl Run for Enhance {
         }
         let used = ["text", "tokenizer", "config"].map(str::to_owned);
         let enhancer = ENHANCERS.get(cx, self.model.digest(&used).to_string(), || {
-            let [text, tokenizer, config] = used.each_ref().map(|part| cx.model_part(&self.model, part));
-            let settings = Settings::read(&PartFiles { files: config? }, None)?;
-            let enhancer = Enhancer::load(&PartFiles { files: text? }, &PartFiles { files: tokenizer? }, &settings)?;
+            let text = PartFiles { files: cx.model_part(&self.model, "text")? };
+            let tokenizer = PartFiles { files: cx.model_part_if_any(&self.model, "tokenizer")? };
+            let config = PartFiles { files: cx.model_part_if_any(&self.model, "config")? };
+            let variant = self.model.options.get("variant").map(|word| word.parse()).transpose()?;
+            let settings = Settings::read(&config, variant)?;
+            let tokenizer = if tokenizer.files.is_empty() { &text } else { &tokenizer };
+            let enhancer = Enhancer::load(&text, tokenizer, &settings)?;
             let bytes = enhancer.weight_bytes();
             Ok((enhancer, bytes))
         })?;

@@ -4,9 +4,9 @@ use std::ops::ControlFlow;
 use std::sync::Arc;
 
 use rondel_models::flux2::{Draw, DrawOptions, ReferenceMode, Settings, Start, StepInfo, Transformer};
-use rondel_models::{PartFiles, Tensor};
+use rondel_models::{LoadError, LoadOptions, Lora, LoraUse, PartFiles, Tensor, needs};
 use rondel_sdk::candle::to_candle;
-use rondel_sdk::prelude::{Conditioning, Cx, ModelRef, NodeError, NodeResult, Seed, Warm};
+use rondel_sdk::prelude::{Conditioning, Cx, Estimate, ModelRef, NodeError, NodeResult, Seed, Warm};
 
 use crate::checkpoint::{self, Checkpoints};
 use crate::{SamplerChoice, ScheduleChoice, preview};
@@ -67,7 +67,7 @@ impl<'a> Plan<'a> {
     /// Fills in what is not set from the model's own settings.
     pub fn new(cx: &Cx, wishes: Wishes<'a>) -> NodeResult<Self> {
         expect_family(wishes.model)?;
-        let settings = Settings::read(&PartFiles { files: cx.model_part(wishes.model, "config")? })?;
+        let settings = settings(wishes.model, cx)?;
         let guidance = wishes.guidance.unwrap_or(settings.guidance);
         let needs_negative = settings.needs_negative(guidance);
         if needs_negative && wishes.negative.is_none() {
@@ -86,12 +86,20 @@ impl<'a> Plan<'a> {
         };
         // Levels do not depend on the size where they can be wrong.
         options.schedule.sigmas(options.steps, 1).map_err(|error| NodeError::input("schedule", error))?;
-        Ok(Self { options, needs_negative, reference_mode: ReferenceMode::EveryStep, wishes })
+        let reference_mode = match settings.variant.caches_references() {
+            true => ReferenceMode::Once,
+            false => ReferenceMode::EveryStep,
+        };
+        Ok(Self { options, needs_negative, reference_mode, wishes })
     }
 
     /// Loads the transformer if it is not there, and draws.
     pub fn run(&self, cx: &Cx, scene: &Scene) -> NodeResult<Tensor> {
-        let transformer = self.transformer(cx)?;
+        let files = Files::of(self.wishes.model, cx)?;
+        let config = files.open(None)?.config().clone();
+        let n_tokens = n_tokens(scene, self.wishes.cond)?;
+        let _scratch = cx.reserve_scratch(needs::transformer_activations(&config, n_tokens), "activations")?;
+        let transformer = files.transformer(self.wishes.model, cx)?;
         let text = to_candle(self.wishes.cond.text())?;
         let negative = match self.wishes.negative {
             Some(negative) if self.needs_negative => Some(to_candle(negative.text())?),
@@ -123,14 +131,76 @@ impl<'a> Plan<'a> {
         outcome?;
         Ok(drawn?)
     }
+}
 
-    fn transformer(&self, cx: &Cx) -> NodeResult<Arc<Transformer>> {
-        let model = self.wishes.model;
-        let key = model.digest(&["transformer".to_owned()]).to_string();
-        TRANSFORMERS.get(cx, key, || {
-            let transformer = Transformer::load(&PartFiles { files: cx.model_part(model, "transformer")? })?;
-            let bytes = transformer.weight_bytes();
-            Ok((transformer, bytes))
-        })
+/// How a model wants to be used.
+fn settings(model: &ModelRef, cx: &Cx) -> NodeResult<Settings> {
+    let config = PartFiles { files: cx.model_part_if_any(model, "config")? };
+    let variant = model.options.get("variant").map(|word| word.parse()).transpose()?;
+    Ok(Settings::read(&config, variant)?)
+}
+
+/// The tokens that a pass runs over: picture, references and text.
+fn n_tokens(scene: &Scene, cond: &Conditioning) -> NodeResult<usize> {
+    let pictures = std::iter::once(scene.noise).chain(scene.references);
+    let cells = |latent: &Tensor| latent.dims4().map(|(_, _, height, width)| height * width);
+    let n_cells = pictures.map(cells).sum::<Result<usize, _>>()?;
+    Ok(scene.noise.dim(0)? * (n_cells + cond.text().shape()[1]))
+}
+
+/// Where a transformer is, and how it is to be computed.
+pub struct Files {
+    part: PartFiles,
+    options: LoadOptions,
+}
+
+impl Files {
+    /// Finds the files of a transformer and reads the LoRAs that belong to it.
+    pub fn of(model: &ModelRef, cx: &Cx) -> NodeResult<Files> {
+        let option = |name: &str| model.options.get(name).map(String::as_str);
+        let mut options = LoadOptions::of_words(option("dtype"), option("quant"))?;
+        for (lora_idx, lora) in model.loras.iter().enumerate() {
+            for path in cx.model_part(model, &format!("lora.{lora_idx}"))? {
+                options.loras.push(LoraUse { lora: Arc::new(Lora::open(&path)?), scale: lora.scale });
+            }
+        }
+        Ok(Files { part: PartFiles { files: cx.model_part(model, "transformer")? }, options })
     }
+
+    /// Checks the files, and chooses which blocks stay in memory; nothing large is read.
+    pub fn open(&self, budget_bytes: Option<u64>) -> Result<Transformer, LoadError> {
+        Transformer::load_with(&self.part, &LoadOptions { budget_bytes, ..self.options.clone() })
+    }
+
+    /// The transformer between runs. With too little memory for all of it, it reads some blocks again in every step.
+    fn transformer(&self, model: &ModelRef, cx: &Cx) -> NodeResult<Arc<Transformer>> {
+        let transformer = self.open(cx.memory().obtainable_bytes).map_err(|error| match error {
+            LoadError::OverBudget { .. } => NodeError::failed(error).out_of_memory(),
+            error => error.into(),
+        })?;
+        TRANSFORMERS.get_sized(cx, key(model), transformer.peak_weight_bytes(), || Ok(transformer))
+    }
+}
+
+/// What the transformer of a model is kept under.
+pub fn key(model: &ModelRef) -> String {
+    model.digest(&["transformer".to_owned()]).to_string()
+}
+
+/// What a draw needs: all weights or, where they are more than the budget, as few as can be.
+///
+/// `n_tokens` is the length of the sequence, if that is known.
+pub fn cost(model: &ModelRef, n_tokens: Option<usize>, cx: &Cx) -> NodeResult<Estimate> {
+    let files = Files::of(model, cx)?;
+    let transformer = files.open(None)?;
+    let mut estimate = Estimate::new().keeps("transformer", &key(model), transformer.weight_bytes());
+    let activations = n_tokens.map(|n_tokens| needs::transformer_activations(transformer.config(), n_tokens));
+    if let Some(bytes) = activations {
+        estimate = estimate.works("activations", bytes);
+    }
+    // A budget of one byte is refused with the least that would do.
+    if let Err(LoadError::OverBudget { least_bytes, .. }) = files.open(Some(1)) {
+        estimate = estimate.streams(least_bytes + activations.unwrap_or(0));
+    }
+    Ok(estimate)
 }

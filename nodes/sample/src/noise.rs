@@ -4,6 +4,7 @@ use rondel_models::PartFiles;
 use rondel_models::flux2::{self, AutoencoderConfig};
 use rondel_sdk::candle::from_candle;
 use rondel_sdk::prelude::*;
+use rondel_sdk::value::DType;
 
 use crate::{draw, size};
 
@@ -37,5 +38,16 @@ impl Run for Noise {
         size::check("size", (width, height), cell_px)?;
         let noise = flux2::noise(config.folded_channels(), width, height, cell_px, self.seed.0, self.count)?;
         Ok(Latent::new("Flux2", (width, height), from_candle("latent", &noise)?)?)
+    }
+
+    fn cost(inputs: &Inputs<'_>, cx: &Cx) -> NodeResult<Option<Estimate>> {
+        let (Some(model), Some(size)) = (inputs.get::<ModelRef>("model"), inputs.get::<Size>("size")) else {
+            return Ok(None);
+        };
+        let config = AutoencoderConfig::read(&PartFiles { files: cx.model_part(&model, "vae")? })?;
+        let cell_px = config.cell_px();
+        let shape = vec![1, config.folded_channels(), size.height / cell_px, size.width / cell_px];
+        let stand_in = Tensor::zeros("latent", DType::F32, shape)?;
+        Ok(Some(Estimate::new().makes("latent", Latent::new("Flux2", (size.width, size.height), stand_in)?)))
     }
 }

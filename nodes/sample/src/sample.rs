@@ -96,6 +96,22 @@ impl Run for Sample {
         let drawn = plan.run(cx, &Scene { noise: &noise, start, references: &references })?;
         Ok(Latent::new("Flux2", self.latent.size_px(), from_candle("latent", &drawn)?)?)
     }
+
+    fn cost(inputs: &Inputs<'_>, cx: &Cx) -> NodeResult<Option<Estimate>> {
+        let Some(model) = inputs.get::<ModelRef>("model") else { return Ok(None) };
+        let (latent, cond) = (inputs.get::<Latent>("latent"), inputs.get::<Conditioning>("cond"));
+        let references = inputs.get::<Vec<Latent>>("references").unwrap_or_default();
+        let n_tokens = latent.as_ref().zip(cond).map(|(latent, cond)| {
+            let cells = |latent: &Latent| latent.tensor().shape()[2..].iter().product::<usize>();
+            let n_cells = cells(latent) + references.iter().map(cells).sum::<usize>();
+            latent.tensor().shape()[0] * (n_cells + cond.text().shape()[1])
+        });
+        let mut estimate = draw::cost(&model, n_tokens, cx)?;
+        if let Some(latent) = latent {
+            estimate = estimate.makes("latent", latent);
+        }
+        Ok(Some(estimate))
+    }
 }
 
 impl Sample {

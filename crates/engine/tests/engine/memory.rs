@@ -82,25 +82,37 @@ fn check_needs(lab: &Lab, graph: &str, expected: Expect) {
 #[test]
 fn a_plan_knows_what_its_steps_need_before_they_run() {
     let lab = Lab::new();
-    check_needs(&lab, PARTS, expect![[r#"
+    check_needs(
+        &lab,
+        PARTS,
+        expect![[r#"
         text: 410 B (weights 400 B + activations 10 B)
         blank: 420 B (weights 400 B + activations 20 B)
         draw: 800 B (weights 500 B + activations 300 B)
         again: 410 B (weights 400 B + activations 10 B)
-        910 ["weights"] [] []"#]]);
+        910 ["weights"] [] []"#]],
+    );
     // Scratch that another step computes is not known before; after the run of that step it is.
     let open = "nodes: (
             n: number(value: 700),
             h: heavy(weights: \"w\", bytes: 400, scratch: n),
         ),
         outputs: (h: h),";
-    check_needs(&lab, open, expect![[r#"
+    check_needs(
+        &lab,
+        open,
+        expect![[r#"
         h: 400 B (weights 400 B)
-        400 [] [] []"#]]);
+        400 [] [] []"#]],
+    );
     lab.run_with(open, &Setup { only: &["n"], ..Setup::default() });
-    check_needs(&lab, open, expect![[r#"
+    check_needs(
+        &lab,
+        open,
+        expect![[r#"
         h: 1.1 kB (weights 400 B + activations 700 B)
-        1100 [] [] ["h"]"#]]);
+        1100 [] [] ["h"]"#]],
+    );
 }
 
 #[test]
@@ -108,19 +120,27 @@ fn a_known_step_needs_nothing_and_a_made_one_is_known_by_its_stand_in() {
     let _alone = alone();
     let lab = Lab::new();
     lab.run_with(PARTS, &Setup { only: &["text"], ..Setup::default() });
-    check_needs(&lab, PARTS, expect![[r#"
+    check_needs(
+        &lab,
+        PARTS,
+        expect![[r#"
         blank: 420 B (weights 400 B + activations 20 B)
         draw: 800 B (weights 500 B + activations 300 B)
         again: 410 B (weights 400 B + activations 10 B)
-        910 ["weights"] [] []"#]]);
+        910 ["weights"] [] []"#]],
+    );
     // The number of bytes comes from a step that has not run and says what it will make.
     let chain = "nodes: (
             n: heavy(a: 399, weights: \"n\", bytes: 1),
             h: heavy(weights: \"w\", bytes: n),
         ),
         outputs: (h: h),";
-    check_needs(&lab, chain, expect![[r#"
+    check_needs(
+        &lab,
+        chain,
+        expect![[r#"
         n: 1 B (weights 1 B)
         h: 400 B (weights 400 B)
-        401 [] [] []"#]]);
+        401 [] [] []"#]],
+    );
 }

@@ -5,6 +5,7 @@
 
 use serde::Deserialize;
 
+use crate::weights::Looks;
 use crate::{LoadError, PartFiles};
 
 const FILE: &str = "config.json";
@@ -16,6 +17,16 @@ pub enum Architecture {
     Qwen3,
     /// The text part of Mistral Small 3.
     Mistral,
+}
+
+impl Architecture {
+    /// What weights of this model look like.
+    pub(super) fn looks(self) -> Looks {
+        match self {
+            Self::Qwen3 => Looks::Qwen3,
+            Self::Mistral => Looks::Mistral,
+        }
+    }
 }
 
 /// The sizes of a decoder, under the names of its `config.json`.

@@ -5,7 +5,7 @@
 
 use std::ops::Range;
 
-use candle_core::{Device, Tensor};
+use candle_core::{DType, Device, Tensor};
 use candle_nn::rotary_emb::rope;
 
 use super::DecoderConfig;
@@ -123,7 +123,11 @@ impl Layer {
     ) -> Result<Tensor> {
         let (b, n_tokens, _) = x.dims3()?;
         let heads = |y: Tensor| y.reshape((b, n_tokens, (), self.head_dim)); // [b, tokens, heads, head size]
-        let rotate = |y: Tensor| rope(&y.transpose(1, 2)?.contiguous()?, &rotation.cos, &rotation.sin);
+        // In float32: halves have too few digits for the angles of late tokens.
+        let rotate = |y: Tensor| {
+            let wide = y.transpose(1, 2)?.to_dtype(DType::F32)?.contiguous()?;
+            rope(&wide, &rotation.cos, &rotation.sin)?.to_dtype(y.dtype())
+        };
         let (mut q, mut k) = (heads(self.q.forward(x)?)?, heads(self.k.forward(x)?)?);
         if let Some(norms) = &self.head_norms {
             (q, k) = (norms.q.forward(&q)?, norms.k.forward(&k)?);

@@ -15,7 +15,7 @@ use super::config::unsupported;
 use super::template::Side;
 use crate::decoder::{Architecture, Decoder, DecoderConfig};
 use crate::tokenizer::{TokenizeError, Tokenizer};
-use crate::{LoadError, PartFiles, Weights};
+use crate::{LoadError, LoadOptions, PartFiles, Weights};
 
 /// Turns prompts into conditioning.
 pub struct TextEncoder {
@@ -48,12 +48,24 @@ pub enum EncodeError {
 }
 
 impl TextEncoder {
-    /// Loads the encoder (`config.json` and weights) and its tokenizer (see [`Tokenizer::read`]).
-    ///
-    /// What is small is read first, so that a mistake in it is found before the weights are.
+    /// Opens the encoder and its tokenizer to be computed in float32 on the CPU.
     pub fn load(text: &PartFiles, tokenizer: &PartFiles, settings: &Settings) -> Result<Self, LoadError> {
+        Self::load_with(text, tokenizer, settings, &LoadOptions::default())
+    }
+
+    /// Opens the encoder and its tokenizer (see [`Tokenizer::read`]) as `options` say.
+    ///
+    /// Everything is checked; the large matrices are read when they are first used. LoRAs are for the transformer and are
+    /// left out here.
+    pub fn load_with(
+        text: &PartFiles,
+        tokenizer: &PartFiles,
+        settings: &Settings,
+        options: &LoadOptions,
+    ) -> Result<Self, LoadError> {
         let architecture = settings.variant.text_architecture();
-        let config = DecoderConfig::read(text, architecture)?;
+        let weights = Weights::open_with(text, &LoadOptions { loras: Vec::new(), ..options.clone() })?;
+        let config = DecoderConfig::of_part(text, &weights, architecture)?;
         let n_layers = settings.text_layers.iter().copied().max().unwrap_or(0);
         if n_layers > config.num_hidden_layers {
             let found = config.num_hidden_layers;
@@ -62,7 +74,6 @@ impl TextEncoder {
         }
         let tokenizer = read_tokenizer(tokenizer, architecture, config.vocab_size)?;
         let padding_id = tokenizer.padding_id(architecture.padding_token(), config.vocab_size)?;
-        let weights = Weights::open(text)?;
         let model = Decoder::load(&weights, config, n_layers)?;
         Ok(Self {
             tokenizer,

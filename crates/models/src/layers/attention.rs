@@ -22,13 +22,13 @@ pub fn attention(q: &Tensor, k: &Tensor, v: &Tensor, scale: f64, mask: Option<&T
     let mut outs = Vec::new();
     for start in (0..n_queries).step_by(block) {
         let len = block.min(n_queries - start);
-        let scores = q.narrow(2, start, len)?.contiguous()?.matmul(&k)?;
+        // In float32 from here to the shares, as the reference does whatever the rest is computed in.
+        let scores = q.narrow(2, start, len)?.contiguous()?.matmul(&k)?.to_dtype(DType::F32)?;
         let scores = match mask {
             Some(mask) => scores.broadcast_add(&mask.narrow(0, start, len)?)?,
             None => scores,
         };
-        // In float32, as the reference does whatever the rest is computed in.
-        let shares = candle_nn::ops::softmax_last_dim(&scores.to_dtype(DType::F32)?)?.to_dtype(v.dtype())?;
+        let shares = candle_nn::ops::softmax_last_dim(&scores)?.to_dtype(v.dtype())?;
         outs.push(shares.matmul(&v)?);
     }
     match outs.len() {

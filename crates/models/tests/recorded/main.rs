@@ -12,6 +12,7 @@ mod enhance;
 mod fixture;
 mod klein;
 mod layouts;
+mod needs;
 mod noise;
 mod preview;
 mod schedule;

@@ -1,0 +1,36 @@
+//! What a run needs in memory, in words.
+
+use rondel_engine::Weighed;
+use rondel_value::cost::{bytes_text, round_bytes_text};
+
+/// How a run fits into its budget, as one sentence.
+pub fn summary(weighed: &Weighed, budget_bytes: Option<u64>) -> String {
+    let peak = format!("peak {}", bytes_text(weighed.peak_bytes));
+    let Some(budget) = budget_bytes else { return format!("{peak}, no budget") };
+    let Weighed { let_go, streamed, too_large, .. } = weighed;
+    let how = match () {
+        () if !too_large.is_empty() => "cannot run".to_owned(),
+        () if !streamed.is_empty() => {
+            format!("fits if {} reads its weights while it uses them, which takes longer", streamed.join(", "))
+        }
+        () if !let_go.is_empty() => format!("fits, and {} goes when room is needed", let_go.join(", ")),
+        () => "fits".to_owned(),
+    };
+    format!("{peak}, budget {}: {how}", bytes_text(budget))
+}
+
+/// Why a run cannot come to its end within its budget: one sentence for each step that has no room.
+pub fn refusals(weighed: &Weighed, budget_bytes: Option<u64>) -> Vec<String> {
+    let budget = bytes_text(budget_bytes.unwrap_or(u64::MAX));
+    let refusal = |(name, cost): &(_, rondel_value::Cost)| {
+        let least = match cost.streamed_bytes {
+            Some(least) => format!(", and {} at the least", bytes_text(least)),
+            None => String::new(),
+        };
+        let enough = round_bytes_text(cost.least_bytes());
+        format!(
+            "`{name}` needs {cost}{least}; the budget is {budget}: `--memory {enough}`, or a smaller model or picture"
+        )
+    };
+    weighed.too_large.iter().map(refusal).collect()
+}
