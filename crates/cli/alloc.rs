@@ -86,11 +86,38 @@ pub fn give_back_freed_memory() {
 /// up to half of their time. One arena, so that a block freed by one lane serves another.
 pub fn keep_freed_memory() {
     #[cfg(all(target_os = "linux", target_env = "gnu"))]
-    // SAFETY: `mallopt` only sets numbers, and no other thread runs yet.
+    // SAFETY: `mallopt` only sets numbers, under the allocator's own lock.
     unsafe {
         libc::mallopt(libc::M_MMAP_THRESHOLD, libc::c_int::MAX);
         libc::mallopt(libc::M_TRIM_THRESHOLD, libc::c_int::MAX);
         libc::mallopt(libc::M_TOP_PAD, 64 << 20);
         libc::mallopt(libc::M_ARENA_MAX, 1);
+    }
+}
+
+#[cfg(all(test, target_os = "linux", target_env = "gnu"))]
+mod tests {
+    use super::*;
+
+    /// What the process holds of the machine's memory.
+    fn resident_bytes() -> usize {
+        let pages = std::fs::read_to_string("/proc/self/statm").expect("a file of the system");
+        let pages: usize = pages.split(' ').nth(1).expect("a number").parse().expect("a number");
+        pages * 4096
+    }
+
+    #[test]
+    fn what_was_let_go_is_handed_back_when_asked() {
+        const BLOCK: usize = 1 << 20;
+        keep_freed_memory();
+        let mut blocks: Vec<Vec<u8>> = (0..256).map(|i| vec![i as u8; BLOCK]).collect();
+        // The last one stays above the others, so that they are holes and not the end of the heap.
+        let last = blocks.pop();
+        drop(blocks);
+        let kept = resident_bytes();
+        give_back_freed_memory();
+        let left = resident_bytes();
+        assert!(left + 200 * BLOCK < kept, "{kept} bytes before, {left} after");
+        assert_eq!(last.map(|block| block.len()), Some(BLOCK));
     }
 }

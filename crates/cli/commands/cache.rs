@@ -96,6 +96,10 @@ pub fn run(places: &Places, args: CacheArgs) -> Result<Exit> {
                 words::count(report.n_records_removed, "result"),
                 words::count(report.n_blobs_removed, "blob")
             ));
+            if report.n_checkpoints_removed > 0 {
+                let n = words::count(report.n_checkpoints_removed, "checkpoint");
+                words::data(format!("{n} of steps that are done or forgotten removed"));
+            }
         }
         CacheCommand::Clear => {
             upkeep::clear(&folder).context("the cache is not cleared")?;
