@@ -20,7 +20,7 @@ fn cx() -> Cx<'static> {
 fn fox(seed: u64) -> Enhance {
     let (family, name) = ("Flux2".to_owned(), "dev".to_owned());
     Enhance {
-        model: ModelRef { family, name, parts: BTreeMap::new(), options: BTreeMap::new() },
+        model: ModelRef { family, name, ..ModelRef::default() },
         prompt: "a fox".to_owned(),
         temperature: 1.0,
         seed: Seed(seed),
