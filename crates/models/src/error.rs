@@ -23,6 +23,21 @@ pub enum LoadError {
     MissingTensor { name: String, closest: Option<String>, path: PathBuf },
     #[error("tensor `{name}` should be {expected:?}, but is {found:?}: {}", path.display())]
     WrongShape { name: String, expected: Vec<usize>, found: Vec<usize>, path: PathBuf },
+    #[error(
+        "tensor `{name}` is {found:?}, but with `{field}` of the config it would be {expected:?}: {} and {}",
+        path.display(), config.display()
+    )]
+    ConfigContradicts {
+        name: String,
+        field: &'static str,
+        expected: Box<[usize]>,
+        found: Box<[usize]>,
+        path: PathBuf,
+        config: PathBuf,
+    },
+    #[error("tensor `{name}` has no place in a model with the sizes of the config: {} and {}",
+        path.display(), config.display())]
+    UnexpectedTensor { name: String, path: PathBuf, config: PathBuf },
     #[error("tensor `{name}` is stored as {dtype}; float32, float16 and bfloat16 can be read: {}", path.display())]
     UnsupportedDtype { name: String, dtype: String, path: PathBuf },
     #[error("`{field}` is {found}, but {supported}: {}", path.display())]

@@ -137,6 +137,19 @@ impl Weights {
         Ok(Tensor::from_vec(values, shape, &Device::Cpu)?)
     }
 
+    /// Says which shape a tensor has and in which file it is, without reading it.
+    pub fn shape(&self, name: &str) -> Result<(&[usize], &Path), LoadError> {
+        let entry = self.store.entry(&self.full_name(name))?;
+        Ok((&entry.info.shape, &self.store.files[entry.file_idx].path))
+    }
+
+    /// Lists the names of all tensors of the part, whatever the scope, in order.
+    pub fn names(&self) -> Vec<&str> {
+        let mut names: Vec<&str> = self.store.tensors.keys().map(String::as_str).collect();
+        names.sort_unstable();
+        names
+    }
+
     /// Says how many bytes of memory the tensors take that were read so far, from any scope of this part.
     pub fn loaded_bytes(&self) -> u64 {
         self.store.loaded_bytes.load(Relaxed)

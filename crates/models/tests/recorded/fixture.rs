@@ -41,6 +41,11 @@ pub fn workspace() -> PathBuf {
 pub struct Folder(PathBuf);
 
 impl Folder {
+    /// A model with random weights; only its autoencoder is looked at.
+    pub fn random_dev() -> Self {
+        Self(workspace().join("tests/golden/dev/model"))
+    }
+
     /// The model with random weights that everything was recorded with.
     pub fn random_klein() -> Self {
         Self(workspace().join("tests/golden/klein/model"))

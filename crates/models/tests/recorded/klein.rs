@@ -4,7 +4,7 @@ use std::ops::ControlFlow;
 
 use candle_core::Tensor;
 use rondel_models::flux2::{
-    Autoencoder, SampleError, SampleOptions, Sampler, Schedule, Settings, Transformer, noise, pack, sample, to_u8,
+    PictureDecoder, SampleError, SampleOptions, Sampler, Schedule, Settings, Transformer, noise, pack, sample, to_u8,
 };
 
 use crate::fixture::{Folder, Recorded, TOLERANCE, assert_near, assert_same_bits, workspace};
@@ -31,7 +31,7 @@ fn check(case: &Case) {
     let settings = Settings { is_distilled: case.is_distilled, max_sequence_length: 64, ..folder.settings() };
     let text_encoder = folder.text_encoder(&settings);
     let transformer = Transformer::load(&folder.part("transformer")).expect("a transformer");
-    let autoencoder = Autoencoder::load(&folder.part("vae")).expect("an autoencoder");
+    let autoencoder = PictureDecoder::load(&folder.part("vae")).expect("an autoencoder");
 
     let conditioning = text_encoder.encode(PROMPT).expect("conditioning");
     let expected = recorded.get("dit.in.encoder_hidden_states");
