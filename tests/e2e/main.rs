@@ -11,7 +11,7 @@
 mod architecture;
 mod cache;
 mod fixture;
-mod models;
 mod memory;
+mod models;
 mod plugin;
 mod run;

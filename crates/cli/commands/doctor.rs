@@ -43,7 +43,7 @@ pub fn run(places: &Places, args: DoctorArgs) -> Result<Exit> {
             "models_files": models,
             "models": sizes.iter().map(|(sizes, name)| match sizes {
                 Ok(sizes) => json!({ "name": name, "part_bytes": sizes }),
-                Err(problem) => json!({ "name": name, "problem": problem }),
+                Err(problem) => json!({ "name": name, "problem": problem.to_string() }),
             }).collect::<Vec<_>>(),
             "plugins": plugins,
             "plugin_problems": errors.iter().map(ToString::to_string).collect::<Vec<_>>(),

@@ -52,9 +52,21 @@ pub enum LoadError {
          read: {}", path.display()
     )]
     UnsupportedDtype { name: String, dtype: String, path: PathBuf },
+    #[error(
+        "tensor `{name}` is {found:?}, but with `{field}` of the config it would be {expected:?}: {} and {}",
+        path.display(), config.display()
+    )]
+    ConfigContradicts {
+        name: String,
+        field: &'static str,
+        expected: Box<[usize]>,
+        found: Box<[usize]>,
+        path: PathBuf,
+        config: PathBuf,
+    },
     #[error("`{name}` is quantised as {format}; of eight-bit formats, float8_e4m3fn can be read: {}", path.display())]
     UnsupportedQuantisation { name: String, format: String, path: PathBuf },
-    #[error("tensor `{first}`{} belongs to no such model: {}", others(*n_others), path.display())]
+    #[error("tensor `{first}`{} has no place in a model of these sizes: {}", others(*n_others), path.display())]
     ExtraTensors { first: String, n_others: usize, path: PathBuf },
     #[error("`{field}` is {said} in `config.json`, but the tensors say {found}: {}", path.display())]
     Contradiction { field: &'static str, said: String, found: String, path: PathBuf },

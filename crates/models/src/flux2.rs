@@ -2,8 +2,8 @@
 //!
 //! ```text
 //! prompt ── TextEncoder ── conditioning ─┐
-//! seed ──── noise ──────── latent ───────┼─ Draw (Transformer) ── latent ── Autoencoder ── to_u8
-//! pictures ── references, start, mask ───┘         └─ PreviewMap, after each step
+//! seed ──── noise ──────── latent ───────┼─ Draw (Transformer) ── latent ── PictureDecoder ── to_u8
+//! pictures ─ PictureEncoder ── references, start ─┘         └─ PreviewMap, after each step
 //! ```
 //!
 //! [`Settings`] says how a model wants to be used, and a host asks it before anything else. Sizes come from the
@@ -72,11 +72,22 @@
 //! Picture:
 //!
 //! 24. Latents are normalised *after* folding, with 1e-4 added to the variance, while the normalisations inside add
-//!     1e-6. `every_stage_of_decoding_is_the_recorded_one`
-//! 25. A folded channel is `4·channel + 2·row + column`. `a_folded_channel_goes_to_its_row_and_column`
+//!     1e-6. `every_stage_of_decoding_is_the_recorded_one`, `every_stage_of_encoding_is_the_recorded_one`
+//! 25. A folded channel is `4·channel + 2·row + column`. `a_folded_channel_goes_to_its_row_and_column_and_back`
 //! 26. The decoder may be narrower than the encoder, and has one block more in every stage.
 //!     `every_stage_of_decoding_is_the_recorded_one`
 //! 27. A half goes to the even byte. `a_half_goes_to_the_even_byte_and_what_is_beyond_white_and_black_is_cut`
+//! 28. Halving pads on the right and below only.
+//!     `a_halving_convolution_has_zeros_on_the_right_and_below_only`, `every_stage_of_encoding_is_the_recorded_one`
+//! 29. Encoding takes the mean, the first half of the moments, and never a sample.
+//!     `every_stage_of_encoding_is_the_recorded_one`
+//! 30. A tile is blended with the one above first, then with the one on the left, both blended by then; over a quarter
+//!     of a tile, where the new one begins with nothing. `decoding_in_tiles_gives_the_recorded_picture`,
+//!     `encoding_in_tiles_gives_the_recorded_latent`
+//! 31. A reference is cut to cells and never stretched; the odd pixel is cut on the right and below.
+//!     `recorded_pictures_are_shrunk_and_cut_to_the_byte`
+//! 32. References are shrunk as bytes in two passes, with alpha multiplied in, before alpha is dropped.
+//!     `recorded_pictures_are_shrunk_and_cut_to_the_byte`, `alpha_is_multiplied_in_while_a_picture_is_shrunk`
 
 mod blocks;
 mod config;
@@ -85,8 +96,11 @@ mod embedder;
 mod enhance;
 mod infer;
 mod inpaint;
+mod lanczos;
 mod latent;
+mod pixels;
 mod preview;
+mod reference;
 mod residence;
 mod rope;
 mod samplers;
@@ -103,8 +117,10 @@ pub use draw::{Draw, DrawError, DrawOptions, DrawState, StepInfo};
 pub use embedder::sinusoid;
 pub use enhance::{EnhanceError, Enhanced, Enhancer};
 pub use inpaint::{FoldMaskError, Start, fold_mask};
-pub use latent::{DecodeError, NoiseError, ShapeError, noise, pack, unpack};
+pub use latent::{NoiseError, ShapeError, noise, pack, unpack};
+pub use pixels::{Pixels, to_u8};
 pub use preview::PreviewMap;
+pub use reference::{MAX_AREA_PX, MAX_ASPECT, MIN_SIDE_PX, ReferenceError, prepare_reference};
 pub use rope::{Place, Rope};
 pub use samplers::Sampler;
 pub use schedule::{Schedule, ScheduleError, empirical_mu};
@@ -112,4 +128,7 @@ pub use sequence::{ReferenceMode, Scene, Sequence};
 pub use settings::{Settings, UnknownVariant, Variant};
 pub use text::{EncodeError, TextEncoder, Tokens};
 pub use transformer::Transformer;
-pub use vae::{Autoencoder, to_u8, unfold};
+pub use vae::{
+    Direction, PICTURE_BUDGET_BYTES, PictureDecoder, PictureEncoder, PictureError, TileSize, Tiling, TilingError, fold,
+    peak_bytes, unfold,
+};

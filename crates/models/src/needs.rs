@@ -14,9 +14,6 @@ const FLOAT_BYTES: u64 = 4;
 /// The scores of attention that are held at once, and what becomes of them: 64 MiB each, see `layers::attention`.
 const SCORES_BYTES: u64 = 3 * (64 << 20);
 
-/// The columns that a convolution lays out at once, see `layers::Conv2d`.
-const COLUMNS_BYTES: u64 = 16 << 20;
-
 /// The bytes that one pass of a transformer works in, for so many tokens of picture and text together.
 ///
 /// Widest behind the attention of a single block, where the joint rows, queries, keys and values, the attended rows and four
@@ -59,15 +56,18 @@ pub fn decoder_weights(part: &PartFiles) -> Result<u64, LoadError> {
     weights(part, is_loaded)
 }
 
-/// The bytes that decoding a picture works in.
-///
-/// Widest at full size, where the last stage but one has just been doubled: its rows, those of the convolution in bands and
-/// once more joined, and the next normalisation.
-pub fn decoder_activations(config: &AutoencoderConfig, (width_px, height_px): (usize, usize)) -> u64 {
-    let widths = config.decoder_widths();
-    let widest = widths[1.min(widths.len() - 1)];
-    let rows = (width_px * height_px * widest) as u64 * FLOAT_BYTES;
-    4 * rows + (9 * rows).min(2 * COLUMNS_BYTES)
+/// The bytes that the encoding half of an autoencoder keeps.
+pub fn encoder_weights(part: &PartFiles) -> Result<u64, LoadError> {
+    let is_loaded = |name: &str| {
+        let parts = ["encoder.", "quant_conv.", "bn.running_mean", "bn.running_var"];
+        parts.iter().any(|part| name.starts_with(part))
+    };
+    weights(part, is_loaded)
+}
+
+/// The sizes of an autoencoder, from its config or the headers of its files.
+pub fn autoencoder(part: &PartFiles) -> Result<AutoencoderConfig, LoadError> {
+    AutoencoderConfig::of_part(part, &Weights::open(part)?)
 }
 
 fn text_config(part: &PartFiles, settings: &Settings) -> Result<DecoderConfig, LoadError> {

@@ -26,6 +26,7 @@ mod part;
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::fmt::Display;
+use std::path::Path;
 use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
 use std::sync::{Arc, Mutex, PoisonError};
 
@@ -151,6 +152,12 @@ impl Weights {
     /// The shape of a tensor.
     pub fn shape(&self, name: &str) -> Result<&[usize], LoadError> {
         Ok(&self.store.entry(&self.full_name(name))?.shape)
+    }
+
+    /// The file of a tensor; the first of the part if there is none of this name.
+    pub fn path_of(&self, name: &str) -> &Path {
+        let file_idx = self.store.tensors.get(&self.full_name(name)).map_or(0, |entry| entry.file_idx);
+        &self.store.files[file_idx].path
     }
 
     /// Counts the numbered scopes below this one: `blocks` for `blocks.0`, `blocks.1`, …

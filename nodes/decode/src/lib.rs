@@ -2,6 +2,6 @@
 
 mod decode;
 
-pub use decode::Decode;
+pub use decode::{Decode, Decoded, TilingChoice};
 
 rondel_sdk::export_plugin!("node-decode", [Decode]);

@@ -2,9 +2,12 @@
 
 use expect_test::{Expect, expect};
 use node_edit::compare::Compare;
+use node_edit::composite::Composite;
 use node_edit::convert::Convert;
 use node_edit::invert::Invert;
 use node_edit::load_image::LoadImage;
+use node_edit::mask_from::MaskFrom;
+use node_edit::pick::Pick;
 use node_edit::resize::Resize;
 use node_edit::solid::Solid;
 use rondel_sdk::{Run, spec};
@@ -68,4 +71,19 @@ fn compare() {
         "inputs":[{"name":"before","type":"Image"},
          {"name":"after","type":"Image"}],"outputs":[{"name":"score","type":"Float"},
          {"name":"heatmap","type":"Image"}]}"#]]);
+}
+
+#[test]
+fn composite() {
+    check::<Composite>(expect![[""]]);
+}
+
+#[test]
+fn mask_from() {
+    check::<MaskFrom>(expect![[""]]);
+}
+
+#[test]
+fn pick() {
+    check::<Pick>(expect![[""]]);
 }

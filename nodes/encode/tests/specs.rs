@@ -1,7 +1,7 @@
 //! What the kinds say of themselves. A change here that changes results for equal inputs needs a new version.
 
 use expect_test::expect;
-use node_encode::Encode;
+use node_encode::{Encode, EncodeImage};
 use rondel_testkit::check_spec;
 
 #[test]
@@ -37,4 +37,9 @@ fn encode() {
             }
           ]
         }"#]]);
+}
+
+#[test]
+fn encode_image() {
+    check_spec::<EncodeImage>(expect![[""]]);
 }

@@ -1,6 +1,5 @@
 //! `enhance` on a model with random weights: what it says means nothing, but it says the same again.
 
-use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 
 use node_prompt::enhance::Enhance;

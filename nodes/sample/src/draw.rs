@@ -133,6 +133,14 @@ impl<'a> Plan<'a> {
     }
 }
 
+/// Goes on unless the run was cancelled.
+pub fn go_on(cx: &Cx) -> ControlFlow<()> {
+    match cx.cancelled() {
+        true => ControlFlow::Break(()),
+        false => ControlFlow::Continue(()),
+    }
+}
+
 /// How a model wants to be used.
 fn settings(model: &ModelRef, cx: &Cx) -> NodeResult<Settings> {
     let config = PartFiles { files: cx.model_part_if_any(model, "config")? };

@@ -1,7 +1,6 @@
 //! `noise`: where a picture starts.
 
-use rondel_models::PartFiles;
-use rondel_models::flux2::{self, AutoencoderConfig};
+use rondel_models::{PartFiles, flux2, needs};
 use rondel_sdk::candle::from_candle;
 use rondel_sdk::prelude::*;
 use rondel_sdk::value::DType;
@@ -32,7 +31,7 @@ impl Run for Noise {
 
     fn run(self, cx: &mut Cx) -> NodeResult<Latent> {
         draw::expect_family(&self.model)?;
-        let config = AutoencoderConfig::read(&PartFiles { files: cx.model_part(&self.model, "vae")? })?;
+        let config = needs::autoencoder(&PartFiles { files: cx.model_part(&self.model, "vae")? })?;
         let Size { width, height } = self.size;
         let cell_px = config.cell_px();
         size::check("size", (width, height), cell_px)?;
@@ -44,9 +43,10 @@ impl Run for Noise {
         let (Some(model), Some(size)) = (inputs.get::<ModelRef>("model"), inputs.get::<Size>("size")) else {
             return Ok(None);
         };
-        let config = AutoencoderConfig::read(&PartFiles { files: cx.model_part(&model, "vae")? })?;
+        let config = needs::autoencoder(&PartFiles { files: cx.model_part(&model, "vae")? })?;
         let cell_px = config.cell_px();
-        let shape = vec![1, config.folded_channels(), size.height / cell_px, size.width / cell_px];
+        let count = inputs.get::<usize>("count").unwrap_or(1);
+        let shape = vec![count, config.folded_channels(), size.height / cell_px, size.width / cell_px];
         let stand_in = Tensor::zeros("latent", DType::F32, shape)?;
         Ok(Some(Estimate::new().makes("latent", Latent::new("Flux2", (size.width, size.height), stand_in)?)))
     }

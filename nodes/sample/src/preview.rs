@@ -1,7 +1,7 @@
 //! Small pictures of what is being drawn, for those who watch.
 
 use rondel_models::PartFiles;
-use rondel_models::flux2::{Autoencoder, PreviewMap, StepInfo};
+use rondel_models::flux2::{PictureDecoder, PreviewMap, StepInfo};
 use rondel_sdk::prelude::*;
 
 /// Maps from latents to small pictures between runs, by the content of the autoencoder that they were fitted to.
@@ -16,7 +16,7 @@ pub fn show(cx: &Cx, model: &ModelRef, info: &StepInfo) -> NodeResult<()> {
     }
     let key = model.digest(&["vae".to_owned()]).to_string();
     let map = MAPS.get(cx, key, || {
-        let autoencoder = Autoencoder::load(&PartFiles { files: cx.model_part(model, "vae")? })?;
+        let autoencoder = PictureDecoder::load(&PartFiles { files: cx.model_part(model, "vae")? })?;
         let map = PreviewMap::fit(&autoencoder)?;
         let bytes = map.bytes();
         Ok((map, bytes))

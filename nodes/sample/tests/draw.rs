@@ -2,16 +2,11 @@
 
 use std::path::{Path, PathBuf};
 
-use node_sample::{Noise, Sample, SamplerChoice, ScheduleChoice};
+use node_sample::{Edit, Noise, Sample, SamplerChoice, ScheduleChoice};
 use rondel_sdk::prelude::*;
 
 fn model() -> ModelRef {
-    ModelRef {
-        family: "Flux2".to_owned(),
-        name: "tiny".to_owned(),
-        parts: Default::default(),
-        options: Default::default(),
-    }
+    ModelRef { family: "Flux2".to_owned(), name: "tiny".to_owned(), ..ModelRef::default() }
 }
 
 fn part(folder: &str) -> Vec<PathBuf> {
@@ -203,4 +198,59 @@ fn a_model_whose_autoencoder_is_not_there_is_drawn_without_previews() {
 fn a_cancelled_draw_stops_after_the_step_that_it_is_at() {
     let cancelled = Sample { steps: Some(9), ..sample() }.run(&mut cx().cancelled_after(2)).expect_err("a stop");
     assert!(cancelled.is_cancelled());
+}
+
+fn picture(width: usize, height: usize) -> Image {
+    let pixels: Vec<u8> = (0..width * height * 3).map(|i| (i * 7 % 251) as u8).collect();
+    Image::from_u8(width, height, 3, pixels).expect("a picture")
+}
+
+fn edit(references: Vec<Image>) -> Edit {
+    Edit {
+        model: model(),
+        references,
+        cond: conditioning(),
+        negative: None,
+        seed: Seed(7),
+        size: None,
+        steps: Some(2),
+        guidance: Some(1.0),
+        sampler: SamplerChoice::Euler,
+        schedule: ScheduleChoice::Auto,
+    }
+}
+
+#[test]
+fn an_edit_has_the_size_of_its_first_picture_cut_to_cells() {
+    let drawn = edit(vec![picture(90, 70), picture(64, 64)]).run(&mut cx()).expect("a latent");
+    assert_eq!(drawn.size_px(), (80, 64));
+    let drawn = Edit { size: Some(Size { width: 48, height: 32 }), ..edit(vec![picture(64, 64)]) };
+    assert_eq!(drawn.run(&mut cx()).expect("a latent").size_px(), (48, 32));
+}
+
+#[test]
+fn an_edit_sees_every_picture_and_their_order() {
+    let drawn = |references| edit(references).run(&mut cx()).expect("a latent").tensor().to_f32();
+    let (one, other) = (picture(64, 64), Image::from_u8(64, 64, 3, vec![40; 64 * 64 * 3]).expect("a picture"));
+    let both = drawn(vec![one.clone(), other.clone()]);
+    assert_ne!(both, drawn(vec![one.clone()]));
+    assert_ne!(both, drawn(vec![other, one]));
+}
+
+#[test]
+fn pictures_that_cannot_be_looked_at_are_told_by_their_number() {
+    let refusal = |references| edit(references).run(&mut cx()).expect_err("a wrong picture").to_string();
+    assert_eq!(
+        refusal(vec![picture(64, 64), picture(32, 64)]),
+        "`references`: picture 2: a picture of 32 × 64 pixels is too small to look at: each side needs 64 pixels; \
+         enlarge it with `resize`"
+    );
+    assert_eq!(
+        refusal(Vec::new()),
+        "`references`: an edit needs a picture to look at; to draw from words alone, use `noise` and `sample`"
+    );
+    assert_eq!(
+        refusal(vec![picture(64, 64); 11]),
+        "`references`: 11 pictures are more than the 10 that FLUX.2 looks at"
+    );
 }

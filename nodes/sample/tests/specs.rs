@@ -1,7 +1,7 @@
 //! What the kinds say of themselves. A change here that changes results for equal inputs needs a new version.
 
 use expect_test::expect;
-use node_sample::{Noise, Sample};
+use node_sample::{Edit, Noise, Sample};
 use rondel_testkit::check_spec;
 
 #[test]
@@ -166,4 +166,9 @@ fn sample() {
             }
           ]
         }"#]]);
+}
+
+#[test]
+fn edit() {
+    check_spec::<Edit>(expect![[]]);
 }

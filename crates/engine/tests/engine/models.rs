@@ -42,7 +42,7 @@ impl Place {
     }
 
     fn site(&self) -> Site {
-        let host = HostOptions { name: "place".to_owned(), version: "1".to_owned(), memory_budget_bytes: None };
+        let host = HostOptions { name: "place".to_owned(), version: "1".to_owned(), ..HostOptions::default() };
         let folders = Folders { home: Some(self.path("home")), hub: Some(self.path("hub")) };
         Site::new(Arc::new(Registry::new(host)), Vec::new(), &self.path("cache/v1")).with_folders(folders)
     }

@@ -94,7 +94,12 @@ pub struct AutoencoderConfig {
     #[serde(default = "default_true")]
     mid_block_add_attention: bool,
     #[serde(default = "default_true")]
+    use_quant_conv: bool,
+    #[serde(default = "default_true")]
     use_post_quant_conv: bool,
+    in_channels: Option<usize>,
+    out_channels: Option<usize>,
+    patch_size: Option<[usize; 2]>,
 }
 
 impl AutoencoderConfig {
@@ -102,21 +107,78 @@ impl AutoencoderConfig {
     pub fn read(part: &PartFiles) -> Result<Self, LoadError> {
         let config: Self = part.json(FILE)?;
         if !config.mid_block_add_attention {
-            let supported = "only decoders with attention in the middle are known";
+            let supported = "only autoencoders with attention in the middle are known";
             return unsupported(part, "mid_block_add_attention", false, supported);
+        }
+        if !config.use_quant_conv {
+            let supported = "only encoders that end with that convolution are known";
+            return unsupported(part, "use_quant_conv", false, supported);
         }
         if !config.use_post_quant_conv {
             let supported = "only decoders that begin with that convolution are known";
             return unsupported(part, "use_post_quant_conv", false, supported);
         }
-        let widths = config.decoder_widths();
-        let divides = |width: &usize| config.n_groups > 0 && width.is_multiple_of(config.n_groups);
-        if widths.is_empty() || !widths.iter().all(divides) {
-            let found = format!("{widths:?}");
-            let supported = "it must be a list of multiples of `norm_num_groups`";
-            return unsupported(part, "block_out_channels", found, supported);
+        for (field, found) in [("in_channels", config.in_channels), ("out_channels", config.out_channels)] {
+            if let Some(found) = found.filter(|found| *found != 3) {
+                return unsupported(part, field, found, "a picture is red, green and blue");
+            }
+        }
+        if let Some(found) = config.patch_size.filter(|found| *found != [2, 2]) {
+            return unsupported(part, "patch_size", format!("{found:?}"), "2 × 2 values are folded into one");
+        }
+        if config.latent_channels == 0 {
+            return unsupported(part, "latent_channels", 0, "a latent must hold something");
+        }
+        let divides = |width: &usize| config.n_groups > 0 && *width > 0 && width.is_multiple_of(config.n_groups);
+        for (field, widths) in
+            [("block_out_channels", config.encoder_widths()), (config.decoder_widths_field(), config.decoder_widths())]
+        {
+            // Sides are powers of two, and nobody has sixteen of them.
+            if !(1..16).contains(&widths.len()) || !widths.iter().all(divides) {
+                let supported = "it must be a list of multiples of `norm_num_groups`";
+                return unsupported(part, field, format!("{widths:?}"), supported);
+            }
+        }
+        if config.encoder_widths().len() != config.decoder_widths().len() {
+            let found = format!("{:?}", config.decoder_widths());
+            let supported = "it must be as long as `block_out_channels`";
+            return unsupported(part, config.decoder_widths_field(), found, supported);
         }
         Ok(config)
+    }
+
+    /// The sizes that tensors tell; the rest is as in the published autoencoders.
+    pub(super) fn of_sizes(
+        latent_channels: usize,
+        encoder_widths: Vec<usize>,
+        decoder_widths: Vec<usize>,
+        layers_per_block: usize,
+    ) -> Self {
+        Self {
+            latent_channels,
+            encoder_widths,
+            decoder_widths: Some(decoder_widths),
+            layers_per_block,
+            n_groups: 32,
+            batch_norm_eps: 1e-4,
+            mid_block_add_attention: true,
+            use_quant_conv: true,
+            use_post_quant_conv: true,
+            in_channels: None,
+            out_channels: None,
+            patch_size: None,
+        }
+    }
+
+    /// Whether some width is not made of whole groups.
+    pub(super) fn has_odd_widths(&self) -> bool {
+        let mut widths = self.encoder_widths().iter().chain(self.decoder_widths());
+        widths.any(|width| *width == 0 || !width.is_multiple_of(self.n_groups))
+    }
+
+    /// Widths of the encoder from the picture inwards.
+    pub fn encoder_widths(&self) -> &[usize] {
+        &self.encoder_widths
     }
 
     /// Widths of the decoder from the picture inwards.
@@ -124,9 +186,22 @@ impl AutoencoderConfig {
         self.decoder_widths.as_ref().unwrap_or(&self.encoder_widths)
     }
 
+    /// The field that the widths of the decoder come from.
+    pub(super) fn decoder_widths_field(&self) -> &'static str {
+        match self.decoder_widths {
+            Some(_) => "decoder_block_out_channels",
+            None => "block_out_channels",
+        }
+    }
+
     /// Channels of the latent after 2×2 of its values were folded into one.
     pub fn folded_channels(&self) -> usize {
         self.latent_channels * 4
+    }
+
+    /// The side of the square of pixels that one value of the latent stands for before it is folded.
+    pub fn value_px(&self) -> usize {
+        self.cell_px() / 2
     }
 
     /// The side of the square of pixels that one value of the folded latent stands for.

@@ -3,7 +3,7 @@
 //! What tensors cannot tell is constant in the family: rotations of four equal axes with a base of 2000, and 1e-6 in
 //! every normalisation.
 
-use super::TransformerConfig;
+use super::{AutoencoderConfig, TransformerConfig};
 use crate::{LoadError, PartFiles, Weights};
 
 impl TransformerConfig {
@@ -64,6 +64,44 @@ impl TransformerConfig {
             out_channels: None,
             patch_size: 1,
         })
+    }
+}
+
+impl AutoencoderConfig {
+    /// Reads the sizes of an autoencoder from the `config.json` of its part, or off its tensors if there is none.
+    pub(crate) fn of_part(part: &PartFiles, weights: &Weights) -> Result<Self, LoadError> {
+        match part.find("config.json") {
+            Some(_) => Self::read(part),
+            None => Self::of_weights(weights),
+        }
+    }
+
+    /// Reads the sizes of an autoencoder off its tensors.
+    ///
+    /// The number of groups of its normalisations leaves no trace in them; it is 32 in every published one. Fails if the
+    /// widths are not multiples of it.
+    fn of_weights(weights: &Weights) -> Result<Self, LoadError> {
+        let widths = |blocks: &str| {
+            let width = |stage_idx| Ok(weights.shape(&format!("{blocks}.{stage_idx}.resnets.0.conv1.weight"))?[0]);
+            (0..weights.count(blocks)).map(width).collect::<Result<Vec<usize>, LoadError>>()
+        };
+        let encoder_widths = widths("encoder.down_blocks")?;
+        let mut decoder_widths = widths("decoder.up_blocks")?;
+        decoder_widths.reverse();
+        let latent_channels = weights.shape("bn.running_mean")?[0] / 4;
+        let layers_per_block = weights.count("decoder.up_blocks.0.resnets").saturating_sub(1);
+        let config = Self::of_sizes(latent_channels, encoder_widths, decoder_widths, layers_per_block);
+        match config.has_odd_widths() {
+            false => Ok(config),
+            true => Err(LoadError::Unsupported {
+                field: "norm_num_groups",
+                found: "not told by the tensors".to_owned(),
+                supported: "the widths are not multiples of the usual 32; put the `config.json` of this autoencoder \
+                            beside it"
+                    .to_owned(),
+                path: weights.path_of("bn.running_mean").to_owned(),
+            }),
+        }
     }
 }
 

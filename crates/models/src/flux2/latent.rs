@@ -17,15 +17,6 @@ pub enum NoiseError {
     Tensor(#[from] candle_core::Error),
 }
 
-/// Why a latent could not be decoded.
-#[derive(Debug, thiserror::Error)]
-pub enum DecodeError {
-    #[error(transparent)]
-    Shape(#[from] ShapeError),
-    #[error("a tensor operation of the autoencoder failed: {0}")]
-    Tensor(#[from] candle_core::Error),
-}
-
 /// A tensor that does not fit the model it was given to.
 #[derive(Debug, thiserror::Error)]
 #[error("{what} should be {expected}, but is {found:?}")]

@@ -7,7 +7,7 @@
 use candle_core::{DType, Device, Tensor};
 
 use super::latent::expect_shape;
-use super::{Autoencoder, DecodeError};
+use super::{PictureDecoder, PictureError};
 use crate::Result;
 use crate::rng::Generator;
 
@@ -29,7 +29,7 @@ pub struct PreviewMap {
 
 impl PreviewMap {
     /// Fits the map to a decoder. Equal autoencoders give equal maps.
-    pub fn fit(autoencoder: &Autoencoder) -> Result<Self, DecodeError> {
+    pub fn fit(autoencoder: &PictureDecoder) -> Result<Self, PictureError> {
         let config = autoencoder.config();
         let (latent_channels, part_px) = (config.latent_channels, config.cell_px() / 2);
         let mut sums: Vec<Sums> = (0..4).map(|_| Sums::new(latent_channels + 1)).collect();
@@ -64,7 +64,7 @@ impl PreviewMap {
     }
 
     /// Maps the first picture of `[b, 4c, h, w]` to bytes `[2h, 2w, 3]`.
-    pub fn apply(&self, latent: &Tensor) -> Result<Tensor, DecodeError> {
+    pub fn apply(&self, latent: &Tensor) -> Result<Tensor, PictureError> {
         expect_shape("the latent", latent, &[None, Some(self.latent_channels * 4), None, None])?;
         let (_, _, height, width) = latent.dims4()?;
         let latent = values(&latent.narrow(0, 0, 1)?)?;

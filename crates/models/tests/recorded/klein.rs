@@ -4,8 +4,8 @@ use std::ops::ControlFlow;
 
 use candle_core::Tensor;
 use rondel_models::flux2::{
-    Autoencoder, Draw, DrawOptions, ReferenceMode, Sampler, Schedule, Settings, StepInfo, Transformer, Variant, noise, pack,
-    to_u8,
+    Draw, DrawOptions, PictureDecoder, ReferenceMode, Sampler, Schedule, Settings, StepInfo, Transformer, Variant,
+    noise, pack, to_u8,
 };
 
 use crate::fixture::{Folder, Recorded, TOLERANCE, assert_near, assert_same_bits, golden};
@@ -32,7 +32,7 @@ fn check(case: &Case) {
     let settings = Settings { variant: case.variant, max_sequence_length: 64, ..folder.settings() };
     let text_encoder = folder.text_encoder(&settings);
     let transformer = Transformer::load(&folder.part("transformer")).expect("a transformer");
-    let autoencoder = Autoencoder::load(&folder.part("vae")).expect("an autoencoder");
+    let autoencoder = PictureDecoder::load(&folder.part("vae")).expect("an autoencoder");
 
     let conditioning = text_encoder.encode(PROMPT).expect("conditioning");
     let expected = recorded.get("dit.in.encoder_hidden_states");

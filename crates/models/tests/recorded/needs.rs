@@ -1,6 +1,6 @@
 //! What the parts will need is what they then take.
 
-use rondel_models::flux2::Autoencoder;
+use rondel_models::flux2::PictureDecoder;
 use rondel_models::{LoadOptions, needs};
 
 use crate::fixture::Folder;
@@ -11,7 +11,7 @@ fn weights_take_what_their_headers_say() {
         let settings = folder.settings();
         let (vae, text) = (folder.part("vae"), folder.part("text_encoder"));
         let loaded = [
-            Autoencoder::load(&vae).expect("an autoencoder").weight_bytes(),
+            PictureDecoder::load(&vae).expect("an autoencoder").weight_bytes(),
             folder.text_encoder(&settings).weight_bytes(),
         ];
         let said = [

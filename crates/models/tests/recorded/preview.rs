@@ -4,7 +4,7 @@ use std::ops::ControlFlow;
 
 use candle_core::{DType, Tensor};
 use rondel_models::flux2::{
-    Autoencoder, Draw, DrawOptions, PreviewMap, ReferenceMode, Sampler, Schedule, StepInfo, Transformer, noise,
+    Draw, DrawOptions, PictureDecoder, PreviewMap, ReferenceMode, Sampler, Schedule, StepInfo, Transformer, noise,
 };
 
 use crate::fixture::{Folder, values};
@@ -26,7 +26,7 @@ fn a_preview_looks_like_the_picture() {
     let settings = folder.settings();
     let text_encoder = folder.text_encoder(&settings);
     let transformer = Transformer::load(&folder.part("transformer")).expect("a transformer");
-    let autoencoder = Autoencoder::load(&folder.part("vae")).expect("an autoencoder");
+    let autoencoder = PictureDecoder::load(&folder.part("vae")).expect("an autoencoder");
     let map = PreviewMap::fit(&autoencoder).expect("a map");
     assert_eq!(map, PreviewMap::fit(&autoencoder).expect("a map"), "equal decoders give equal maps");
 

@@ -6,7 +6,8 @@
 use std::ops::ControlFlow;
 
 use rondel_models::flux2::{
-    Autoencoder, Draw, DrawOptions, ReferenceMode, Sampler, Schedule, Settings, StepInfo, Transformer, Variant, noise, to_u8,
+    Draw, DrawOptions, PictureDecoder, ReferenceMode, Sampler, Schedule, Settings, StepInfo, Transformer, Variant,
+    noise, to_u8,
 };
 
 use crate::fixture::Folder;
@@ -30,7 +31,7 @@ fn draw(prompt: &str, sampler: Sampler) -> Picture {
     let settings = folder.settings();
     let text_encoder = folder.text_encoder(&settings);
     let transformer = Transformer::load(&folder.part("transformer")).expect("a transformer");
-    let autoencoder = Autoencoder::load(&folder.part("vae")).expect("an autoencoder");
+    let autoencoder = PictureDecoder::load(&folder.part("vae")).expect("an autoencoder");
     let text = text_encoder.encode(prompt).expect("conditioning");
     let negative = text_encoder.encode("").expect("conditioning");
     assert!(settings.needs_negative(settings.guidance));

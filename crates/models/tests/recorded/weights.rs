@@ -4,7 +4,7 @@ use std::collections::HashMap;
 use std::path::PathBuf;
 
 use candle_core::{DType, Device, Tensor};
-use rondel_models::flux2::{Autoencoder, TextEncoder, Transformer};
+use rondel_models::flux2::{PictureDecoder, PictureEncoder, TextEncoder, Transformer};
 use rondel_models::layers::Linear;
 use rondel_models::{LoadError, PartFiles, Weights};
 
@@ -165,6 +165,84 @@ fn a_text_encoder_with_too_few_layers_is_refused() {
     );
 }
 
+/// The autoencoder of the recordings with some fields of its config replaced and some tensors changed.
+fn changed_autoencoder(
+    name: &str,
+    fields: serde_json::Value,
+    change: impl FnOnce(&mut HashMap<String, Tensor>),
+) -> PartFiles {
+    let folder = Folder::random_dev().part("vae");
+    let mut config: serde_json::Value = folder.json("config.json").expect("a config");
+    for (field, value) in fields.as_object().expect("fields") {
+        config[field] = value.clone();
+    }
+    let scratch = scratch(name);
+    std::fs::create_dir_all(&scratch).expect("a folder");
+    let (config_path, weights_path) = (scratch.join("config.json"), scratch.join("weights.safetensors"));
+    std::fs::write(&config_path, config.to_string()).expect("a config");
+    let weights = folder.require("diffusion_pytorch_model.safetensors").expect("weights");
+    let mut tensors = candle_core::safetensors::load(weights, &Device::Cpu).expect("weights");
+    change(&mut tensors);
+    candle_core::safetensors::save(&tensors, &weights_path).expect("weights");
+    part(&[config_path, weights_path])
+}
+
+#[test]
+fn a_config_of_another_autoencoder_is_told_with_the_tensor_that_contradicts_it() {
+    let wider =
+        serde_json::json!({"block_out_channels": [8, 16, 32, 32], "decoder_block_out_channels": [8, 16, 16, 16]});
+    let part = changed_autoencoder("wider", wider, |_| ());
+    assert_eq!(
+        load_error(PictureEncoder::load(&part)),
+        "tensor `encoder.down_blocks.2.resnets.0.conv1.weight` is [16, 16, 3, 3], but with `block_out_channels` of \
+         the config it would be [32, 16, 3, 3]"
+    );
+    assert!(PictureDecoder::load(&part).is_ok(), "the other half agrees with its config");
+
+    let part = changed_autoencoder("deeper", serde_json::json!({"latent_channels": 16}), |_| ());
+    assert_eq!(
+        load_error(PictureDecoder::check(&part)),
+        "tensor `bn.running_mean` is [128], but with `latent_channels` of the config it would be [64]"
+    );
+    let part = changed_autoencoder("longer", serde_json::json!({"layers_per_block": 3}), |_| ());
+    assert_eq!(
+        load_error(PictureDecoder::check(&part)),
+        "no tensor `decoder.up_blocks.0.resnets.3.norm1.weight`; the closest name there is \
+         `decoder.up_blocks.0.resnets.2.norm1.weight`"
+    );
+}
+
+#[test]
+fn tensors_without_a_place_are_refused_and_those_of_the_other_half_are_not_looked_at() {
+    let shorter = serde_json::json!({"layers_per_block": 1});
+    assert_eq!(
+        load_error(PictureDecoder::check(&changed_autoencoder("shorter", shorter, |_| ()))),
+        "tensor `decoder.up_blocks.0.resnets.2.conv1.bias` (and 33 more) has no place in a model of these sizes"
+    );
+    let nothing = serde_json::json!({});
+    let part = changed_autoencoder("extra", nothing.clone(), |tensors| {
+        tensors.insert("time_in.weight".to_owned(), ramp(&[2, 2]));
+    });
+    assert_eq!(
+        load_error(PictureEncoder::check(&part)),
+        "tensor `time_in.weight` has no place in a model of these sizes"
+    );
+    let part = changed_autoencoder("half", nothing, |tensors| {
+        tensors.retain(|name, _| !name.starts_with("encoder.") && !name.starts_with("quant_conv."));
+    });
+    assert!(PictureDecoder::load(&part).is_ok());
+    assert!(load_error(PictureEncoder::load(&part)).starts_with("no tensor `quant_conv.weight`"));
+}
+
+#[test]
+fn the_sizes_of_the_halves_of_an_autoencoder_must_agree() {
+    let uneven = serde_json::json!({"decoder_block_out_channels": [8, 16, 16]});
+    assert_eq!(
+        load_error(PictureDecoder::check(&changed_autoencoder("uneven", uneven, |_| ()))),
+        "`decoder_block_out_channels` is [8, 16, 16], but it must be as long as `block_out_channels`"
+    );
+}
+
 #[test]
 fn every_part_says_what_its_weights_take() {
     let folder = Folder::tiny();
@@ -172,11 +250,11 @@ fn every_part_says_what_its_weights_take() {
     let text = folder.text_encoder(&settings).weight_bytes();
     let transformer = Transformer::load(&folder.part("transformer"));
     let transformer = transformer.expect("a transformer").weight_bytes();
-    let autoencoder = Autoencoder::load(&folder.part("vae"));
-    let autoencoder = autoencoder.expect("an autoencoder").weight_bytes();
-    // The files hold float16, the memory float32; the table of words, one layer of the text and half of
-    // the autoencoder stay on disk.
-    assert_eq!((text, transformer, autoencoder), (592_128, 8_226_816, 2_508_364));
+    let decoder = PictureDecoder::load(&folder.part("vae")).expect("a decoder").weight_bytes();
+    let encoder = PictureEncoder::load(&folder.part("vae")).expect("an encoder").weight_bytes();
+    // The files hold float16, the memory float32; the table of words and one layer of the text stay on disk, and of
+    // the autoencoder the half that is not asked for.
+    assert_eq!((text, transformer, decoder, encoder), (592_128, 8_226_816, 2_508_364, 1_585_120));
 }
 
 #[test]
@@ -184,6 +262,7 @@ fn what_is_loaded_can_be_shared_among_threads() {
     fn shared<T: Send + Sync>() {}
     shared::<TextEncoder>();
     shared::<Transformer>();
-    shared::<Autoencoder>();
+    shared::<PictureDecoder>();
+    shared::<PictureEncoder>();
     shared::<Weights>();
 }

@@ -1,0 +1,143 @@
+//! `edit`: a picture drawn while looking at others.
+
+use rondel_models::flux2::{self, Direction, PictureEncoder, Pixels, Tiling, noise, peak_bytes, prepare_reference};
+use rondel_models::{PartFiles, Tensor, needs};
+use rondel_sdk::candle::from_candle;
+use rondel_sdk::prelude::*;
+use rondel_sdk::value::{DType, Tensor as ValueTensor};
+
+use crate::draw::{self, Plan, Scene, Wishes};
+use crate::{SamplerChoice, ScheduleChoice, size};
+
+/// Encoders between runs, by the content of their part.
+static ENCODERS: Warm<PictureEncoder> = Warm::new("picture encoder");
+
+/// Draws a latent picture while looking at others: changes the first, or puts together what is in several.
+///
+/// The pictures are prepared as the models were taught to look at them: shrunk to the area of 1024x1024, never enlarged, and
+/// cut to multiples of 16 pixels. The words may call them "the first picture", "image 2" and so on. A model with kept references
+/// (klein KV) looks at them once, others in every step.
+///
+/// To keep encoded references between runs with other words and seeds, encode them with `encode_image` and give them to
+/// `sample` as `references`.
+#[derive(Node)]
+#[node(kind = "edit", version = 1, lane = Gpu, category = "model")]
+pub struct Edit {
+    /// The model that draws.
+    #[param(parts("transformer", "config", "vae"))]
+    pub model: ModelRef,
+    /// The pictures to look at, ten at most; the first is the one to change.
+    pub references: Vec<Image>,
+    /// What to draw; see `encode`.
+    pub cond: Conditioning,
+    /// What to lead away from; see `sample`.
+    pub negative: Option<Conditioning>,
+    /// Equal seeds draw equal pictures.
+    pub seed: Seed,
+    /// Width and height of the result: multiples of 16. If it is not set, that of the first picture as it was prepared.
+    #[param(unit = "px")]
+    pub size: Option<Size>,
+    /// More steps draw finer, and take longer.
+    #[param(range = 1..=200, soft = 1..=50)]
+    pub steps: Option<usize>,
+    /// How closely to follow the words; 1 is not at all.
+    #[param(range = 0.0..=30.0, soft = 1.0..=6.0)]
+    pub guidance: Option<f64>,
+    /// How one noise level follows from the one before.
+    #[param(default = Euler)]
+    pub sampler: SamplerChoice,
+    /// Which noise levels are visited.
+    #[param(default = Auto)]
+    pub schedule: ScheduleChoice,
+}
+
+impl Run for Edit {
+    type Output = Latent;
+
+    fn run(self, cx: &mut Cx) -> NodeResult<Latent> {
+        let plan = Plan::new(
+            cx,
+            Wishes {
+                model: &self.model,
+                cond: &self.cond,
+                negative: self.negative.as_ref(),
+                steps: self.steps,
+                guidance: self.guidance,
+                sampler: self.sampler,
+                schedule: &self.schedule,
+                seed: Some(self.seed),
+            },
+        )?;
+        draw::expect_few_references(self.references.len())?;
+        let part = PartFiles { files: cx.model_part(&self.model, "vae")? };
+        let config = needs::autoencoder(&part)?;
+        let cell_px = config.cell_px();
+        let prepared = self.references.iter().enumerate().map(|(idx, image)| prepare(image, idx, cell_px));
+        let prepared = prepared.collect::<NodeResult<Vec<Pixels>>>()?;
+        let Some(first) = prepared.first() else {
+            let message = "an edit needs a picture to look at; to draw from words alone, use `noise` and `sample`";
+            return Err(NodeError::input("references", message));
+        };
+        let Size { width, height } = self.size.unwrap_or(Size { width: first.width_px, height: first.height_px });
+        size::check("size", (width, height), cell_px)?;
+        let references = encode(&self.model, &part, &prepared, cx)?;
+        let noise = noise(config.folded_channels(), width, height, cell_px, self.seed.0, 1)?;
+        let drawn = plan.run(cx, &Scene { noise: &noise, start: None, references: &references })?;
+        Ok(Latent::new("Flux2", (width, height), from_candle("latent", &drawn)?)?)
+    }
+
+    fn cost(inputs: &Inputs<'_>, cx: &Cx) -> NodeResult<Option<Estimate>> {
+        let Some(model) = inputs.get::<ModelRef>("model") else { return Ok(None) };
+        let config = needs::autoencoder(&PartFiles { files: cx.model_part(&model, "vae")? })?;
+        let cell_px = config.cell_px();
+        let images = inputs.get::<Vec<Image>>("references").unwrap_or_default();
+        let prepared = images.iter().enumerate().map(|(idx, image)| prepare(image, idx, cell_px));
+        let sizes = prepared.map(|pixels| pixels.map(|it| (it.width_px, it.height_px)));
+        let sizes = sizes.collect::<NodeResult<Vec<_>>>()?;
+        let drawn = inputs.get::<Size>("size").map(|size| (size.width, size.height)).or(sizes.first().copied());
+        let (Some((width, height)), Some(cond)) = (drawn, inputs.get::<Conditioning>("cond")) else {
+            return Ok(Some(draw::cost(&model, None, cx)?));
+        };
+        let cells = |(width, height): (usize, usize)| (width / cell_px) * (height / cell_px);
+        let n_cells = cells((width, height)) + sizes.iter().copied().map(cells).sum::<usize>();
+        let shape = vec![1, config.folded_channels(), height / cell_px, width / cell_px];
+        let stand_in = Latent::new("Flux2", (width, height), ValueTensor::zeros("latent", DType::F32, shape)?)?;
+        Ok(Some(draw::cost(&model, Some(n_cells + cond.text().shape()[1]), cx)?.makes("latent", stand_in)))
+    }
+}
+
+/// Prepares picture number `idx`; a picture that cannot be looked at is told by its number.
+fn prepare(image: &Image, idx: usize, cell_px: usize) -> NodeResult<Pixels> {
+    let pixels = Pixels {
+        width_px: image.width(),
+        height_px: image.height(),
+        n_channels: image.channels(),
+        bytes: image.to_u8().to_vec(),
+    };
+    prepare_reference(&pixels, cell_px, flux2::MAX_AREA_PX)
+        .map_err(|error| NodeError::input("references", format!("picture {}: {error}", idx + 1)))
+}
+
+/// Encodes the pictures, in tiles where memory is short.
+fn encode(model: &ModelRef, part: &PartFiles, pictures: &[Pixels], cx: &Cx) -> NodeResult<Vec<Tensor>> {
+    let weights = needs::encoder_weights(part)?;
+    let free_bytes = cx.memory().obtainable_bytes.map(|bytes| bytes.saturating_sub(weights));
+    let (tiling, config) = (Tiling::within(free_bytes), needs::autoencoder(part)?);
+    let mut most = 0;
+    for picture in pictures {
+        let (width, height) = (picture.width_px, picture.height_px);
+        let tile = tiling
+            .tile_size(&config, Direction::Encode, width, height)
+            .map_err(|error| NodeError::failed(error).out_of_memory())?;
+        most = most.max(peak_bytes(&config, Direction::Encode, width, height, tile));
+    }
+    let _scratch = cx.reserve_scratch(most, "references")?;
+    let key = model.digest(&["vae".to_owned()]).to_string();
+    let encoder = ENCODERS.get_sized(cx, key, weights, || Ok(PictureEncoder::load(part)?))?;
+    let mut encoded = Vec::new();
+    for picture in pictures {
+        cx.check()?;
+        encoded.push(encoder.encode_tiled(&picture.to_tensor()?, &tiling, &mut |_, _| draw::go_on(cx))?);
+    }
+    Ok(encoded)
+}
