@@ -52,18 +52,6 @@ pub enum LoadError {
          read: {}", path.display()
     )]
     UnsupportedDtype { name: String, dtype: String, path: PathBuf },
-    #[error(
-        "tensor `{name}` is {found:?}, but with `{field}` of the config it would be {expected:?}: {} and {}",
-        path.display(), config.display()
-    )]
-    ConfigContradicts {
-        name: String,
-        field: &'static str,
-        expected: Box<[usize]>,
-        found: Box<[usize]>,
-        path: PathBuf,
-        config: PathBuf,
-    },
     #[error("`{name}` is quantised as {format}; of eight-bit formats, float8_e4m3fn can be read: {}", path.display())]
     UnsupportedQuantisation { name: String, format: String, path: PathBuf },
     #[error("tensor `{first}`{} has no place in a model of these sizes: {}", others(*n_others), path.display())]

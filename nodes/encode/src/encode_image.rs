@@ -4,11 +4,12 @@ use std::ops::ControlFlow;
 
 use rondel_models::flux2::{
     self, AutoencoderConfig, Direction, PictureEncoder, PictureError, Pixels, Tiling, TilingError, peak_bytes,
-    prepare_reference,
+    prepare_reference, reference_size,
 };
 use rondel_models::{PartFiles, needs};
 use rondel_sdk::candle::from_candle;
 use rondel_sdk::prelude::*;
+use rondel_sdk::value::{DType, Tensor as ValueTensor};
 
 /// Encoders between runs, by the content of their part.
 static ENCODERS: Warm<PictureEncoder> = Warm::new("picture encoder");
@@ -105,9 +106,20 @@ impl Run for EncodeImage {
         let part = PartFiles { files: cx.model_part(&model, "vae")? };
         let mut estimate = Estimate::new().keeps("picture encoder", &key(&model), needs::encoder_weights(&part)?);
         if let Some(image) = inputs.get::<Image>("image") {
-            let (config, size_px) = (needs::autoencoder(&part)?, (image.width(), image.height()));
+            let config = needs::autoencoder(&part)?;
+            let size_px = match inputs.get("prepare").unwrap_or(Prepare::Reference) {
+                Prepare::Reference => {
+                    reference_size((image.width(), image.height()), config.cell_px(), flux2::MAX_AREA_PX)
+                        .map_err(|error| NodeError::input("image", error))?
+                }
+                Prepare::Keep => (image.width(), image.height()),
+            };
             let tiling = inputs.get("tiling").unwrap_or(TilingChoice::Auto).tiling(cx.memory().budget_bytes);
             estimate = estimate.works("activations", activations(&config, size_px, &tiling)?);
+            let (width, height) = size_px;
+            let shape = vec![1, config.folded_channels(), height / config.cell_px(), width / config.cell_px()];
+            let stand_in = ValueTensor::zeros("latent", DType::F32, shape)?;
+            estimate = estimate.makes("latent", Latent::new("Flux2", size_px, stand_in)?);
         }
         Ok(Some(estimate))
     }

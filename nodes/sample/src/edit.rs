@@ -1,6 +1,9 @@
 //! `edit`: a picture drawn while looking at others.
 
-use rondel_models::flux2::{self, Direction, PictureEncoder, Pixels, Tiling, noise, peak_bytes, prepare_reference};
+use rondel_models::flux2::{
+    self, Direction, PictureEncoder, Pixels, ReferenceError, Tiling, noise, peak_bytes, prepare_reference,
+    reference_size,
+};
 use rondel_models::{PartFiles, Tensor, needs};
 use rondel_sdk::candle::from_candle;
 use rondel_sdk::prelude::*;
@@ -91,8 +94,10 @@ impl Run for Edit {
         let config = needs::autoencoder(&PartFiles { files: cx.model_part(&model, "vae")? })?;
         let cell_px = config.cell_px();
         let images = inputs.get::<Vec<Image>>("references").unwrap_or_default();
-        let prepared = images.iter().enumerate().map(|(idx, image)| prepare(image, idx, cell_px));
-        let sizes = prepared.map(|pixels| pixels.map(|it| (it.width_px, it.height_px)));
+        let sizes = images.iter().enumerate().map(|(idx, image)| {
+            let size_px = (image.width(), image.height());
+            reference_size(size_px, cell_px, flux2::MAX_AREA_PX).map_err(|error| no_reference(idx, error))
+        });
         let sizes = sizes.collect::<NodeResult<Vec<_>>>()?;
         let drawn = inputs.get::<Size>("size").map(|size| (size.width, size.height)).or(sizes.first().copied());
         let (Some((width, height)), Some(cond)) = (drawn, inputs.get::<Conditioning>("cond")) else {
@@ -114,8 +119,11 @@ fn prepare(image: &Image, idx: usize, cell_px: usize) -> NodeResult<Pixels> {
         n_channels: image.channels(),
         bytes: image.to_u8().to_vec(),
     };
-    prepare_reference(&pixels, cell_px, flux2::MAX_AREA_PX)
-        .map_err(|error| NodeError::input("references", format!("picture {}: {error}", idx + 1)))
+    prepare_reference(&pixels, cell_px, flux2::MAX_AREA_PX).map_err(|error| no_reference(idx, error))
+}
+
+fn no_reference(idx: usize, error: ReferenceError) -> NodeError {
+    NodeError::input("references", format!("picture {}: {error}", idx + 1))
 }
 
 /// Encodes the pictures, in tiles where memory is short.

@@ -78,18 +78,26 @@ impl AutoencoderConfig {
 
     /// Reads the sizes of an autoencoder off its tensors.
     ///
-    /// The number of groups of its normalisations leaves no trace in them; it is 32 in every published one. Fails if the
+    /// A file may hold one of its halves alone. The number of groups of its normalisations leaves no trace in them; it is 32 in every published one. Fails if the
     /// widths are not multiples of it.
     fn of_weights(weights: &Weights) -> Result<Self, LoadError> {
         let widths = |blocks: &str| {
             let width = |stage_idx| Ok(weights.shape(&format!("{blocks}.{stage_idx}.resnets.0.conv1.weight"))?[0]);
             (0..weights.count(blocks)).map(width).collect::<Result<Vec<usize>, LoadError>>()
         };
-        let encoder_widths = widths("encoder.down_blocks")?;
+        let mut encoder_widths = widths("encoder.down_blocks")?;
         let mut decoder_widths = widths("decoder.up_blocks")?;
         decoder_widths.reverse();
+        let layers_per_block = match decoder_widths.is_empty() {
+            true => weights.count("encoder.down_blocks.0.resnets"),
+            false => weights.count("decoder.up_blocks.0.resnets").saturating_sub(1),
+        };
+        if encoder_widths.is_empty() {
+            encoder_widths.clone_from(&decoder_widths);
+        } else if decoder_widths.is_empty() {
+            decoder_widths.clone_from(&encoder_widths);
+        }
         let latent_channels = weights.shape("bn.running_mean")?[0] / 4;
-        let layers_per_block = weights.count("decoder.up_blocks.0.resnets").saturating_sub(1);
         let config = Self::of_sizes(latent_channels, encoder_widths, decoder_widths, layers_per_block);
         match config.has_odd_widths() {
             false => Ok(config),

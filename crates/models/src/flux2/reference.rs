@@ -38,26 +38,39 @@ pub enum ReferenceError {
     NothingLeft { width_px: usize, height_px: usize, max_area_px: usize, cell_px: usize },
 }
 
+/// Says how large a picture of `width_px` × `height_px` is once it is [prepared](prepare_reference).
+pub fn reference_size(
+    (width_px, height_px): (usize, usize),
+    cell_px: usize,
+    max_area_px: usize,
+) -> Result<(usize, usize), ReferenceError> {
+    let (width, height) = shrunk_size((width_px, height_px), max_area_px)?;
+    match (width / cell_px * cell_px, height / cell_px * cell_px) {
+        (0, _) | (_, 0) => Err(ReferenceError::NothingLeft { width_px, height_px, max_area_px, cell_px }),
+        size_px => Ok(size_px),
+    }
+}
+
 /// Prepares a picture as a reference: checked, no larger than `max_area_px`, and cut to multiples of `cell_px`.
 pub fn prepare_reference(picture: &Pixels, cell_px: usize, max_area_px: usize) -> Result<Pixels, ReferenceError> {
-    let Pixels { width_px, height_px, .. } = *picture;
+    let size_px = (picture.width_px, picture.height_px);
+    let (width, height) = reference_size(size_px, cell_px, max_area_px)?;
+    let (shrunk_width, shrunk_height) = shrunk_size(size_px, max_area_px)?;
+    Ok(lanczos::resize(picture, shrunk_width, shrunk_height).centre(width, height))
+}
+
+/// Checks a picture, and shrinks its sides in proportion to an area.
+fn shrunk_size((width_px, height_px): (usize, usize), max_area_px: usize) -> Result<(usize, usize), ReferenceError> {
     if width_px.min(height_px) < MIN_SIDE_PX {
         return Err(ReferenceError::TooSmall { width_px, height_px });
     }
     if width_px.max(height_px) > MAX_ASPECT * width_px.min(height_px) {
         return Err(ReferenceError::TooLong { width_px, height_px });
     }
-    let shrunk = match width_px * height_px > max_area_px {
-        true => {
-            let scale = (max_area_px as f64 / (width_px * height_px) as f64).sqrt();
-            let side = |side_px: usize| ((side_px as f64 * scale) as usize).max(1);
-            lanczos::resize(picture, side(width_px), side(height_px))
-        }
-        false => picture.clone(),
-    };
-    let (width, height) = (shrunk.width_px / cell_px * cell_px, shrunk.height_px / cell_px * cell_px);
-    match width.min(height) {
-        0 => Err(ReferenceError::NothingLeft { width_px, height_px, max_area_px, cell_px }),
-        _ => Ok(shrunk.centre(width, height)),
+    if width_px * height_px <= max_area_px {
+        return Ok((width_px, height_px));
     }
+    let scale = (max_area_px as f64 / (width_px * height_px) as f64).sqrt();
+    let side = |side_px: usize| ((side_px as f64 * scale) as usize).max(1);
+    Ok((side(width_px), side(height_px)))
 }

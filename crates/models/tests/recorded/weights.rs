@@ -6,7 +6,7 @@ use std::path::PathBuf;
 use candle_core::{DType, Device, Tensor};
 use rondel_models::flux2::{PictureDecoder, PictureEncoder, TextEncoder, Transformer};
 use rondel_models::layers::Linear;
-use rondel_models::{LoadError, PartFiles, Weights};
+use rondel_models::{LoadError, PartFiles, Weights, needs};
 
 use crate::fixture::{Folder, values};
 
@@ -165,13 +165,13 @@ fn a_text_encoder_with_too_few_layers_is_refused() {
     );
 }
 
-/// The autoencoder of the recordings with some fields of its config replaced and some tensors changed.
+/// The autoencoder of the small model with some fields of its config replaced and some tensors changed.
 fn changed_autoencoder(
     name: &str,
     fields: serde_json::Value,
     change: impl FnOnce(&mut HashMap<String, Tensor>),
 ) -> PartFiles {
-    let folder = Folder::random_dev().part("vae");
+    let folder = Folder::tiny().part("vae");
     let mut config: serde_json::Value = folder.json("config.json").expect("a config");
     for (field, value) in fields.as_object().expect("fields") {
         config[field] = value.clone();
@@ -189,35 +189,37 @@ fn changed_autoencoder(
 
 #[test]
 fn a_config_of_another_autoencoder_is_told_with_the_tensor_that_contradicts_it() {
-    let wider =
-        serde_json::json!({"block_out_channels": [8, 16, 32, 32], "decoder_block_out_channels": [8, 16, 16, 16]});
+    let wider = serde_json::json!({
+        "block_out_channels": [24, 32, 128, 128],
+        "decoder_block_out_channels": [24, 32, 64, 64],
+    });
     let part = changed_autoencoder("wider", wider, |_| ());
     assert_eq!(
         load_error(PictureEncoder::load(&part)),
-        "tensor `encoder.down_blocks.2.resnets.0.conv1.weight` is [16, 16, 3, 3], but with `block_out_channels` of \
-         the config it would be [32, 16, 3, 3]"
+        "`block_out_channels` is [24, 32, 128, 128] in `config.json`, but the tensors say \
+         `encoder.down_blocks.2.resnets.0.conv1.weight` is [64, 32, 3, 3], not [128, 32, 3, 3]"
     );
     assert!(PictureDecoder::load(&part).is_ok(), "the other half agrees with its config");
 
-    let part = changed_autoencoder("deeper", serde_json::json!({"latent_channels": 16}), |_| ());
+    let part = changed_autoencoder("deeper", serde_json::json!({"latent_channels": 8}), |_| ());
     assert_eq!(
         load_error(PictureDecoder::check(&part)),
-        "tensor `bn.running_mean` is [128], but with `latent_channels` of the config it would be [64]"
+        "`latent_channels` is 8 in `config.json`, but the tensors say `bn.running_mean` is [64], not [32]"
     );
-    let part = changed_autoencoder("longer", serde_json::json!({"layers_per_block": 3}), |_| ());
+    let part = changed_autoencoder("longer", serde_json::json!({"layers_per_block": 2}), |_| ());
     assert_eq!(
         load_error(PictureDecoder::check(&part)),
-        "no tensor `decoder.up_blocks.0.resnets.3.norm1.weight`; the closest name there is \
-         `decoder.up_blocks.0.resnets.2.norm1.weight`"
+        "no tensor `decoder.up_blocks.0.resnets.2.norm1.weight`; the closest name there is \
+         `decoder.up_blocks.0.resnets.1.norm1.weight`"
     );
 }
 
 #[test]
 fn tensors_without_a_place_are_refused_and_those_of_the_other_half_are_not_looked_at() {
-    let shorter = serde_json::json!({"layers_per_block": 1});
+    let shorter = serde_json::json!({"layers_per_block": 0});
     assert_eq!(
         load_error(PictureDecoder::check(&changed_autoencoder("shorter", shorter, |_| ()))),
-        "tensor `decoder.up_blocks.0.resnets.2.conv1.bias` (and 33 more) has no place in a model of these sizes"
+        "tensor `decoder.up_blocks.0.resnets.1.conv1.bias` (and 31 more) has no place in a model of these sizes"
     );
     let nothing = serde_json::json!({});
     let part = changed_autoencoder("extra", nothing.clone(), |tensors| {
@@ -236,11 +238,57 @@ fn tensors_without_a_place_are_refused_and_those_of_the_other_half_are_not_looke
 
 #[test]
 fn the_sizes_of_the_halves_of_an_autoencoder_must_agree() {
-    let uneven = serde_json::json!({"decoder_block_out_channels": [8, 16, 16]});
+    let uneven = serde_json::json!({"decoder_block_out_channels": [24, 32, 64]});
     assert_eq!(
         load_error(PictureDecoder::check(&changed_autoencoder("uneven", uneven, |_| ()))),
-        "`decoder_block_out_channels` is [8, 16, 16], but it must be as long as `block_out_channels`"
+        "`decoder_block_out_channels` is [24, 32, 64], but it must be as long as `block_out_channels`"
     );
+}
+
+/// Widens the outermost stage of the small autoencoder, so that groups are those of the published models.
+fn widen(tensors: &mut HashMap<String, Tensor>) {
+    // Both ends of that stage are as wide as the next then, and need no convolution in between.
+    let is_gone = |name: &str, shape: &[usize]| name.contains("conv_shortcut") && shape.contains(&24);
+    tensors.retain(|name, tensor| !is_gone(name, tensor.dims()));
+    for tensor in tensors.values_mut() {
+        let shape: Vec<usize> = tensor.dims().iter().map(|&length| if length == 24 { 32 } else { length }).collect();
+        *tensor = Tensor::zeros(shape, DType::F32, &Device::Cpu).expect("zeros");
+    }
+}
+
+#[test]
+fn without_a_config_the_sizes_of_an_autoencoder_are_those_of_its_tensors() {
+    let halves: [(&str, &[&str]); 3] =
+        [("both", &[]), ("decoder", &["encoder.", "quant_conv."]), ("encoder", &["decoder.", "post_quant_conv."])];
+    for (name, gone) in halves {
+        let mut part = changed_autoencoder(&format!("bare-{name}"), serde_json::json!({}), |tensors| {
+            widen(tensors);
+            tensors.retain(|name, _| !gone.iter().any(|prefix| name.starts_with(prefix)));
+        });
+        part.files.retain(|path| !path.ends_with("config.json"));
+        let config = needs::autoencoder(&part).expect("sizes");
+        assert_eq!((config.encoder_widths(), config.decoder_widths()), (&[32, 32, 64, 64][..], &[32, 32, 64, 64][..]));
+        assert_eq!((config.latent_channels, config.layers_per_block, config.n_groups), (16, 1, 32));
+        let [decodes, encodes] = [PictureDecoder::check(&part).is_ok(), PictureEncoder::check(&part).is_ok()];
+        assert_eq!((decodes, encodes), (name != "encoder", name != "decoder"));
+    }
+}
+
+#[test]
+fn an_autoencoder_that_is_not_a_published_one_needs_its_config() {
+    let mut part = Folder::tiny().part("vae");
+    part.files.retain(|path| !path.ends_with("config.json"));
+    assert_eq!(
+        load_error(PictureDecoder::load(&part)),
+        "`norm_num_groups` is not told by the tensors, but the widths are not multiples of the usual 32; put the \
+         `config.json` of this autoencoder beside it"
+    );
+}
+
+#[test]
+fn a_transformer_is_no_autoencoder() {
+    let refused = PictureDecoder::load(&Folder::tiny().part("transformer"));
+    assert_eq!(load_error(refused), "this is a FLUX.2 transformer, but a FLUX.2 autoencoder was expected");
 }
 
 #[test]

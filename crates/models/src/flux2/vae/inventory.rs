@@ -51,13 +51,11 @@ pub(super) fn check_part(part: &PartFiles, half: Half) -> Result<(AutoencoderCon
         if without_ones(found) != without_ones(shape)
             && let Some(config_path) = part.find("config.json")
         {
-            return Err(LoadError::ConfigContradicts {
-                name: name.clone(),
+            return Err(LoadError::Contradiction {
                 field,
-                expected: shape.as_slice().into(),
-                found: found.into(),
-                path: weights.path_of(name).to_owned(),
-                config: config_path.to_owned(),
+                said: said(&config, field),
+                found: format!("`{name}` is {found:?}, not {shape:?}"),
+                path: config_path.to_owned(),
             });
         }
     }
@@ -69,6 +67,15 @@ pub(super) fn check_part(part: &PartFiles, half: Half) -> Result<(AutoencoderCon
     };
     weights.refuse_extras(|name| is_expected(name) || is_elsewhere(name))?;
     Ok((config, weights))
+}
+
+/// What the config says in one of the fields that tensors are compared with.
+fn said(config: &AutoencoderConfig, field: &str) -> String {
+    match field {
+        "latent_channels" => config.latent_channels.to_string(),
+        "block_out_channels" => format!("{:?}", config.encoder_widths()),
+        _ => format!("{:?}", config.decoder_widths()),
+    }
 }
 
 /// A linear is a 1×1 convolution, and some layouts store it as one.
