@@ -16,7 +16,7 @@ use rondel_models::{PartFiles, Weights};
 use crate::fixture::{Folder, Recorded, cases};
 use crate::weights::{load_error, scratch};
 
-const GREEDY: GenerateOptions = GenerateOptions { temperature: 0.0, seed: 0, max_tokens: 24 };
+const GREEDY: GenerateOptions = GenerateOptions { temperature: 0.0, seed: 0, max_tokens: 8 };
 
 fn go_on(generator: &Generator, text: &[u32]) -> Vec<u32> {
     let mut never = |_| ControlFlow::Continue(());
