@@ -230,7 +230,7 @@ fn edit() {
             {
               "name": "guidance",
               "type": "Float?",
-              "doc": "How closely to follow the words; 1 is not at all.",
+              "doc": "How closely to follow the words. At 1, a base model makes no second pass to lead away from anything.",
               "range": [
                 0.0,
                 30.0
