@@ -4,6 +4,7 @@
 //! - [`cache`]: what runs again after a change, and what survives a crash
 //! - [`models`]: parts from elsewhere, LoRAs, and files that cannot be used
 //! - [`memory`]: what is needed before a run and used in it, and previews while it goes on
+//! - [`pictures`]: graphs that draw from other pictures
 //! - [`plugin`]: the same kinds linked in and from a shared object
 //! - [`architecture`]: what `crates/README.md` says of the sources is true
 //! - [`fixture`]: a folder with everything of its own around it
@@ -13,5 +14,6 @@ mod cache;
 mod fixture;
 mod memory;
 mod models;
+mod pictures;
 mod plugin;
 mod run;

@@ -77,7 +77,8 @@ pub(crate) fn get(v1: &Path, action: &Digest) -> Result<Option<Checkpoint>, Chec
     let path = path(v1, action);
     let bytes = match bytes_of(&path) {
         Ok(bytes) => bytes,
-        Err(error) if error.kind() == ErrorKind::NotFound => return Ok(None),
+        // Below a file there is none either; that nothing can be kept there is said when it is tried.
+        Err(error) if matches!(error.kind(), ErrorKind::NotFound | ErrorKind::NotADirectory) => return Ok(None),
         Err(error) => return Err(CheckpointError::Read { path, error }),
     };
     read(&bytes, action, path).map(Some)

@@ -23,6 +23,12 @@ pub fn transformer_activations(config: &TransformerConfig, n_tokens: usize) -> u
     (n_tokens * per_token) as u64 * FLOAT_BYTES + scores(config.n_heads, n_tokens)
 }
 
+/// The bytes that a transformer keeps, from step to step, of so many tokens of reference pictures that it looks at once.
+pub fn kept_references(config: &TransformerConfig, n_tokens: usize) -> u64 {
+    let n_blocks = config.n_double_blocks + config.n_single_blocks;
+    (n_tokens * 2 * n_blocks * config.width()) as u64 * FLOAT_BYTES
+}
+
 /// The bytes that a text encoder keeps: the layers up to the last hidden state that is read. The vocabulary stays on disk.
 pub fn text_weights(part: &PartFiles, settings: &Settings, options: &LoadOptions) -> Result<u64, LoadError> {
     let weights = Weights::open_with(part, &LoadOptions { loras: Vec::new(), ..options.clone() })?;

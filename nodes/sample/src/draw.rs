@@ -3,7 +3,9 @@
 use std::ops::ControlFlow;
 use std::sync::Arc;
 
-use rondel_models::flux2::{Draw, DrawOptions, ReferenceMode, Settings, Start, StepInfo, Transformer};
+use rondel_models::flux2::{
+    Draw, DrawOptions, ReferenceMode, Settings, Start, StepInfo, Transformer, TransformerConfig,
+};
 use rondel_models::{LoadError, LoadOptions, Lora, LoraUse, PartFiles, Tensor, needs};
 use rondel_sdk::candle::to_candle;
 use rondel_sdk::prelude::{Conditioning, Cx, Estimate, ModelRef, NodeError, NodeResult, Seed, Warm};
@@ -86,19 +88,15 @@ impl<'a> Plan<'a> {
         };
         // Levels do not depend on the size where they can be wrong.
         options.schedule.sigmas(options.steps, 1).map_err(|error| NodeError::input("schedule", error))?;
-        let reference_mode = match settings.variant.caches_references() {
-            true => ReferenceMode::Once,
-            false => ReferenceMode::EveryStep,
-        };
-        Ok(Self { options, needs_negative, reference_mode, wishes })
+        Ok(Self { options, needs_negative, reference_mode: reference_mode(&settings), wishes })
     }
 
     /// Loads the transformer if it is not there, and draws.
     pub fn run(&self, cx: &Cx, scene: &Scene) -> NodeResult<Tensor> {
         let files = Files::of(self.wishes.model, cx)?;
         let config = files.open(None)?.config().clone();
-        let n_tokens = n_tokens(scene, self.wishes.cond)?;
-        let _scratch = cx.reserve_scratch(needs::transformer_activations(&config, n_tokens), "activations")?;
+        let tokens = Tokens::of(scene, self.wishes.cond)?;
+        let _scratch = cx.reserve_scratch(tokens.activations(&config, self.reference_mode), "activations")?;
         let transformer = files.transformer(self.wishes.model, cx)?;
         let text = to_candle(self.wishes.cond.text())?;
         let negative = match self.wishes.negative {
@@ -148,12 +146,38 @@ fn settings(model: &ModelRef, cx: &Cx) -> NodeResult<Settings> {
     Ok(Settings::read(&config, variant)?)
 }
 
-/// The tokens that a pass runs over: picture, references and text.
-fn n_tokens(scene: &Scene, cond: &Conditioning) -> NodeResult<usize> {
-    let pictures = std::iter::once(scene.noise).chain(scene.references);
-    let cells = |latent: &Tensor| latent.dims4().map(|(_, _, height, width)| height * width);
-    let n_cells = pictures.map(cells).sum::<Result<usize, _>>()?;
-    Ok(scene.noise.dim(0)? * (n_cells + cond.text().shape()[1]))
+/// How a model looks at reference pictures.
+fn reference_mode(settings: &Settings) -> ReferenceMode {
+    match settings.variant.caches_references() {
+        true => ReferenceMode::Once,
+        false => ReferenceMode::EveryStep,
+    }
+}
+
+/// How many tokens a draw has to do with.
+#[derive(Clone, Copy)]
+pub struct Tokens {
+    /// Of one pass: pictures, references and text.
+    pub of_pass: usize,
+    pub of_references: usize,
+}
+
+impl Tokens {
+    fn of(scene: &Scene, cond: &Conditioning) -> NodeResult<Tokens> {
+        let cells = |latent: &Tensor| latent.dims4().map(|(_, _, height, width)| height * width);
+        let of_references = scene.references.iter().map(cells).sum::<Result<usize, _>>()?;
+        let of_each = cells(scene.noise)? + of_references + cond.text().shape()[1];
+        Ok(Tokens { of_pass: scene.noise.dim(0)? * of_each, of_references })
+    }
+
+    /// The bytes that are worked in, with what is kept of references from step to step.
+    fn activations(self, config: &TransformerConfig, mode: ReferenceMode) -> u64 {
+        let kept = match mode {
+            ReferenceMode::Once => needs::kept_references(config, self.of_references),
+            ReferenceMode::EveryStep => 0,
+        };
+        needs::transformer_activations(config, self.of_pass) + kept
+    }
 }
 
 /// Where a transformer is, and how it is to be computed.
@@ -197,12 +221,13 @@ pub fn key(model: &ModelRef) -> String {
 
 /// What a draw needs: all weights or, where they are more than the budget, as few as can be.
 ///
-/// `n_tokens` is the length of the sequence, if that is known.
-pub fn cost(model: &ModelRef, n_tokens: Option<usize>, cx: &Cx) -> NodeResult<Estimate> {
+/// `tokens` are what it has to do with, if that is known.
+pub fn cost(model: &ModelRef, tokens: Option<Tokens>, cx: &Cx) -> NodeResult<Estimate> {
     let files = Files::of(model, cx)?;
     let transformer = files.open(None)?;
     let mut estimate = Estimate::new().keeps("transformer", &key(model), transformer.weight_bytes());
-    let activations = n_tokens.map(|n_tokens| needs::transformer_activations(transformer.config(), n_tokens));
+    let mode = reference_mode(&settings(model, cx)?);
+    let activations = tokens.map(|tokens| tokens.activations(transformer.config(), mode));
     if let Some(bytes) = activations {
         estimate = estimate.works("activations", bytes);
     }

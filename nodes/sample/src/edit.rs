@@ -9,7 +9,7 @@ use rondel_sdk::candle::from_candle;
 use rondel_sdk::prelude::*;
 use rondel_sdk::value::{DType, Tensor as ValueTensor};
 
-use crate::draw::{self, Plan, Scene, Wishes};
+use crate::draw::{self, Plan, Scene, Tokens, Wishes};
 use crate::{SamplerChoice, ScheduleChoice, size};
 
 /// Encoders between runs, by the content of their part.
@@ -43,7 +43,7 @@ pub struct Edit {
     /// More steps draw finer, and take longer.
     #[param(range = 1..=200, soft = 1..=50)]
     pub steps: Option<usize>,
-    /// How closely to follow the words; 1 is not at all.
+    /// How closely to follow the words. At 1, a base model makes no second pass to lead away from anything.
     #[param(range = 0.0..=30.0, soft = 1.0..=6.0)]
     pub guidance: Option<f64>,
     /// How one noise level follows from the one before.
@@ -104,10 +104,11 @@ impl Run for Edit {
             return Ok(Some(draw::cost(&model, None, cx)?));
         };
         let cells = |(width, height): (usize, usize)| (width / cell_px) * (height / cell_px);
-        let n_cells = cells((width, height)) + sizes.iter().copied().map(cells).sum::<usize>();
+        let of_references = sizes.iter().copied().map(cells).sum::<usize>();
+        let of_pass = cells((width, height)) + of_references + cond.text().shape()[1];
         let shape = vec![1, config.folded_channels(), height / cell_px, width / cell_px];
         let stand_in = Latent::new("Flux2", (width, height), ValueTensor::zeros("latent", DType::F32, shape)?)?;
-        Ok(Some(draw::cost(&model, Some(n_cells + cond.text().shape()[1]), cx)?.makes("latent", stand_in)))
+        Ok(Some(draw::cost(&model, Some(Tokens { of_pass, of_references }), cx)?.makes("latent", stand_in)))
     }
 }
 

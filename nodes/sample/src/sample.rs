@@ -4,7 +4,7 @@ use rondel_models::flux2::{Start, fold_mask};
 use rondel_sdk::candle::{from_candle, to_candle};
 use rondel_sdk::prelude::*;
 
-use crate::draw::{self, Plan, Scene, Wishes};
+use crate::draw::{self, Plan, Scene, Tokens, Wishes};
 use crate::{SamplerChoice, ScheduleChoice, size};
 
 /// How much is drawn anew of a picture, where nothing is said of it: of all of it, and within a mask.
@@ -101,12 +101,13 @@ impl Run for Sample {
         let Some(model) = inputs.get::<ModelRef>("model") else { return Ok(None) };
         let (latent, cond) = (inputs.get::<Latent>("latent"), inputs.get::<Conditioning>("cond"));
         let references = inputs.get::<Vec<Latent>>("references").unwrap_or_default();
-        let n_tokens = latent.as_ref().zip(cond).map(|(latent, cond)| {
+        let tokens = latent.as_ref().zip(cond).map(|(latent, cond)| {
             let cells = |latent: &Latent| latent.tensor().shape()[2..].iter().product::<usize>();
-            let n_cells = cells(latent) + references.iter().map(cells).sum::<usize>();
-            latent.tensor().shape()[0] * (n_cells + cond.text().shape()[1])
+            let of_references = references.iter().map(cells).sum::<usize>();
+            let of_each = cells(latent) + of_references + cond.text().shape()[1];
+            Tokens { of_pass: latent.tensor().shape()[0] * of_each, of_references }
         });
-        let mut estimate = draw::cost(&model, n_tokens, cx)?;
+        let mut estimate = draw::cost(&model, tokens, cx)?;
         if let Some(latent) = latent {
             estimate = estimate.makes("latent", latent);
         }

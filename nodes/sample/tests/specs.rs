@@ -170,5 +170,94 @@ fn sample() {
 
 #[test]
 fn edit() {
-    check_spec::<Edit>(expect![[]]);
+    check_spec::<Edit>(expect![[r#"
+        {
+          "kind": "edit",
+          "version": 1,
+          "doc": "Draws a latent picture while looking at others: changes the first, or puts together what is in several.\n\nThe pictures are prepared as the models were taught to look at them: shrunk to the area of 1024x1024, never enlarged, and\ncut to multiples of 16 pixels. The words may call them \"the first picture\", \"image 2\" and so on. A model with kept references\n(klein KV) looks at them once, others in every step.\n\nTo keep encoded references between runs with other words and seeds, encode them with `encode_image` and give them to\n`sample` as `references`.",
+          "category": "model",
+          "lane": "Gpu",
+          "inputs": [
+            {
+              "name": "model",
+              "type": "Model<F>",
+              "doc": "The model that draws.",
+              "parts": [
+                "transformer",
+                "config",
+                "vae"
+              ]
+            },
+            {
+              "name": "references",
+              "type": "List<Image>",
+              "doc": "The pictures to look at, ten at most; the first is the one to change."
+            },
+            {
+              "name": "cond",
+              "type": "Conditioning<F>",
+              "doc": "What to draw; see `encode`."
+            },
+            {
+              "name": "negative",
+              "type": "Conditioning<F>?",
+              "doc": "What to lead away from; see `sample`."
+            },
+            {
+              "name": "seed",
+              "type": "Seed",
+              "doc": "Equal seeds draw equal pictures."
+            },
+            {
+              "name": "size",
+              "type": "Size?",
+              "doc": "Width and height of the result: multiples of 16. If it is not set, that of the first picture as it was prepared.",
+              "unit": "px"
+            },
+            {
+              "name": "steps",
+              "type": "Int?",
+              "doc": "More steps draw finer, and take longer.",
+              "range": [
+                1.0,
+                200.0
+              ],
+              "soft": [
+                1.0,
+                50.0
+              ]
+            },
+            {
+              "name": "guidance",
+              "type": "Float?",
+              "doc": "How closely to follow the words. At 1, a base model makes no second pass to lead away from anything.",
+              "range": [
+                0.0,
+                30.0
+              ],
+              "soft": [
+                1.0,
+                6.0
+              ]
+            },
+            {
+              "name": "sampler",
+              "type": "Choice(Euler, Heun, Dpmpp2m, EulerAncestral(eta: Float))",
+              "doc": "How one noise level follows from the one before.",
+              "default": "Euler"
+            },
+            {
+              "name": "schedule",
+              "type": "Choice(Auto, Shifted(mu: Float), Linear, Custom(levels: List<Float>))",
+              "doc": "Which noise levels are visited.",
+              "default": "Auto"
+            }
+          ],
+          "outputs": [
+            {
+              "name": "latent",
+              "type": "Latent<F>"
+            }
+          ]
+        }"#]]);
 }

@@ -1,7 +1,7 @@
 //! What a node asks of the run while it is called.
 
 use std::path::PathBuf;
-use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Instant;
 
 use rondel_cache::Checkpoint;
@@ -26,14 +26,12 @@ pub struct Call<'a> {
     last_progress_ms: AtomicU64,
     /// The end that the node last gave with its progress, 0 before that.
     n_total: AtomicU64,
-    /// A cache that cannot be written is one piece of news, not one a checkpoint.
-    has_warned: AtomicBool,
 }
 
 impl<'a> Call<'a> {
     pub fn new(shared: &'a Shared, step: &'a StepName, action: Option<&'a Digest>, began: Instant) -> Call<'a> {
-        let (last_progress_ms, n_total, has_warned) = Default::default();
-        Call { shared, step, action, began, last_progress_ms, n_total, has_warned }
+        let (last_progress_ms, n_total) = Default::default();
+        Call { shared, step, action, began, last_progress_ms, n_total }
     }
 
     fn say(&self, level: Level, text: String) {
@@ -76,10 +74,9 @@ impl CallHost for Call<'_> {
     fn put_checkpoint(&self, step: u64, state: Bundle) {
         let Some(action) = self.action else { return };
         let of = Some(self.n_total.load(Ordering::Relaxed)).filter(|of| *of > 0);
-        if let Err(error) = self.shared.cache.put_checkpoint(action, &Checkpoint { step, of, state })
-            && !self.has_warned.swap(true, Ordering::Relaxed)
-        {
-            self.say(Level::Warn, format!("checkpoints cannot be kept: {error}"));
+        if let Err(error) = self.shared.cache.put_checkpoint(action, &Checkpoint { step, of, state }) {
+            let text = format!("checkpoints cannot be kept: {error}");
+            let _ = self.shared.messages.send(Message::CacheTrouble { text });
         }
     }
 

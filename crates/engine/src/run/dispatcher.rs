@@ -31,6 +31,7 @@ pub enum Message {
     Progress { step: StepName, done: u64, total: u64, note: String },
     Preview { step: StepName, image: Bundle },
     Log { step: StepName, level: Level, text: String },
+    CacheTrouble { text: String },
     Cancel,
 }
 
@@ -195,6 +196,7 @@ impl Dispatcher<'_, '_> {
                     }
                 }
                 Message::Log { step, level, text } => self.emitter.log(Some(step), level, text),
+                Message::CacheTrouble { text } => self.warn_once(text),
                 Message::Cancel => self.emitter.log(None, Level::Info, "stopping: asked to".to_owned()),
             }
             self.settle();
