@@ -247,9 +247,13 @@ fn the_sizes_of_the_halves_of_an_autoencoder_must_agree() {
 
 /// Widens the outermost stage of the small autoencoder, so that groups are those of the published models.
 fn widen(tensors: &mut HashMap<String, Tensor>) {
-    // Both ends of that stage are as wide as the next then, and need no convolution in between.
-    let is_gone = |name: &str, shape: &[usize]| name.contains("conv_shortcut") && shape.contains(&24);
-    tensors.retain(|name, tensor| !is_gone(name, tensor.dims()));
+    // The next stage is as wide then, and needs no convolution in between.
+    let shortcuts: Vec<String> = tensors
+        .iter()
+        .filter(|(name, tensor)| name.ends_with(".conv_shortcut.weight") && tensor.dims().contains(&24))
+        .map(|(name, _)| name.replace(".weight", ""))
+        .collect();
+    tensors.retain(|name, _| !shortcuts.iter().any(|shortcut| name.starts_with(shortcut)));
     for tensor in tensors.values_mut() {
         let shape: Vec<usize> = tensor.dims().iter().map(|&length| if length == 24 { 32 } else { length }).collect();
         *tensor = Tensor::zeros(shape, DType::F32, &Device::Cpu).expect("zeros");
