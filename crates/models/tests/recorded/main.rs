@@ -7,6 +7,7 @@
 
 mod autoencoder;
 mod cases;
+mod damage;
 mod draw;
 mod enhance;
 mod fixture;
