@@ -35,7 +35,7 @@ fn a_plan_says_what_its_steps_need_before_anything_is_loaded() {
     };
     assert_eq!(parts("text"), "text encoder, activations");
     assert_eq!(parts("latent"), "transformer, activations");
-    assert_eq!(parts("image"), "autoencoder, activations");
+    assert_eq!(parts("image"), "picture decoder, activations");
     assert!(needs(&small, "noise").is_null() && needs(&small, "saved").is_null());
 
     // The size of the picture is known though nothing has run, and a larger one needs more.

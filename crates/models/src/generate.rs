@@ -102,7 +102,7 @@ impl GeneratorFiles {
         }
         let form = match form {
             Some(form) => form,
-            None => Form::Mapped(DecoderConfig::read(part, architecture)?),
+            None => Form::Mapped(DecoderConfig::of_part(part, &Weights::open(part)?, architecture)?),
         };
         Ok(Self { part: part.clone(), architecture, form })
     }

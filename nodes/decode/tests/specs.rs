@@ -9,8 +9,8 @@ fn decode() {
     check_spec::<Decode>(expect![[r#"
         {
           "kind": "decode",
-          "version": 1,
-          "doc": "Decodes a latent picture into pixels.",
+          "version": 2,
+          "doc": "Decodes a latent picture into pixels.\n\nSeveral pictures in one latent are decoded one after the other. A picture that would take too much memory in one piece is\ndecoded in overlapping tiles that are blended; no seam is seen, but pixels differ by a few levels here and there.",
           "category": "model",
           "lane": "Gpu",
           "inputs": [
@@ -26,12 +26,24 @@ fn decode() {
               "name": "latent",
               "type": "Latent<F>",
               "doc": "What `sample` drew."
+            },
+            {
+              "name": "tiling",
+              "type": "Choice(Auto, Off, Tiles(px: Int))",
+              "doc": "Whether to decode in tiles.",
+              "default": "Auto"
             }
           ],
           "outputs": [
             {
               "name": "image",
-              "type": "Image"
+              "type": "Image",
+              "doc": "The first picture; usually there is only one."
+            },
+            {
+              "name": "images",
+              "type": "List<Image>",
+              "doc": "All pictures, in order."
             }
           ]
         }"#]]);

@@ -75,15 +75,26 @@ fn compare() {
 
 #[test]
 fn composite() {
-    check::<Composite>(expect![[""]]);
+    check::<Composite>(expect![[r#"
+        {"kind":"composite","version":1,"doc":"","category":"image","lane":"Cpu",
+        "inputs":[{"name":"base","type":"Image"},
+         {"name":"over","type":"Image"},
+         {"name":"mask","type":"Mask"}],"outputs":[{"name":"image","type":"Image"}]}"#]]);
 }
 
 #[test]
 fn mask_from() {
-    check::<MaskFrom>(expect![[""]]);
+    check::<MaskFrom>(expect![[r#"
+        {"kind":"mask_from","version":1,"doc":"","category":"image","lane":"Cpu",
+        "inputs":[{"name":"image","type":"Image"},
+         {"name":"by","type":"Choice(Grey, Alpha, Threshold(level: Float))","default":"Grey"},
+         {"name":"invert","type":"Bool","default":false}],"outputs":[{"name":"mask","type":"Mask"}]}"#]]);
 }
 
 #[test]
 fn pick() {
-    check::<Pick>(expect![[""]]);
+    check::<Pick>(expect![[r#"
+        {"kind":"pick","version":1,"doc":"","category":"image","lane":"Cpu",
+        "inputs":[{"name":"images","type":"List<Image>"},
+         {"name":"index","type":"Int","default":0,"range":[0.0,9999.0]}],"outputs":[{"name":"image","type":"Image"}]}"#]]);
 }
