@@ -199,17 +199,21 @@ impl Files {
         Ok(Files { part: PartFiles { files: cx.model_part(model, "transformer")? }, options })
     }
 
+    fn within(&self, budget_bytes: Option<u64>) -> LoadOptions {
+        LoadOptions { budget_bytes, ..self.options.clone() }
+    }
+
     /// Checks the files, and chooses which blocks stay in memory; nothing large is read.
-    pub fn open(&self, budget_bytes: Option<u64>) -> Result<Transformer, LoadError> {
-        Transformer::load_with(&self.part, &LoadOptions { budget_bytes, ..self.options.clone() })
+    pub fn open(&self, budget_bytes: Option<u64>) -> NodeResult<Transformer> {
+        Transformer::load_with(&self.part, &self.within(budget_bytes)).map_err(|error| match error {
+            LoadError::OverBudget { .. } => NodeError::failed(error).out_of_memory(),
+            error => error.into(),
+        })
     }
 
     /// The transformer between runs. With too little memory for all of it, it reads some blocks again in every step.
     fn transformer(&self, model: &ModelRef, cx: &Cx) -> NodeResult<Arc<Transformer>> {
-        let transformer = self.open(cx.memory().obtainable_bytes).map_err(|error| match error {
-            LoadError::OverBudget { .. } => NodeError::failed(error).out_of_memory(),
-            error => error.into(),
-        })?;
+        let transformer = self.open(cx.memory().obtainable_bytes)?;
         TRANSFORMERS.get_sized(cx, key(model), transformer.peak_weight_bytes(), || Ok(transformer))
     }
 }
@@ -232,7 +236,8 @@ pub fn cost(model: &ModelRef, tokens: Option<Tokens>, cx: &Cx) -> NodeResult<Est
         estimate = estimate.works("activations", bytes);
     }
     // A budget of one byte is refused with the least that would do.
-    if let Err(LoadError::OverBudget { least_bytes, .. }) = files.open(Some(1)) {
+    let least = Transformer::load_with(&files.part, &files.within(Some(1)));
+    if let Err(LoadError::OverBudget { least_bytes, .. }) = least {
         estimate = estimate.streams(least_bytes + activations.unwrap_or(0));
     }
     Ok(estimate)
