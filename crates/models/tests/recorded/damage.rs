@@ -82,11 +82,12 @@ fn a_tensor_of_another_shape_is_named_with_both() {
     let width = changed.tensors[NAME].dims()[0];
     changed.tensors.insert(NAME.to_owned(), Tensor::zeros((width, 3), DType::F32, &Device::Cpu).unwrap());
     assert_eq!(changed.refusal(), format!("tensor `{NAME}` should be [{width}, {width}], but is [{width}, 3]"));
-    // The sizes of a model are read off this one, if there is no config to hold against it.
-    changed.tensors.insert("x_embedder.weight".to_owned(), Tensor::zeros(7, DType::F32, &Device::Cpu).unwrap());
-    assert!(changed.refusal().starts_with("tensor `x_embedder.weight` should be ["), "{}", changed.refusal());
-    changed.tensors.insert("x_embedder.weight".to_owned(), Tensor::zeros((), DType::F32, &Device::Cpu).unwrap());
-    assert!(changed.refusal().starts_with("tensor `x_embedder.weight` should be ["), "{}", changed.refusal());
+    for shape in [vec![7], vec![], vec![2, 3, 4], vec![0, 128]] {
+        let found = format!("{shape:?}");
+        let tensor = Tensor::zeros(shape, DType::F32, &Device::Cpu).unwrap();
+        changed.tensors.insert("x_embedder.weight".to_owned(), tensor);
+        assert_eq!(changed.refusal(), format!("tensor `x_embedder.weight` should have 2 axes, but is {found}"));
+    }
 }
 
 #[test]
@@ -115,7 +116,10 @@ fn a_file_that_is_cut_short_is_told() {
         for length in [9, 40, 400] {
             let cut = changed_file(folder.path(), name, |bytes| bytes.truncate(bytes.len() - length));
             let said = refusal(&[cut]);
-            assert!(said.starts_with("not a readable ") || said.starts_with("the file is cut short: "), "{said}");
+            assert!(
+                said.starts_with(&format!("the file is cut short: {length} bytes are missing from tensor `")),
+                "{said}"
+            );
             let cut = changed_file(folder.path(), name, |bytes| bytes.truncate(length));
             assert!(refusal(&[cut]).starts_with("not a readable "), "{name} of {length} bytes");
         }
@@ -160,5 +164,5 @@ fn a_model_of_another_kind_says_what_it_is() {
     assert!(matches!(refused, LoadError::OtherModel { found: "a FLUX.2 transformer", .. }), "{refused}");
     let mut changed = Changed::new();
     changed.tensors = HashMap::from([("weight".to_owned(), Tensor::zeros(2, DType::F32, &Device::Cpu).unwrap())]);
-    assert!(changed.refusal().starts_with("no tensor `x_embedder.weight`"), "{}", changed.refusal());
+    assert_eq!(changed.refusal(), "this is a model of no known kind, but a FLUX.2 transformer was expected");
 }

@@ -5,12 +5,12 @@ use std::path::Path;
 use candle_core::Tensor;
 use rondel_models::flux2::{MAX_AREA_PX, Pixels, ReferenceError, prepare_reference};
 
-use crate::fixture::{Recorded, assert_same_bits, workspace};
+use crate::fixture::{Recorded, assert_same_bits, cases, manifest};
 
 const CELL_PX: usize = 16;
 
 fn golden(name: &str) -> Pixels {
-    read(&workspace().join("tests/golden").join(name))
+    read(&crate::fixture::golden(name))
 }
 
 fn read(path: &Path) -> Pixels {
@@ -33,7 +33,10 @@ fn speckle(x: usize, y: usize, channel: usize) -> usize {
 
 #[test]
 fn recorded_pictures_are_shrunk_and_cut_to_the_byte() {
-    for case_idx in 0..5 {
+    let listed = manifest("preprocess");
+    let n_cases = listed.as_array().expect("a list").len();
+    assert!(n_cases > 0);
+    for case_idx in 0..n_cases {
         let given = golden(&format!("preprocess/prep{case_idx}.in.png"));
         let prepared = prepare_reference(&given, CELL_PX, MAX_AREA_PX).expect("a reference");
         assert!(prepared == golden(&format!("preprocess/prep{case_idx}.out.png")), "picture {case_idx} differs");
@@ -48,20 +51,14 @@ fn recorded_pictures_are_shrunk_and_cut_to_the_byte() {
 
 #[test]
 fn the_references_of_the_edits_are_prepared_as_recorded() {
-    let cases: [(&str, &[&str]); 5] = [
-        ("dev/edit_1ref", &["ref_a"]),
-        ("dev/edit_2ref", &["ref_a", "ref_b"]),
-        ("klein/base_cfg_edit_1ref", &["ref_c"]),
-        ("klein/distilled_edit_2ref", &["ref_b", "ref_c"]),
-        ("klein/klein_kv_edit_2ref", &["ref_b", "ref_c"]),
-    ];
-    for (case, names) in cases {
+    for (case, listed) in cases("") {
+        let names = listed["reference_images"].as_array().cloned().unwrap_or_default();
         let recorded = Recorded::read(&format!("{case}.safetensors"));
         for (reference_idx, name) in names.iter().enumerate() {
-            let given = golden(&format!("inputs/{name}.png"));
+            let given = golden(name.as_str().expect("a name"));
             let prepared = prepare_reference(&given, CELL_PX, MAX_AREA_PX).expect("a reference");
             let values: Tensor = prepared.to_tensor().expect("a tensor");
-            assert_same_bits(case, &values, recorded.get(&format!("ref.{reference_idx}.pixels")));
+            assert_same_bits(&case, &values, recorded.get(&format!("ref.{reference_idx}.pixels")));
         }
     }
 }
