@@ -272,7 +272,7 @@ typedef struct rondel_cost {
      * weights were read while they are used; absent if that is not possible.
      * It may be called while `run` of the same node runs, and several times at once: that a kind is `serial` holds for
      * `run` alone. An error, told through `fail` as in `run`, says that a run would fail in the same way: the host then
-     * does not begin it. What is merely not known is no error. */
+     * does not begin it, unless it is for lack of memory. What is merely not known is no error. */
     rondel_status (*cost)(const rondel_node *, const rondel_call *, rondel_text_sink sink, void *data);
 } rondel_cost;
 

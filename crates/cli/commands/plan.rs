@@ -49,9 +49,9 @@ pub fn run(places: &Places, args: PlanArgs) -> Result<Exit> {
             words::data(Dot::new(&names));
         }
     }
-    let mut refusals = refusals(&weighed, budget_bytes);
+    let mut refusals = refusals(&needs, &weighed, budget_bytes);
     refusals.extend(needs.iter().filter_map(|need| {
-        let problem = failure(&plan, need.step, need.cost.as_ref().err()?.clone());
+        let problem = failure(&plan, need.step, need.refusal()?.clone());
         let at = problem.place.map(|at| format!(": {}:{}:{}", at.file, at.line, at.column)).unwrap_or_default();
         Some(format!("`{}` cannot run: {}{at}", need.name, problem.message))
     }));

@@ -43,7 +43,7 @@ pub fn run(places: &Places, args: RunArgs) -> Result<Exit> {
     // Not refused here: a step that runs by its recipe may turn out to be known by content.
     let needs = rondel_engine::needs(&plan, &cache, &args.rerun);
     let weighed = rondel_engine::weigh(&needs, memory.budget_bytes);
-    for refusal in refusals(&weighed, memory.budget_bytes) {
+    for refusal in refusals(&needs, &weighed, memory.budget_bytes) {
         words::say(format!("warning: {refusal}"));
     }
     let control = Control::default();

@@ -48,8 +48,8 @@ pub struct RunOptions {
     pub keep_going: bool,
     /// Steps that run, from their beginning, even if they are known.
     pub rerun: Vec<String>,
-    /// What [`needs`](crate::needs) says of the plan. A step that cannot say it because of an error fails at the start, and
-    /// what only such steps need does not run.
+    /// What [`needs`](crate::needs) says of the plan. A step that is refused there fails at the start, and what only such
+    /// steps need does not run.
     pub needs: Vec<StepNeed>,
     /// Someone looks at previews; if not, none are made.
     pub previews: bool,

@@ -9,7 +9,7 @@
 
 use rondel_cache::{Cache, Stored};
 use rondel_event::StepName;
-use rondel_plugin::NodeFailure;
+use rondel_plugin::{FailureKind, NodeFailure};
 use rondel_value::{Cost, Value, coerce};
 
 use super::explain::{Survey, survey};
@@ -20,8 +20,16 @@ use crate::plan::{Plan, Slot, StepId};
 pub struct StepNeed {
     pub step: StepId,
     pub name: StepName,
-    /// What it needs, or why it cannot run: its weights are not what they should be.
+    /// What it needs, or why that cannot be said, which is also why it could not run.
     pub cost: Result<Cost, NodeFailure>,
+}
+
+impl StepNeed {
+    /// Why the step cannot run. Lack of memory is no such reason: a step that turns out to be known needs none, so that is
+    /// found out where memory is asked for.
+    pub fn refusal(&self) -> Option<&NodeFailure> {
+        self.cost.as_ref().err().filter(|failure| failure.kind != FailureKind::OutOfMemory)
+    }
 }
 
 /// How the steps of a run fit into memory, one after the other.

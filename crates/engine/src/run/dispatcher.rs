@@ -181,7 +181,7 @@ impl Dispatcher<'_, '_> {
 
     /// Ends the steps that are known to fail, before anything runs; of the rest only what is still of use is wanted.
     fn refuse(&mut self, wanted: &[StepId]) {
-        let refused = self.options.needs.iter().filter_map(|need| Some((need.step, need.cost.as_ref().err()?)));
+        let refused = self.options.needs.iter().filter_map(|need| Some((need.step, need.refusal()?)));
         for (id, failure) in refused {
             if matches!(self.phases[id.index()], Phase::Waiting) {
                 self.failed(id, step::failure(self.plan, id, failure.clone()), 0.0);
