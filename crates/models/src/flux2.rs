@@ -120,7 +120,7 @@ pub use inpaint::{FoldMaskError, Start, fold_mask};
 pub use latent::{NoiseError, ShapeError, noise, pack, unpack};
 pub use pixels::{Pixels, to_u8};
 pub use preview::PreviewMap;
-pub use reference::{MAX_AREA_PX, MAX_ASPECT, MIN_SIDE_PX, ReferenceError, prepare_reference};
+pub use reference::{MAX_AREA_PX, MAX_ASPECT, MIN_SIDE_PX, ReferenceError, prepare_reference, prepared_size};
 pub use rope::{Place, Rope};
 pub use samplers::Sampler;
 pub use schedule::{Schedule, ScheduleError, empirical_mu};

@@ -41,23 +41,41 @@ pub enum ReferenceError {
 /// Prepares a picture as a reference: checked, no larger than `max_area_px`, and cut to multiples of `cell_px`.
 pub fn prepare_reference(picture: &Pixels, cell_px: usize, max_area_px: usize) -> Result<Pixels, ReferenceError> {
     let Pixels { width_px, height_px, .. } = *picture;
+    let (cut_width, cut_height) = prepared_size(width_px, height_px, cell_px, max_area_px)?;
+    let shrunk = match shrunk_size(width_px, height_px, max_area_px)? {
+        size if size == (width_px, height_px) => picture.clone(),
+        (width, height) => lanczos::resize(picture, width, height),
+    };
+    Ok(shrunk.centre(cut_width, cut_height))
+}
+
+/// Says which width and height [`prepare_reference`] gives a picture, without making it.
+pub fn prepared_size(
+    width_px: usize,
+    height_px: usize,
+    cell_px: usize,
+    max_area_px: usize,
+) -> Result<(usize, usize), ReferenceError> {
+    let (width, height) = shrunk_size(width_px, height_px, max_area_px)?;
+    let (width, height) = (width / cell_px * cell_px, height / cell_px * cell_px);
+    match width.min(height) {
+        0 => Err(ReferenceError::NothingLeft { width_px, height_px, max_area_px, cell_px }),
+        _ => Ok((width, height)),
+    }
+}
+
+/// Checks the shape of a picture and says how large it is once its area is small enough.
+fn shrunk_size(width_px: usize, height_px: usize, max_area_px: usize) -> Result<(usize, usize), ReferenceError> {
     if width_px.min(height_px) < MIN_SIDE_PX {
         return Err(ReferenceError::TooSmall { width_px, height_px });
     }
     if width_px.max(height_px) > MAX_ASPECT * width_px.min(height_px) {
         return Err(ReferenceError::TooLong { width_px, height_px });
     }
-    let shrunk = match width_px * height_px > max_area_px {
-        true => {
-            let scale = (max_area_px as f64 / (width_px * height_px) as f64).sqrt();
-            let side = |side_px: usize| ((side_px as f64 * scale) as usize).max(1);
-            lanczos::resize(picture, side(width_px), side(height_px))
-        }
-        false => picture.clone(),
-    };
-    let (width, height) = (shrunk.width_px / cell_px * cell_px, shrunk.height_px / cell_px * cell_px);
-    match width.min(height) {
-        0 => Err(ReferenceError::NothingLeft { width_px, height_px, max_area_px, cell_px }),
-        _ => Ok(shrunk.centre(width, height)),
+    if width_px * height_px <= max_area_px {
+        return Ok((width_px, height_px));
     }
+    let scale = (max_area_px as f64 / (width_px * height_px) as f64).sqrt();
+    let side = |side_px: usize| ((side_px as f64 * scale) as usize).max(1);
+    Ok((side(width_px), side(height_px)))
 }
