@@ -25,7 +25,7 @@ use candle_core::{Device, Tensor};
 use candle_transformers::generation::{LogitsProcessor, Sampling};
 use candle_transformers::models::{mistral, quantized_qwen3, qwen3};
 
-use crate::decoder::{Architecture, DecoderConfig, LanguageModel, Past, head, stem};
+use crate::decoder::{Architecture, DecoderConfig, LanguageModel, Past, head};
 use crate::tokenizer::is_gguf;
 use crate::{LoadError, PartFiles, Result, Weights};
 
@@ -125,8 +125,8 @@ impl GeneratorFiles {
                     LanguageModel::load(&weights, config.clone())?;
                     return Ok(weights.resident_bytes());
                 }
-                let (stem, head) = (format!("{}.", stem(&weights)), format!("{}.", head(&weights, config)));
-                let is_loaded = |name: &str| name.starts_with(&stem) || name.starts_with(&head);
+                let head = format!("{}.", head(&weights, config));
+                let is_loaded = |name: &str| name.starts_with("model.") || name.starts_with(&head);
                 let loaded = weights.tensors().filter(|(name, _)| is_loaded(name));
                 Ok(loaded.map(|(_, shape)| 4 * shape.iter().product::<usize>() as u64).sum())
             }

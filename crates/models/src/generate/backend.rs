@@ -60,8 +60,7 @@ fn load<M>(
     new: impl FnOnce(VarBuilder) -> Result<M>,
 ) -> Result<M, LoadError> {
     let failure = Arc::default();
-    let backend =
-        Backend { weights: weights.clone(), head: head(weights, config), failure: Arc::clone(&failure) };
+    let backend = Backend { weights: weights.clone(), head: head(weights, config), failure: Arc::clone(&failure) };
     new(VarBuilder::from_backend(Box::new(backend), DType::F32, Device::Cpu)).map_err(|error| {
         let failure = failure.lock().unwrap_or_else(PoisonError::into_inner).take();
         failure.unwrap_or(LoadError::Tensor(error))

@@ -115,7 +115,8 @@ pub(super) fn read(files: &[WeightFile]) -> Result<(Looks, BTreeMap<String, Entr
     let tensors: BTreeMap<String, Entry> =
         tensors.into_iter().map(|(name, entry)| (without_prefix(&name, looks), entry)).collect();
     let tensors = match looks {
-        Looks::Flux2Transformer => names::transformer::translate(tensors).map_err(|(name, entry)| {
+        Looks::Flux2Transformer => names::transformer::translate(tensors).map_err(|unfit| {
+            let (name, entry) = *unfit;
             LoadError::NotThreefold { name, found: entry.shape, path: files[entry.file_idx].path.clone() }
         })?,
         Looks::Flux2Autoencoder => names::autoencoder::translate(tensors),

@@ -9,7 +9,8 @@ use rondel_models::flux2::{PictureDecoder, PictureEncoder, Tiling, fold, to_u8, 
 use crate::fixture::{Folder, Recorded, Stages, TOLERANCE, assert_near, assert_same_bits, cases};
 
 /// The models with random weights; the decoder of the second is narrower than its encoder.
-const RECORDED: [(fn() -> Folder, &str); 2] =
+type Made = fn() -> Folder;
+const RECORDED: [(Made, &str); 2] =
     [(Folder::random_dev, "dev/vae.safetensors"), (Folder::random_klein, "klein/vae.safetensors")];
 
 /// The recorded tiles.
@@ -77,8 +78,11 @@ fn encoding_in_tiles_gives_the_recorded_latent() {
         let normalise = |values: &Tensor| {
             let statistics = Weights::open(&folder().part("vae")).expect("weights").at("bn");
             let n_folded = encoder.config().folded_channels();
-            let statistic = |name| statistics.tensor(name, &[n_folded]).and_then(|it| Ok(it.reshape((1, (), 1, 1))?));
-            let (mean, variance) = (statistic("running_mean").expect("a mean"), statistic("running_var").expect("one"));
+            let statistic = |name| {
+                let values = statistics.tensor(name, &[n_folded]).expect("a statistic");
+                values.reshape((1, (), 1, 1)).expect("a statistic")
+            };
+            let (mean, variance) = (statistic("running_mean"), statistic("running_var"));
             let deviation = (variance + 1e-4).and_then(|it| it.sqrt()).expect("a deviation");
             fold(values).and_then(|it| it.broadcast_sub(&mean)?.broadcast_div(&deviation)).expect("a latent")
         };

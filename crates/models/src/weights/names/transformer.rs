@@ -102,7 +102,7 @@ fn find(path: &str, same: impl Fn(&str, &str) -> bool) -> Option<Module> {
 /// Fails with the first tensor that should hold three others and cannot.
 pub(in crate::weights) fn translate(
     tensors: BTreeMap<String, Entry>,
-) -> Result<BTreeMap<String, Entry>, (String, Entry)> {
+) -> Result<BTreeMap<String, Entry>, Box<(String, Entry)>> {
     let mut translated = BTreeMap::new();
     for (name, entry) in tensors {
         let path = name.rsplit_once('.').filter(|(_, last)| matches!(*last, "weight" | "scale"));
@@ -118,7 +118,7 @@ pub(in crate::weights) fn translate(
                 translated.insert(format!("{path}.weight"), entry);
             }
             Some(Module::Fused(paths)) => {
-                let Some(thirds) = entry.thirds() else { return Err((name, entry)) };
+                let Some(thirds) = entry.thirds() else { return Err(Box::new((name, entry))) };
                 for (path, third) in paths.into_iter().zip(thirds) {
                     translated.insert(format!("{path}.weight"), third);
                 }
