@@ -53,6 +53,9 @@ fn recorded_pictures_are_shrunk_and_cut_to_the_byte() {
 fn the_references_of_the_edits_are_prepared_as_recorded() {
     for (case, listed) in cases("") {
         let names = listed["reference_images"].as_array().cloned().unwrap_or_default();
+        if names.is_empty() {
+            continue;
+        }
         let recorded = Recorded::read(&format!("{case}.safetensors"));
         for (reference_idx, name) in names.iter().enumerate() {
             let given = golden(name.as_str().expect("a name"));
