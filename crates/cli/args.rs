@@ -10,7 +10,7 @@ const EXIT_CODES: &str = "\
 Exit codes:
   0    done
   1    a step failed, or a check found something
-  2    the graph or the command is wrong
+  2    the graph or the command is wrong, or `plan` finds a step that cannot run
   3    done in part (--keep-going)
   4    nothing matched
   130  cancelled
@@ -212,7 +212,7 @@ pub enum CacheCommand {
     /// Drop the least valuable results until the rest fits
     Gc {
         /// The most the cache may take
-        #[arg(long, value_name = "BYTES", default_value = "20GiB", value_parser = words::parse_bytes)]
+        #[arg(long, value_name = "BYTES", default_value = "20GB", value_parser = words::parse_bytes)]
         max: u64,
     },
     /// Forget every result; records of runs stay

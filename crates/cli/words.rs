@@ -50,21 +50,6 @@ pub fn is_terminal() -> bool {
     std::io::stderr().is_terminal()
 }
 
-/// Bytes in the unit that reads best.
-pub fn bytes(n: u64) -> String {
-    const UNITS: [&str; 5] = ["B", "KiB", "MiB", "GiB", "TiB"];
-    let mut value = n as f64;
-    let mut unit = 0;
-    while value >= 1024.0 && unit + 1 < UNITS.len() {
-        value /= 1024.0;
-        unit += 1;
-    }
-    match unit {
-        0 => format!("{n} B"),
-        _ => format!("{value:.1} {}", UNITS[unit]),
-    }
-}
-
 /// Milliseconds in the unit that reads best.
 pub fn span(ms: f64) -> String {
     // Each limit is where the rounded number would be one of the next unit.
@@ -87,27 +72,29 @@ pub fn count(n: usize, thing: &str) -> String {
     }
 }
 
-/// A number of bytes as people write it: `20GiB`, `500MB`, `1048576`.
+/// A number of bytes as people write it: `20GB`, `8G`, `20GiB`, `1048576`.
 pub fn parse_bytes(text: &str) -> Result<u64, String> {
     let text = text.trim();
     let digits_end = text.find(|c: char| !c.is_ascii_digit() && c != '.').unwrap_or(text.len());
     let (number, unit) = text.split_at(digits_end);
     if number.is_empty() {
-        return Err(format!("`{text}` is not a number of bytes, such as 20GiB"));
+        return Err(format!("`{text}` is not a number of bytes, such as 20GB"));
     }
     let factor: u64 = match unit.trim().to_ascii_lowercase().as_str() {
         "" | "b" => 1,
-        "k" | "kib" => 1 << 10,
-        "m" | "mib" => 1 << 20,
-        "g" | "gib" => 1 << 30,
-        "t" | "tib" => 1 << 40,
-        "kb" => 1000,
-        "mb" => 1_000_000,
-        "gb" => 1_000_000_000,
-        "tb" => 1_000_000_000_000,
-        other => return Err(format!("`{other}` is not a unit of bytes; use B, KiB, MiB, GiB or TiB")),
+        "k" | "kb" => 1000,
+        "m" | "mb" => 1_000_000,
+        "g" | "gb" => 1_000_000_000,
+        "t" | "tb" => 1_000_000_000_000,
+        "kib" => 1 << 10,
+        "mib" => 1 << 20,
+        "gib" => 1 << 30,
+        "tib" => 1 << 40,
+        other => {
+            return Err(format!("`{other}` is not a unit of bytes; use kB, MB, GB or TB, or KiB, MiB, GiB or TiB"));
+        }
     };
-    let number: f64 = number.parse().map_err(|_| format!("`{text}` is not a number of bytes, such as 20GiB"))?;
+    let number: f64 = number.parse().map_err(|_| format!("`{text}` is not a number of bytes, such as 20GB"))?;
     Ok((number * factor as f64) as u64)
 }
 
@@ -119,13 +106,13 @@ mod tests {
     fn bytes_are_read_as_they_are_written() {
         assert_eq!(parse_bytes("20GiB"), Ok(20 << 30));
         assert_eq!(parse_bytes("1.5 kb"), Ok(1500));
+        assert_eq!(parse_bytes("8G"), Ok(8_000_000_000));
         assert_eq!(parse_bytes("7"), Ok(7));
         assert_eq!(
             parse_bytes("7 parsecs").unwrap_err(),
-            "`parsecs` is not a unit of bytes; use B, KiB, MiB, GiB or TiB"
+            "`parsecs` is not a unit of bytes; use kB, MB, GB or TB, or KiB, MiB, GiB or TiB"
         );
-        assert_eq!(parse_bytes("abc").unwrap_err(), "`abc` is not a number of bytes, such as 20GiB");
-        assert_eq!((bytes(7), bytes(20 << 30)), ("7 B".to_owned(), "20.0 GiB".to_owned()));
+        assert_eq!(parse_bytes("abc").unwrap_err(), "`abc` is not a number of bytes, such as 20GB");
     }
 
     #[test]

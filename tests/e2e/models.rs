@@ -5,7 +5,7 @@ use std::fs;
 
 use rondel_event::How;
 
-use crate::fixture::{Project, root, those};
+use crate::fixture::{Project, how, root, step, those};
 
 /// A safetensors file of one tensor.
 fn weights(byte: u8) -> String {
@@ -21,7 +21,8 @@ fn models(project: &Project, entries: &str) {
 /// Step to the key that it has before anything runs.
 fn recipes(project: &Project) -> BTreeMap<String, String> {
     let said = project.rondel(&["plan", "text_to_image.ron", "--set", "seed=7", "--format", "json"]);
-    assert_eq!(said.code, Some(0), "{}", said.stderr);
+    // Files with one tensor are no LoRA that could be used, which the plan says; they have a content all the same.
+    assert!(matches!(said.code, Some(0 | 2)), "{}", said.stderr);
     let plan: serde_json::Value = serde_json::from_str(&said.stdout).expect("a plan");
     let text = |value: &serde_json::Value| value.as_str().expect("text").to_owned();
     plan["steps"].as_array().expect("steps").iter().map(|step| (text(&step["name"]), text(&step["recipe"]))).collect()
@@ -112,6 +113,40 @@ fn a_part_that_a_model_lacks_is_told_before_anything_runs() {
     assert_eq!(said.code, Some(2));
     assert!(said.stderr.contains("`image` needs the part `vae` of the model `klein`"), "{}", said.stderr);
     assert!(!said.stderr.contains("`latent` needs"), "{}", said.stderr);
+}
+
+#[test]
+fn a_tensor_that_weights_lack_is_told_before_anything_runs() {
+    let project = Project::with(&["text_to_image.ron"]);
+    let from = root().join("graphs/models/tiny-flux2-nano/transformer");
+    fs::create_dir_all(project.path("broken")).expect("a folder");
+    fs::copy(from.join("config.json"), project.path("broken/config.json")).expect("a copy");
+    let name = "diffusion_pytorch_model.safetensors";
+    let mut bytes = fs::read(from.join(name)).expect("weights");
+    let lacked = b"\"x_embedder.weight\"";
+    let at = bytes.windows(lacked.len()).position(|window| window == lacked).expect("a tensor of the transformer");
+    bytes[at + 1] = b'y';
+    fs::write(project.path("broken").join(name), bytes).expect("a file in the project");
+    let broken = project.path("broken").display().to_string();
+    models(
+        &project,
+        &format!(
+            r#"models: {{ "broken": (family: Flux2, base: "tiny-flux2-nano", parts: (transformer: {broken:?})) }}"#
+        ),
+    );
+    let swap = ["--model", "flux=broken"];
+    let (said, report) = project.try_run("text_to_image.ron", &swap);
+    assert_eq!((said.code, those(&report, How::Failed)), (Some(1), "latent".to_owned()), "{}", said.stderr);
+    assert_eq!(those(&report, How::Ran), "");
+    assert_eq!((how(&report, "text"), how(&report, "image")), (How::Blocked, How::Blocked));
+    let problem = step(&report, "latent").problem.as_ref().expect("a problem");
+    assert!(problem.message.contains("x_embedder.weight"), "{}", problem.message);
+    assert!(problem.place.as_ref().is_some_and(|place| place.line > 1), "{problem:?}");
+
+    let said = project.rondel(&["plan", "text_to_image.ron", swap[0], swap[1]]);
+    assert_eq!(said.code, Some(2), "{}", said.stderr);
+    assert!(said.stderr.contains("error: `latent` cannot run: "), "{}", said.stderr);
+    assert!(said.stderr.contains("x_embedder.weight"), "{}", said.stderr);
 }
 
 #[test]

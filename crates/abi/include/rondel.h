@@ -249,10 +249,13 @@ typedef struct rondel_checkpoint {
     uint32_t struct_size, reserved;
     /* [run] Keeps `state` as how far the call is after `step` of its own steps, in place of what was kept before. It
      * belongs to the content of the call's inputs, and goes when the call succeeds. A host that cannot keep it says so
-     * itself. The outputs must be the same to the bit whether or not a call went on from a checkpoint. */
+     * itself. The outputs must be the same to the bit whether or not a call went on from a checkpoint.
+     * `state` stays the caller's: it is borrowed until `put` returns, and a host that needs it longer retains it. */
     void (*put)(const rondel_call *, uint64_t step, const rondel_bundle *state);
-    /* [run] What an earlier call with the same inputs kept last, counted once for the caller, and its step. Null if
-     * there is nothing. Whoever gets it goes on from it: the host tells people so. */
+    /* [run] What an earlier call with the same inputs kept last, counted once for the caller, who releases it, and its
+     * step; `step` may be null for who does not care. Null if there is nothing, and then `*step` is left as it was.
+     * Whoever gets it goes on from it: the host tells people so. If the call then fails without having put a newer one,
+     * and neither was cancelled nor ran out of memory, the host drops it, and the next attempt begins anew. */
     const rondel_bundle *(*latest)(const rondel_call *, uint64_t *step);
 } rondel_checkpoint;
 
@@ -266,7 +269,10 @@ typedef struct rondel_cost {
      *   {"parts": [{"name": "transformer", "bytes": 7800000000, "kept": "transformer 4be1…"},
      *              {"name": "activations", "bytes": 1500000000}], "streamed_bytes": 2100000000}
      * `kept`: stays between runs under this name, once for all who need it. `streamed_bytes`: as little as would do if
-     * weights were read while they are used; absent if that is not possible. */
+     * weights were read while they are used; absent if that is not possible.
+     * It may be called while `run` of the same node runs, and several times at once: that a kind is `serial` holds for
+     * `run` alone. An error, told through `fail` as in `run`, says that a run would fail in the same way: the host then
+     * does not begin it, unless it is for lack of memory. What is merely not known is no error. */
     rondel_status (*cost)(const rondel_node *, const rondel_call *, rondel_text_sink sink, void *data);
 } rondel_cost;
 

@@ -6,6 +6,7 @@ use anyhow::{Context, Result};
 use rondel_cache::upkeep;
 use rondel_engine::record;
 use rondel_event::How;
+use rondel_value::cost::bytes_text;
 
 use super::Exit;
 use crate::args::{CacheArgs, CacheCommand, Places};
@@ -21,11 +22,7 @@ pub fn run(places: &Places, args: CacheArgs) -> Result<Exit> {
                 return Ok(Exit::Done);
             }
             words::data(format!("folder   {}", folder.display()));
-            words::data(format!(
-                "size     {} ({} of blobs)",
-                words::bytes(stats.bytes),
-                words::bytes(stats.blob_bytes)
-            ));
+            words::data(format!("size     {} ({} of blobs)", bytes_text(stats.bytes), bytes_text(stats.blob_bytes)));
             words::data(format!(
                 "holds    {}, {}",
                 words::count(stats.n_records, "result"),
@@ -33,7 +30,7 @@ pub fn run(places: &Places, args: CacheArgs) -> Result<Exit> {
             ));
             if stats.n_checkpoints > 0 {
                 let n = words::count(stats.n_checkpoints, "checkpoint");
-                words::data(format!("         {n} of unfinished steps, {}", words::bytes(stats.checkpoint_bytes)));
+                words::data(format!("         {n} of unfinished steps, {}", bytes_text(stats.checkpoint_bytes)));
             }
             words::data(format!("saves    {} of computing", words::span(stats.ms)));
             let width = stats.kinds.keys().map(String::len).max().unwrap_or(0);
@@ -41,7 +38,7 @@ pub fn run(places: &Places, args: CacheArgs) -> Result<Exit> {
                 words::data(format!(
                     "  {kind:width$}  {:>6}  {:>10}  {:>10}",
                     stats.n_records,
-                    words::bytes(stats.bytes),
+                    bytes_text(stats.bytes),
                     words::span(stats.ms)
                 ));
             }
@@ -58,7 +55,7 @@ pub fn run(places: &Places, args: CacheArgs) -> Result<Exit> {
                     "{}  {:10}  {:>10}  {:>9}  {:>8} ago  {}",
                     entry.action.short(),
                     entry.kind,
-                    words::bytes(entry.bytes),
+                    bytes_text(entry.bytes),
                     words::span(entry.ms),
                     age(now.saturating_sub(entry.at)),
                     entry.parts.join("  ")
@@ -91,8 +88,8 @@ pub fn run(places: &Places, args: CacheArgs) -> Result<Exit> {
             let report = upkeep::gc(&folder, max, SystemTime::now())?;
             words::data(format!(
                 "{} → {}; {} and {} removed",
-                words::bytes(report.bytes_before),
-                words::bytes(report.bytes_after),
+                bytes_text(report.bytes_before),
+                bytes_text(report.bytes_after),
                 words::count(report.n_records_removed, "result"),
                 words::count(report.n_blobs_removed, "blob")
             ));

@@ -11,8 +11,9 @@ use rondel_value::cost::bytes_text;
 use serde_json::json;
 
 use super::{Exit, registry};
-use crate::args::{DoctorArgs, Places};
+use crate::args::{DoctorArgs, MessageFormat, Places};
 use crate::memory::Memory;
+use crate::output::diagnostics;
 use crate::{folders, words};
 
 pub fn run(places: &Places, args: DoctorArgs) -> Result<Exit> {
@@ -20,13 +21,15 @@ pub fn run(places: &Places, args: DoctorArgs) -> Result<Exit> {
     let memory = Memory::find(&args.memory);
     let here = std::path::absolute("graph.ron").context("the current folder is gone")?;
     let (registry, errors) = registry(places, Some(&here), &cache, memory.budget_bytes)?;
-    let site = Site::new(Arc::new(registry), folders::models(), &cache.join("v1"));
+    let site = Site::new(Arc::new(registry), folders::models(), &cache.join("v1")).with_folders(folders::of_models());
     let sizes: Vec<_> = site.models(&here).into_iter().map(|model| (site.sizes_of(&model), model.name)).collect();
+    let mistakes = site.mistakes();
+    diagnostics::print(&mistakes, MessageFormat::Human);
     let registry = site.registry();
     let models: Vec<_> = folders::models().into_iter().filter(|file| file.is_file()).collect();
     let writable = cache_is_writable(&cache);
     let cores = std::thread::available_parallelism().map_or(1, usize::from);
-    let is_right = errors.is_empty() && writable.is_ok();
+    let is_right = errors.is_empty() && mistakes.is_empty() && writable.is_ok();
 
     if args.json {
         let plugins: Vec<_> = registry
@@ -70,10 +73,13 @@ pub fn run(places: &Places, args: DoctorArgs) -> Result<Exit> {
     }
     for (sizes, name) in &sizes {
         let text = match sizes {
-            Ok(sizes) => sizes.iter().map(|(part, bytes)| format!("{part} {}", bytes_text(*bytes))).collect::<Vec<_>>(),
-            Err(problem) => vec![format!("cannot be used: {problem}")],
+            Ok(sizes) => {
+                let sizes = sizes.iter().map(|(part, bytes)| format!("{part} {}", bytes_text(*bytes)));
+                format!("{} on disk", sizes.collect::<Vec<_>>().join(", "))
+            }
+            Err(problem) => format!("cannot be used: {problem}"),
         };
-        words::data(format!("model     {name}: {}", text.join(", ")));
+        words::data(format!("model     {name}: {text}"));
     }
     for plugin in registry.plugins() {
         let origin = match &plugin.origin {

@@ -8,6 +8,7 @@ use rondel_engine::Site;
 use rondel_engine::site::{Listed, ListedLora};
 use rondel_engine::weights::{FoundPart, Part};
 use rondel_graph::models::{LoraSource, ModelSource};
+use rondel_value::cost::bytes_text;
 use serde_json::json;
 
 use super::{Exit, site};
@@ -54,14 +55,14 @@ impl Known {
         let width = names.map(|name| name.chars().count()).max().unwrap_or(0);
         for model in &self.models {
             let state = match self.site.parts_of(model) {
-                Ok(parts) => words::bytes(parts.values().map(|part| part.bytes).sum()),
+                Ok(parts) => bytes_text(parts.values().map(|part| part.bytes).sum()),
                 Err(problem) => format!("cannot be used: {problem}"),
             };
             words::data(format!("{:width$}  {}  {}  {state}", model.name, model.entry.family, place(model)));
         }
         for lora in &self.loras {
             let state = match self.lora_part(lora) {
-                Ok(part) => words::bytes(part.bytes),
+                Ok(part) => bytes_text(part.bytes),
                 Err(problem) => format!("cannot be used: {problem}"),
             };
             let (family, place) = (&lora.entry.family, lora_place(lora));
@@ -166,7 +167,7 @@ impl Known {
         let problems = self.site.weights().verify(part)?;
         let state = if problems.is_empty() { "whole" } else { "not whole" };
         problems.iter().for_each(|problem| words::data(format!("{name}: {problem}")));
-        let (files, bytes) = (words::count(part.files.len(), "file"), words::bytes(part.bytes));
+        let (files, bytes) = (words::count(part.files.len(), "file"), bytes_text(part.bytes));
         words::data(format!("{name}: {state}, {files}, {bytes} {}", part.digest.short()));
         Ok(problems.is_empty())
     }
@@ -208,12 +209,12 @@ fn lora_place(lora: &ListedLora) -> String {
 
 /// A line for a part, one for each file of weights, and none for files that only stand beside them.
 fn show_part(name: &str, part: &FoundPart) {
-    words::data(format!("  {name:11}  {}, {}", words::count(part.files.len(), "file"), words::bytes(part.bytes)));
+    words::data(format!("  {name:11}  {}, {}", words::count(part.files.len(), "file"), bytes_text(part.bytes)));
     for file in &part.files {
         let Some(header) = &file.header else { continue };
         let mut dtypes: Vec<_> = header.dtypes.iter().collect();
         dtypes.sort_by_key(|(_, share)| std::cmp::Reverse(share.bytes));
-        let dtypes = dtypes.into_iter().map(|(dtype, share)| format!("{} of {dtype}", words::bytes(share.bytes)));
+        let dtypes = dtypes.into_iter().map(|(dtype, share)| format!("{} of {dtype}", bytes_text(share.bytes)));
         words::data(format!("    {}", file.path.display()));
         words::data(format!(
             "      {}, {}, {}; the first is `{}`",

@@ -4,7 +4,7 @@ use anyhow::Result;
 use petgraph::dot::Dot;
 use rondel_engine::last::Last;
 use rondel_engine::plan::Edge;
-use rondel_engine::{Forecast, Plan, StepNeed, Weighed, forecast, needs, weigh};
+use rondel_engine::{Forecast, Plan, StepNeed, Weighed, failure, forecast, needs, weigh};
 use serde_json::json;
 
 use super::{Exit, Opened, open};
@@ -22,7 +22,7 @@ pub fn run(places: &Places, args: PlanArgs) -> Result<Exit> {
     let mut last = Last::open(cache.v1(), &plan.graph.path);
     let forecasts: Vec<Forecast> =
         forecast(&plan, &cache, &mut last).into_iter().map(|(_, forecast)| forecast).collect();
-    let needs = needs(&plan, &cache);
+    let needs = needs(&plan, &cache, &[]);
     let weighed = weigh(&needs, budget_bytes);
     match args.format {
         PlanFormat::Human => {
@@ -49,7 +49,12 @@ pub fn run(places: &Places, args: PlanArgs) -> Result<Exit> {
             words::data(Dot::new(&names));
         }
     }
-    let refusals = refusals(&weighed, budget_bytes);
+    let mut refusals = refusals(&needs, &weighed, budget_bytes);
+    refusals.extend(needs.iter().filter_map(|need| {
+        let problem = failure(&plan, need.step, need.refusal()?.clone());
+        let at = problem.place.map(|at| format!(": {}:{}:{}", at.file, at.line, at.column)).unwrap_or_default();
+        Some(format!("`{}` cannot run: {}{at}", need.name, problem.message))
+    }));
     refusals.iter().for_each(|refusal| words::say(format!("error: {refusal}")));
     Ok(if refusals.is_empty() { Exit::Done } else { Exit::Wrong })
 }
@@ -64,7 +69,7 @@ fn memory(plan: &Plan, needs: &[StepNeed], weighed: &Weighed, budget_bytes: Opti
     for need in needs {
         let text = match &need.cost {
             Ok(cost) => format!("needs {cost}"),
-            Err(reason) => format!("cannot be said: {reason}"),
+            Err(failure) => format!("cannot run: {failure}"),
         };
         words::data(format!("  {:width$}  {text}", need.name));
     }
@@ -115,7 +120,7 @@ fn machine(plan: &Plan, forecasts: &[Forecast], needs: &[StepNeed]) -> serde_jso
                 Ok(cost) => json!({
                     "bytes": cost.bytes(), "parts": cost.parts, "streamed_bytes": cost.streamed_bytes,
                 }),
-                Err(reason) => json!({ "problem": reason }),
+                Err(failure) => json!({ "problem": failure.message }),
             });
             json!({
                 "name": step.name, "kind": step.spec.kind, "lane": step.spec.lane.name(), "after": after,

@@ -14,7 +14,8 @@ use super::{Exit, Opened, open};
 use crate::alloc::Probe;
 use crate::args::{Places, RunArgs};
 use crate::memory::Memory;
-use crate::output::{Display, files, needs};
+use crate::output::needs::refusals;
+use crate::output::{Display, files};
 use crate::words;
 
 pub fn run(places: &Places, args: RunArgs) -> Result<Exit> {
@@ -40,8 +41,9 @@ pub fn run(places: &Places, args: RunArgs) -> Result<Exit> {
             .with_context(|| format!("the report cannot be written: {}", folder.display()))?;
     }
     // Not refused here: a step that runs by its recipe may turn out to be known by content.
-    let weighed = rondel_engine::weigh(&rondel_engine::needs(&plan, &cache), memory.budget_bytes);
-    for refusal in needs::refusals(&weighed, memory.budget_bytes) {
+    let needs = rondel_engine::needs(&plan, &cache, &args.rerun);
+    let weighed = rondel_engine::weigh(&needs, memory.budget_bytes);
+    for refusal in refusals(&needs, &weighed, memory.budget_bytes) {
         words::say(format!("warning: {refusal}"));
     }
     let control = Control::default();
@@ -54,6 +56,7 @@ pub fn run(places: &Places, args: RunArgs) -> Result<Exit> {
         fail_fast: args.fail_fast,
         keep_going: args.keep_going,
         rerun: args.rerun.clone(),
+        needs,
         previews: args.previews.is_some(),
         probe: Some(Arc::new(Probe)),
         program: concat!("rondel ", env!("CARGO_PKG_VERSION")).to_owned(),

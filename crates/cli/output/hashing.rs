@@ -6,6 +6,7 @@ use std::time::{Duration, Instant};
 
 use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
 use rondel_engine::weights::hashing::{Hashing, Watch};
+use rondel_value::cost::bytes_text;
 
 use crate::words;
 
@@ -38,12 +39,12 @@ impl Display {
             return;
         }
         if !words::is_terminal() {
-            let total = words::bytes(hashing.total_bytes);
+            let total = bytes_text(hashing.total_bytes);
             words::say(format!("hashing {total} of weights: {}", hashing.path.display()));
             return;
         }
         let bar = ProgressBar::with_draw_target(Some(hashing.total_bytes), ProgressDrawTarget::stderr_with_hz(10));
-        let template = "  hashing weights  {bar:24} {binary_bytes}/{binary_total_bytes}  {eta} left  {msg}";
+        let template = "  hashing weights  {bar:24} {decimal_bytes}/{decimal_total_bytes}  {eta} left  {msg}";
         bar.set_style(ProgressStyle::with_template(template).expect("a template of this file").progress_chars("█░░"));
         self.bar = Some(bar);
         self.advance(hashing);

@@ -1,6 +1,6 @@
 //! What a run needs in memory, in words.
 
-use rondel_engine::Weighed;
+use rondel_engine::{StepNeed, Weighed};
 use rondel_value::cost::{bytes_text, round_bytes_text};
 
 /// How a run fits into its budget, as one sentence.
@@ -20,7 +20,7 @@ pub fn summary(weighed: &Weighed, budget_bytes: Option<u64>) -> String {
 }
 
 /// Why a run cannot come to its end within its budget: one sentence for each step that has no room.
-pub fn refusals(weighed: &Weighed, budget_bytes: Option<u64>) -> Vec<String> {
+pub fn refusals(needs: &[StepNeed], weighed: &Weighed, budget_bytes: Option<u64>) -> Vec<String> {
     let budget = bytes_text(budget_bytes.unwrap_or(u64::MAX));
     let refusal = |(name, cost): &(_, rondel_value::Cost)| {
         let least = match cost.streamed_bytes {
@@ -32,5 +32,9 @@ pub fn refusals(weighed: &Weighed, budget_bytes: Option<u64>) -> Vec<String> {
             "`{name}` needs {cost}{least}; the budget is {budget}: `--memory {enough}`, or a smaller model or picture"
         )
     };
-    weighed.too_large.iter().map(refusal).collect()
+    // Some can tell that there is too little without being able to say how much would be enough.
+    let without_a_sum = needs.iter().filter(|need| need.refusal().is_none());
+    let without_a_sum = without_a_sum.filter_map(|need| Some((&need.name, need.cost.as_ref().err()?)));
+    let without_a_sum = without_a_sum.map(|(name, failure)| format!("`{name}` cannot run: {failure}"));
+    weighed.too_large.iter().map(refusal).chain(without_a_sum).collect()
 }

@@ -8,7 +8,8 @@
 //! dispatcher ────► lanes (threads) ──────────► dispatcher ──► events ──► display, RunView, record
 //! ```
 //!
-//! A result is in the cache before its step is reported as finished, so a killed run loses only what was running.
+//! A result is in the cache before its step is reported as finished, so a killed run loses only what was running; and of
+//! a step that keeps checkpoints only what it did since the last.
 
 mod call;
 mod control;
@@ -27,9 +28,11 @@ use rondel_cache::Cache;
 use rondel_event::{Outcome, Report};
 
 use crate::plan::Plan;
+use crate::plan::needs::StepNeed;
 pub use control::Control;
 pub use emitter::Display;
 pub use meter::MemoryProbe;
+pub use step::failure;
 
 /// What the caller chose for a run.
 pub struct RunOptions {
@@ -43,8 +46,11 @@ pub struct RunOptions {
     pub fail_fast: bool,
     /// A run of which something was made counts as done in part, even if steps failed.
     pub keep_going: bool,
-    /// Steps that run even if they are known.
+    /// Steps that run, from their beginning, even if they are known.
     pub rerun: Vec<String>,
+    /// What [`needs`](crate::needs) says of the plan. A step that is refused there fails at the start, and what only such
+    /// steps need does not run.
+    pub needs: Vec<StepNeed>,
     /// Someone looks at previews; if not, none are made.
     pub previews: bool,
     /// Measures the memory of the process.

@@ -10,7 +10,9 @@ use std::time::Instant;
 
 use candle_core::{Device, Tensor};
 use rondel_models::PartFiles;
-use rondel_models::flux2::{Decoder, Encoder, ReferenceMode, Scene, Settings, TextEncoder, Transformer, noise};
+use rondel_models::flux2::{
+    PictureDecoder, PictureEncoder, ReferenceMode, Scene, Settings, TextEncoder, Transformer, noise, pack,
+};
 
 const PROMPT: &str = "a photo of a red fox jumping over a fence";
 

@@ -17,7 +17,7 @@ use std::time::Instant;
 use candle_core::{Device, Tensor};
 use rondel_models::flux2::{Draw, DrawOptions, ReferenceMode, Sampler, Schedule, Transformer, noise};
 use rondel_models::rng::Generator;
-use rondel_models::{LoadOptions, PartFiles};
+use rondel_models::{LoadOptions, PartFiles, needs};
 
 const WIDTH: usize = 1024;
 const TEXT_WIDTH: usize = 1536;
@@ -26,6 +26,10 @@ const N_SINGLE: usize = 24;
 const STEPS: usize = 2;
 const SIDE_PX: usize = 256;
 const N_TEXT: usize = 64;
+const N_TOKENS: usize = N_TEXT + (SIDE_PX / 16) * (SIDE_PX / 16);
+
+/// What the program holds beside the model: its own pages, the scratch of products and of conversions.
+const PROGRAM_BYTES: u64 = 160 << 20;
 
 fn main() {
     let arguments: Vec<String> = std::env::args().skip(1).filter(|argument| !argument.starts_with("--")).collect();
@@ -56,9 +60,11 @@ fn compare() {
         (latent.to_string(), peak_bytes)
     };
     let (resident, _) = run("resident", "all");
-    let (streamed, _) = run("streamed", &budget_bytes.to_string());
+    let (streamed, peak_bytes) = run("streamed", &budget_bytes.to_string());
     assert_eq!(resident, streamed, "the latents differ");
     println!("the latents are equal in every bit");
+    let most = budget_bytes + needs::transformer_activations(transformer.config(), N_TOKENS) + PROGRAM_BYTES;
+    assert!(peak_bytes <= most, "{} MB are more than budget, activations and program, {} MB", mb(peak_bytes), mb(most));
 }
 
 /// Draws, and prints a digest of the latent, the time, and the most memory that was held.

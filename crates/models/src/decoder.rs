@@ -38,6 +38,9 @@ use layer::{Layer, Rotation};
 use crate::layers::{Embedding, RmsNorm};
 use crate::{LoadError, Result, Weights};
 
+/// Where the names of a language model begin, but for its head; prefixes of other files are taken off.
+pub(crate) const STEM: &str = "model";
+
 /// The first layers of a language model.
 pub struct Decoder {
     embedding: Embedding,
@@ -61,7 +64,7 @@ struct Blind {
 impl Decoder {
     /// Loads the embedding and the first `n_layers` layers, at most as many as the model has.
     pub fn load(weights: &Weights, config: DecoderConfig, n_layers: usize) -> Result<Self, LoadError> {
-        let weights = weights.at(stem(weights));
+        let weights = weights.at(STEM);
         let layers = (0..n_layers.min(config.num_hidden_layers))
             .map(|layer_idx| Layer::load(&weights.at("layers").at(layer_idx), &config))
             .collect::<Result<Vec<_>, _>>()?;
@@ -90,9 +93,9 @@ impl Decoder {
     pub fn hidden_states(&self, ids: &[u32], real: Range<usize>, wanted: &[usize]) -> Result<Vec<Tensor>> {
         let seeing = &ids[real.start..];
         let rotation = Rotation::new(0..seeing.len(), &self.config)?;
-        let mask = mask(seeing.len(), real.len())?;
         let mut states: BTreeMap<usize, Tensor> = BTreeMap::new();
         let mut x = self.embedding.forward(seeing)?.unsqueeze(0)?;
+        let mask = mask(seeing.len(), real.len())?.to_device(x.device())?;
         for state_idx in 0..=self.layers.len() {
             if let Some(layer_idx) = state_idx.checked_sub(1) {
                 x = self.layers[layer_idx].forward(&x, &rotation, Some(&mask), None)?;
@@ -139,14 +142,6 @@ impl Decoder {
         *known = Some(Blind { id, states: states.clone() });
         Ok(states)
     }
-}
-
-/// Finds where the names of the text model begin: a model with a vision tower has the text one below a name of its own.
-pub(crate) fn stem(weights: &Weights) -> &'static str {
-    const STEMS: [&str; 3] = ["model", "language_model.model", "model.language_model"];
-    let is_there = |stem: &&str| weights.at(*stem).at("embed_tokens").has("weight");
-    // If it is nowhere, the error of who reads it says so.
-    STEMS.into_iter().find(is_there).unwrap_or(STEMS[0])
 }
 
 /// Returns what is added to the scores, `[queries, keys]`: 0 where a token may look, −∞ elsewhere.

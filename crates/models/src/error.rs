@@ -45,6 +45,10 @@ pub enum LoadError {
     DuplicateTensor { name: String, first: PathBuf, second: PathBuf },
     #[error("no tensor `{name}`{}: {}", closest_hint(closest), path.display())]
     MissingTensor { name: String, closest: Option<String>, path: PathBuf },
+    #[error("tensor `{name}` should have {rank} axes, but is {found:?}: {}", path.display())]
+    WrongRank { name: String, rank: usize, found: Vec<usize>, path: PathBuf },
+    #[error("tensor `{name}` should hold rows of query, key and value, but is {found:?}: {}", path.display())]
+    NotThreefold { name: String, found: Vec<usize>, path: PathBuf },
     #[error("tensor `{name}` should be {expected:?}, but is {found:?}: {}", path.display())]
     WrongShape { name: String, expected: Vec<usize>, found: Vec<usize>, path: PathBuf },
     #[error(

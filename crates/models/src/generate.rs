@@ -25,7 +25,7 @@ use candle_core::{Device, Tensor};
 use candle_transformers::generation::{LogitsProcessor, Sampling};
 use candle_transformers::models::{mistral, quantized_qwen3, qwen3};
 
-use crate::decoder::{Architecture, DecoderConfig, LanguageModel, Past};
+use crate::decoder::{Architecture, DecoderConfig, LanguageModel, Past, head};
 use crate::tokenizer::is_gguf;
 use crate::{LoadError, PartFiles, Result, Weights};
 
@@ -115,14 +115,37 @@ impl GeneratorFiles {
         }
     }
 
+    /// Says how many bytes of memory the weights will take; reads headers alone.
+    pub fn weight_bytes(&self) -> Result<u64, LoadError> {
+        match &self.form {
+            Form::Qwen3Gguf { path, vocabulary, width, .. } => gguf_bytes(path, vocabulary * width),
+            Form::Mapped(config) => {
+                let weights = Weights::open(&self.part)?;
+                if self.is_quantised()? {
+                    LanguageModel::load(&weights, config.clone())?;
+                    return Ok(weights.resident_bytes());
+                }
+                let head = format!("{}.", head(&weights, config));
+                let is_loaded = |name: &str| name.starts_with("model.") || name.starts_with(&head);
+                let loaded = weights.tensors().filter(|(name, _)| is_loaded(name));
+                Ok(loaded.map(|(_, shape)| 4 * shape.iter().product::<usize>() as u64).sum())
+            }
+        }
+    }
+
+    fn is_quantised(&self) -> Result<bool, LoadError> {
+        let are_quantised = self.part.files.iter().map(|path| is_gguf(path)).collect::<Result<Vec<_>, _>>()?;
+        Ok(are_quantised.contains(&true))
+    }
+
     /// Loads the model.
     pub fn load(self) -> Result<Generator, LoadError> {
+        let is_quantised = self.is_quantised()?;
         match self.form {
             Form::Qwen3Gguf { path, content, vocabulary, width } => load_gguf(&path, content, vocabulary * width),
             Form::Mapped(config) => {
-                let is_quantized = self.part.files.iter().map(|path| is_gguf(path)).collect::<Result<Vec<_>, _>>()?;
                 let weights = Weights::open(&self.part)?;
-                let model = match (is_quantized.contains(&true), self.architecture) {
+                let model = match (is_quantised, self.architecture) {
                     (true, _) => Model::Own(LanguageModel::load(&weights, config)?, Past::default()),
                     (false, Architecture::Qwen3) => Model::Qwen3(backend::load_qwen3(&weights, &config)?),
                     (false, Architecture::Mistral) => Model::Mistral(backend::load_mistral(&weights, &config)?),
@@ -172,13 +195,17 @@ fn open_gguf(path: &Path) -> Result<Form, LoadError> {
 fn load_gguf(path: &Path, content: Content, n_embedded: usize) -> Result<Generator, LoadError> {
     let read_error = |source| LoadError::Read { source, path: path.to_owned() };
     let file = File::open(path).map_err(read_error)?;
-    let file_bytes = file.metadata().map_err(read_error)?.len();
     let model = quantized_qwen3::ModelWeights::from_gguf(content, &mut BufReader::new(file), &Device::Cpu);
     Ok(Generator {
         model: Mutex::new(Model::QuantizedQwen3(model.map_err(unreadable(path))?)),
-        // Blocks are laid out a second time when they are first used.
-        weight_bytes: 2 * file_bytes + 4 * n_embedded as u64,
+        weight_bytes: gguf_bytes(path, n_embedded)?,
     })
+}
+
+/// Blocks are laid out a second time when they are first used, and the embedding table is widened to float32.
+fn gguf_bytes(path: &Path, n_embedded: usize) -> Result<u64, LoadError> {
+    let file = std::fs::metadata(path).map_err(|source| LoadError::Read { source, path: path.to_owned() })?;
+    Ok(2 * file.len() + 4 * n_embedded as u64)
 }
 
 impl From<LanguageModel> for Generator {

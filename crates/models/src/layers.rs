@@ -1,7 +1,7 @@
 //! The layers that models are made of, over weights that nobody else sees.
 //!
 //! Each loads itself from a scope of [`Weights`](crate::Weights) and has `forward`. Model code is written in these
-//! types only; what a weight is (a float32 copy today) is decided here.
+//! types only; what a weight is, is decided in [`weights`](crate::weights).
 
 mod attention;
 mod conv2d;

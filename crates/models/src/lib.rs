@@ -2,11 +2,11 @@
 //!
 //! Functions from tensors to tensors. This crate knows no nodes, no graphs and no cache; it prints nothing and
 //! reads neither the environment nor the clock. Its only input besides arguments are the weight files of a model,
-//! each *part* (text encoder, transformer, autoencoder) given as the list of its files. Everything is computed in
-//! float32 on the CPU.
+//! each *part* (text encoder, transformer, autoencoder) given as the list of its files. What is computed in which numbers,
+//! and on which device, is said by [`LoadOptions`].
 //!
 //! Reading order: [`weights`] and [`layers`] are the ground, [`tokenizer`], [`decoder`], [`generate`] and [`rng`] stand
-//! on their own, and [`flux2`] is the model family, with the page of details that are easy to get wrong. [`needs`] tells how
+//! on their own, and [`flux2`] is the model family; `README.md` lists the details that are easy to get wrong. [`needs`] tells how
 //! much memory a part will take before it is loaded.
 #![deny(unsafe_code)]
 

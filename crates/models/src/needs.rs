@@ -6,6 +6,7 @@
 
 use crate::decoder::{Decoder, DecoderConfig};
 use crate::flux2::{AutoencoderConfig, Settings, TransformerConfig};
+use crate::generate::GeneratorFiles;
 use crate::{LoadError, LoadOptions, PartFiles, Weights};
 
 /// Activations are counted in float32: halves take less, but are widened where they are normalised.
@@ -51,6 +52,30 @@ pub fn text_activations(part: &PartFiles, settings: &Settings) -> Result<u64, Lo
 pub fn text_shape(part: &PartFiles, settings: &Settings) -> Result<[usize; 2], LoadError> {
     let config = text_config(part, settings)?;
     Ok([settings.max_sequence_length, settings.text_layers.len() * config.hidden_size])
+}
+
+/// The bytes that a text model keeps as a whole, with its head, to rewrite prompts.
+pub fn language_weights(part: &PartFiles, settings: &Settings) -> Result<u64, LoadError> {
+    GeneratorFiles::open(part, settings.variant.text_architecture())?.weight_bytes()
+}
+
+/// The bytes that going on with a text works in, for a question and an answer of so many tokens.
+///
+/// The keys and values of all tokens, of which those of a layer are laid out anew while they grow; and the widest moment
+/// of a layer while the question is read, with the scores of all heads at once.
+pub fn language_activations(
+    part: &PartFiles,
+    settings: &Settings,
+    n_asked: usize,
+    n_answered: usize,
+) -> Result<u64, LoadError> {
+    let config = text_config(part, settings)?;
+    let n_tokens = n_asked + n_answered;
+    let kept = n_tokens * 2 * (2 * config.num_hidden_layers) * config.num_key_value_heads * config.head_dim;
+    let attention_width = config.num_attention_heads * config.head_dim;
+    let per_token = 4 * config.hidden_size + 9 * attention_width + 4 * config.intermediate_size;
+    let scores = 3 * config.num_attention_heads * n_asked * n_asked;
+    Ok((kept + n_asked * per_token + scores + 4 * config.vocab_size) as u64 * FLOAT_BYTES)
 }
 
 /// The bytes that the decoding half of an autoencoder keeps.

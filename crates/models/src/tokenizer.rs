@@ -52,14 +52,12 @@ impl Tokenizer {
         if let Some(path) = part.find(TEKKEN_FILE) {
             return Self::from_tekken(&read_bytes(path)?, path);
         }
-        for path in &part.files {
+        for file in part.each_weight_file()? {
+            let path = &file.files[0];
             if is_gguf(path)? {
                 return Self::from_gguf(&GgufVocabulary::read(path)?, path);
             }
-            let weights = match Weights::open(&PartFiles { files: vec![path.clone()] }) {
-                Err(LoadError::NoWeights { .. }) => continue,
-                weights => weights?,
-            };
+            let weights = Weights::open(&file)?;
             if let Some(json) = weights.bytes(TEKKEN_TENSOR) {
                 return Self::from_tekken(json, path);
             }

@@ -90,10 +90,18 @@ impl Weights {
         self.store.looks
     }
 
-    /// Refuses a part that is something else than `expected`; what nothing is known of may be anything.
+    /// Refuses a part that is something else than `expected`.
+    ///
+    /// A part of which too much is missing to know it, but that has some of the expected names, is let through: the tensor
+    /// that is missed first says more.
     pub fn expect(&self, expected: Looks) -> Result<(), LoadError> {
+        let has_some = || {
+            let beginnings = expected.beginnings();
+            self.store.tensors.keys().any(|name| beginnings.iter().any(|beginning| name.starts_with(beginning)))
+        };
         match self.store.looks {
-            looks if looks == expected || looks == Looks::Unknown => Ok(()),
+            looks if looks == expected => Ok(()),
+            Looks::Unknown if has_some() => Ok(()),
             looks => Err(LoadError::OtherModel {
                 found: looks.words(),
                 expected: expected.words(),
@@ -158,6 +166,27 @@ impl Weights {
     pub fn path_of(&self, name: &str) -> &Path {
         let file_idx = self.store.tensors.get(&self.full_name(name)).map_or(0, |entry| entry.file_idx);
         &self.store.files[file_idx].path
+    }
+
+    /// The lengths of both axes of a matrix.
+    pub(crate) fn axes(&self, name: &str) -> Result<(usize, usize), LoadError> {
+        match self.shape(name)? {
+            &[n_out, n_in] if n_out > 0 && n_in > 0 => Ok((n_out, n_in)),
+            found => Err(self.wrong_rank(name, 2, found)),
+        }
+    }
+
+    /// The length of a vector.
+    pub(crate) fn length(&self, name: &str) -> Result<usize, LoadError> {
+        match self.shape(name)? {
+            &[length] if length > 0 => Ok(length),
+            found => Err(self.wrong_rank(name, 1, found)),
+        }
+    }
+
+    fn wrong_rank(&self, name: &str, rank: usize, found: &[usize]) -> LoadError {
+        let (path, found) = (self.path_of(name).to_owned(), found.to_vec());
+        LoadError::WrongRank { name: self.full_name(name), rank, found, path }
     }
 
     /// Counts the numbered scopes below this one: `blocks` for `blocks.0`, `blocks.1`, …

@@ -16,7 +16,7 @@ use rondel_value::foreign::LentValues;
 use rondel_value::{Bundle, Cost, ModelRef, NodeSpec, Value};
 
 use crate::call::{CallHost, FailureKind, Level, NodeFailure};
-use crate::execution::{Execution, text};
+use crate::execution::{Execution, never_unwinding, text};
 
 /// Finds the files of one part of a model, or says why there are none.
 pub type FindPart<'a> = &'a (dyn Fn(&ModelRef, &str) -> Result<Vec<PathBuf>, String> + Sync);
@@ -62,7 +62,7 @@ pub(crate) unsafe fn estimate(
 ) -> Result<Option<Estimate>, NodeFailure> {
     unsafe extern "C" fn hear(data: *mut c_void, words: Str) {
         // SAFETY: `data` is the list below, which outlives the call; the text is valid while this function runs.
-        unsafe { (*data.cast::<Vec<String>>()).push(text(words)) }
+        never_unwinding((), || unsafe { (*data.cast::<Vec<String>>()).push(text(words)) });
     }
     let mut heard: Vec<String> = Vec::new();
     let (lent, host) = (LentValues::new(inputs), OnlyFiles(find_part));

@@ -73,7 +73,7 @@ impl Cx<'_> {
     }
 
     /// Says why memory was refused: what the call needs in all, and what would help.
-    pub(crate) fn refusal(&self, name: &str, bytes: u64) -> NodeError {
+    pub fn refusal(&self, name: &str, bytes: u64) -> NodeError {
         let mut parts: Vec<CostPart> =
             self.in_use().into_iter().map(|(name, bytes)| CostPart { name, bytes, kept: None }).collect();
         parts.push(CostPart { name: name.to_owned(), bytes, kept: None });

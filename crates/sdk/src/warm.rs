@@ -1,7 +1,8 @@
 //! What a plugin keeps between runs: loaded weights, a tokenizer, a connection pool.
 //!
 //! Each thing has a key and a number of bytes. The host counts the bytes, and asks for them back when memory is short; what
-//! is in use then stays. Where the number is known before loading, [`Warm::get_sized`] makes room first. Without a host, as in tests, things are kept and nobody counts.
+//! is in use then stays. Where the number is known before loading, [`Warm::get_sized`] makes room first. Without a host, as
+//! in tests, things are kept and nobody counts.
 //!
 //! ```
 //! use rondel_sdk::prelude::*;

@@ -11,7 +11,7 @@ pub struct Climb {
     /// How many steps.
     pub steps: u64,
     /// A file that may not be there, and is no part of what is computed: `fail 3` fails after step 3, `wait 3` waits there
-    /// until the run is cancelled.
+    /// until the run is cancelled, `refuse` fails if there is a checkpoint.
     pub stop: String,
 }
 
@@ -20,6 +20,9 @@ impl Run for Climb {
 
     fn run(self, cx: &mut Cx) -> NodeResult<i64> {
         let (from, mut height) = match cx.latest_checkpoint() {
+            Some(_) if std::fs::read_to_string(&self.stop).is_ok_and(|words| words == "refuse") => {
+                return Err(NodeError::failed("it cannot go on from here"));
+            }
             Some((step, state)) => (step, state.meta()["height"].parse()?),
             None => (0, 0i64),
         };

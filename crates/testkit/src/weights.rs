@@ -11,7 +11,7 @@ pub struct Heavy {
     /// What comes out, plus one.
     #[param(default = 0)]
     pub a: i64,
-    /// Which weights.
+    /// Which weights; nobody has any without a name.
     pub weights: String,
     /// How large they are.
     pub bytes: u64,
@@ -39,6 +39,9 @@ impl Run for Heavy {
         let (Some(weights), Some(bytes)) = (inputs.get::<String>("weights"), inputs.get("bytes")) else {
             return Ok(None);
         };
+        if weights.is_empty() {
+            return Err(NodeError::input("weights", "there are none"));
+        }
         let mut estimate = Estimate::new().keeps("weights", &weights, bytes);
         if let Some(scratch @ 1..) = inputs.get("scratch") {
             estimate = estimate.works("activations", scratch);

@@ -120,11 +120,19 @@ impl Tensor {
         }
     }
 
-    /// A tensor of zeros: what stands in for one of which only the shape is known.
+    /// A tensor of zeros: what stands in for one of which only the shape is known. Fails if there is no memory for it.
     pub fn zeros(name: impl Into<String>, dtype: DType, shape: Vec<usize>) -> Result<Tensor, TensorError> {
         let bytes = shape.iter().try_fold(dtype.bytes(), |bytes, &n| bytes.checked_mul(n));
+        // Asked for first, because `vec!` ends the process where there is no memory.
+        let is_there = |bytes: &usize| {
+            let mut memory = Vec::<u8>::new();
+            let is_there = memory.try_reserve_exact(*bytes).is_ok();
+            // Memory that nobody looks at might not be asked for at all.
+            std::hint::black_box(&memory);
+            is_there
+        };
         // Memory that is zero already costs nothing until it is read.
-        Tensor::new(name, dtype, shape, vec![0; bytes.unwrap_or(0)].into())
+        Tensor::new(name, dtype, shape, vec![0; bytes.filter(is_there).unwrap_or(0)].into())
     }
 
     /// A float32 tensor.
@@ -136,4 +144,18 @@ impl Tensor {
 
 fn each<const N: usize, T>(bytes: &[u8], read: impl Fn([u8; N]) -> T) -> Vec<T> {
     bytes.as_chunks::<N>().0.iter().map(|chunk| read(*chunk)).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn zeros_without_memory_for_them_are_an_error() {
+        assert_eq!(Tensor::zeros("few", DType::F32, vec![2, 3]).unwrap().data().len(), 24);
+        for side in [1 << 19, usize::MAX] {
+            let error = Tensor::zeros("many", DType::F32, vec![side, side, 1 << 20]).unwrap_err();
+            assert_eq!((error.name.as_str(), error.found), ("many", 0));
+        }
+    }
 }

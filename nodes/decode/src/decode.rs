@@ -96,10 +96,12 @@ impl Run for Decode {
     fn cost(inputs: &Inputs<'_>, cx: &Cx) -> NodeResult<Option<Estimate>> {
         let Some(model) = inputs.get::<ModelRef>("model") else { return Ok(None) };
         let part = PartFiles { files: cx.model_part(&model, "vae")? };
-        let mut estimate = Estimate::new().keeps("picture decoder", &key(&model), needs::decoder_weights(&part)?);
+        let weights = needs::decoder_weights(&part)?;
+        let mut estimate = Estimate::new().keeps("picture decoder", &key(&model), weights);
         if let Some(latent) = inputs.get::<Latent>("latent") {
             let (width, height) = latent.size_px();
-            let tiling = inputs.get("tiling").unwrap_or(TilingChoice::Auto).tiling(cx.memory().budget_bytes);
+            let free_bytes = cx.memory().budget_bytes.map(|bytes| bytes.saturating_sub(weights));
+            let tiling = inputs.get("tiling").unwrap_or(TilingChoice::Auto).tiling(free_bytes);
             estimate = estimate.works("activations", activations(&needs::autoencoder(&part)?, &latent, &tiling)?);
             estimate = estimate.makes("image", Image::from_u8(width, height, 3, vec![0; width * height * 3])?);
         }

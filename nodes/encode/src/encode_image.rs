@@ -4,12 +4,12 @@ use std::ops::ControlFlow;
 
 use rondel_models::flux2::{
     self, AutoencoderConfig, Direction, PictureEncoder, PictureError, Pixels, Tiling, TilingError, peak_bytes,
-    prepare_reference, reference_size,
+    prepare_reference, prepared_size,
 };
 use rondel_models::{PartFiles, needs};
 use rondel_sdk::candle::from_candle;
 use rondel_sdk::prelude::*;
-use rondel_sdk::value::{DType, Tensor as ValueTensor};
+use rondel_sdk::value::DType;
 
 /// Encoders between runs, by the content of their part.
 static ENCODERS: Warm<PictureEncoder> = Warm::new("picture encoder");
@@ -41,6 +41,22 @@ pub enum Prepare {
     Reference,
     /// Nothing, which is right for a picture to draw over; its sides must be made of whole cells.
     Keep,
+}
+
+impl Prepare {
+    /// What size a picture is encoded in; refuses one that cannot be.
+    fn size(self, width_px: usize, height_px: usize, cell_px: usize) -> NodeResult<(usize, usize)> {
+        let refused = |error: &dyn std::fmt::Display| NodeError::input("image", error);
+        match self {
+            Self::Reference => {
+                prepared_size(width_px, height_px, cell_px, flux2::MAX_AREA_PX).map_err(|error| refused(&error))
+            }
+            Self::Keep if [width_px, height_px].iter().any(|side| !side.is_multiple_of(cell_px)) => {
+                Err(refused(&PictureError::Cells { width_px, height_px, cell_px }))
+            }
+            Self::Keep => Ok((width_px, height_px)),
+        }
+    }
 }
 
 /// Whether to encode in tiles.
@@ -104,22 +120,18 @@ impl Run for EncodeImage {
     fn cost(inputs: &Inputs<'_>, cx: &Cx) -> NodeResult<Option<Estimate>> {
         let Some(model) = inputs.get::<ModelRef>("model") else { return Ok(None) };
         let part = PartFiles { files: cx.model_part(&model, "vae")? };
-        let mut estimate = Estimate::new().keeps("picture encoder", &key(&model), needs::encoder_weights(&part)?);
+        let weights = needs::encoder_weights(&part)?;
+        let mut estimate = Estimate::new().keeps("picture encoder", &key(&model), weights);
         if let Some(image) = inputs.get::<Image>("image") {
             let config = needs::autoencoder(&part)?;
-            let size_px = match inputs.get("prepare").unwrap_or(Prepare::Reference) {
-                Prepare::Reference => {
-                    reference_size((image.width(), image.height()), config.cell_px(), flux2::MAX_AREA_PX)
-                        .map_err(|error| NodeError::input("image", error))?
-                }
-                Prepare::Keep => (image.width(), image.height()),
-            };
-            let tiling = inputs.get("tiling").unwrap_or(TilingChoice::Auto).tiling(cx.memory().budget_bytes);
-            estimate = estimate.works("activations", activations(&config, size_px, &tiling)?);
-            let (width, height) = size_px;
+            let prepare = inputs.get("prepare").unwrap_or(Prepare::Reference);
+            let (width, height) = prepare.size(image.width(), image.height(), config.cell_px())?;
+            let free_bytes = cx.memory().budget_bytes.map(|bytes| bytes.saturating_sub(weights));
+            let tiling = inputs.get("tiling").unwrap_or(TilingChoice::Auto).tiling(free_bytes);
             let shape = vec![1, config.folded_channels(), height / config.cell_px(), width / config.cell_px()];
-            let stand_in = ValueTensor::zeros("latent", DType::F32, shape)?;
-            estimate = estimate.makes("latent", Latent::new("Flux2", size_px, stand_in)?);
+            let stand_in = Latent::new("Flux2", (width, height), Tensor::zeros("latent", DType::F32, shape)?)?;
+            estimate = estimate.works("activations", activations(&config, (width, height), &tiling)?);
+            estimate = estimate.makes("latent", stand_in);
         }
         Ok(Some(estimate))
     }

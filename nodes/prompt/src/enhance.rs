@@ -2,9 +2,9 @@
 
 use std::ops::ControlFlow;
 
-use rondel_models::PartFiles;
 use rondel_models::flux2::{EnhanceError, Enhancer, Settings};
-use rondel_models::generate::{GenerateError, GenerateOptions};
+use rondel_models::generate::{GenerateError, GenerateOptions, MAX_TOKENS};
+use rondel_models::{PartFiles, needs};
 use rondel_sdk::prelude::*;
 
 /// Text models between runs, by the content of their parts.
@@ -37,21 +37,14 @@ impl Run for Enhance {
     type Output = String;
 
     fn run(self, cx: &mut Cx) -> NodeResult<String> {
-        if self.model.family != "Flux2" {
-            return Err(NodeError::input("model", format!("this kind runs Flux2, not {}", self.model.family)));
-        }
-        let used = ["text", "tokenizer", "config"].map(str::to_owned);
-        let enhancer = ENHANCERS.get(cx, self.model.digest(&used).to_string(), || {
-            let text = PartFiles { files: cx.model_part(&self.model, "text")? };
-            let tokenizer = PartFiles { files: cx.model_part_if_any(&self.model, "tokenizer")? };
-            let config = PartFiles { files: cx.model_part_if_any(&self.model, "config")? };
-            let variant = self.model.options.get("variant").map(|word| word.parse()).transpose()?;
-            let settings = Settings::read(&config, variant)?;
-            let tokenizer = if tokenizer.files.is_empty() { &text } else { &tokenizer };
-            let enhancer = Enhancer::load(&text, tokenizer, &settings)?;
-            let bytes = enhancer.weight_bytes();
-            Ok((enhancer, bytes))
-        })?;
+        expect_readable(&self.model)?;
+        let Files { text, tokenizer, settings } = Files::of(&self.model, cx)?;
+        let (n_asked, n_answered) = n_tokens(&self.prompt, self.max_tokens);
+        let activations = needs::language_activations(&text, &settings, n_asked, n_answered)?;
+        let _scratch = cx.reserve_scratch(activations, "activations")?;
+        let weights = needs::language_weights(&text, &settings)?;
+        let enhancer =
+            ENHANCERS.get_sized(cx, key(&self.model), weights, || Ok(Enhancer::load(&text, &tokenizer, &settings)?))?;
         let Enhance { temperature, seed, max_tokens, .. } = self;
         let options = GenerateOptions { temperature, seed: seed.0, max_tokens };
         let mut on_token = |n_tokens: usize| match cx.progress(n_tokens as u64, max_tokens as u64) {
@@ -72,4 +65,74 @@ impl Run for Enhance {
             Err(error) => Err(error.into()),
         }
     }
+
+    fn cost(inputs: &Inputs<'_>, cx: &Cx) -> NodeResult<Option<Estimate>> {
+        let Some(model) = inputs.get::<ModelRef>("model") else { return Ok(None) };
+        expect_readable(&model)?;
+        let Files { text, settings, .. } = Files::of(&model, cx)?;
+        let weights = needs::language_weights(&text, &settings)?;
+        let mut estimate = Estimate::new().keeps("text model", &key(&model), weights);
+        if let Some(prompt) = inputs.get::<String>("prompt") {
+            let (n_asked, n_answered) = n_tokens(&prompt, inputs.get("max_tokens").unwrap_or(512));
+            let activations = needs::language_activations(&text, &settings, n_asked, n_answered)?;
+            estimate = estimate.works("activations", activations);
+        }
+        Ok(Some(estimate))
+    }
+}
+
+/// Where a text model is, and how it is asked.
+struct Files {
+    text: PartFiles,
+    /// The same as `text` if the model has no tokenizer of its own: some files bring one along.
+    tokenizer: PartFiles,
+    settings: Settings,
+}
+
+impl Files {
+    fn of(model: &ModelRef, cx: &Cx) -> NodeResult<Files> {
+        let text = PartFiles { files: cx.model_part(model, "text")? };
+        let tokenizer = PartFiles { files: cx.model_part_if_any(model, "tokenizer")? };
+        let config = PartFiles { files: cx.model_part_if_any(model, "config")? };
+        let variant = model.options.get("variant").map(|word| word.parse()).transpose()?;
+        Ok(Files {
+            settings: Settings::read(&config, variant)?,
+            tokenizer: if tokenizer.files.is_empty() { text.clone() } else { tokenizer },
+            text,
+        })
+    }
+}
+
+/// Refuses models of other families, and numbers that text models are not read in.
+fn expect_readable(model: &ModelRef) -> NodeResult<()> {
+    if model.family != "Flux2" {
+        return Err(NodeError::input("model", format!("this kind runs Flux2, not {}", model.family)));
+    }
+    let other = model.options.iter().find(|(option, word)| match option.as_str() {
+        "dtype" => word.as_str() != "F32",
+        "quant" => true,
+        _ => false,
+    });
+    match other {
+        Some((option, word)) => {
+            let message = format!(
+                "`enhance` reads text models in float32 or as GGUF blocks, not with `{option}: {word}`; give it the \
+                 model without `dtype` and `quant`, and for less memory one with a GGUF file as its text model"
+            );
+            Err(NodeError::input("model", message))
+        }
+        None => Ok(()),
+    }
+}
+
+/// How many tokens the question and the answer have at most: the instruction is short, and a token of a prompt is
+/// usually four bytes, seldom fewer than two.
+fn n_tokens(prompt: &str, max_tokens: usize) -> (usize, usize) {
+    let n_answered = max_tokens.min(MAX_TOKENS);
+    ((512 + prompt.len() / 2).min(MAX_TOKENS - n_answered), n_answered)
+}
+
+/// What the text model of a model is kept under.
+fn key(model: &ModelRef) -> String {
+    model.digest(&["text", "tokenizer", "config"].map(str::to_owned)).to_string()
 }

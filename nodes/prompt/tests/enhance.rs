@@ -63,3 +63,24 @@ fn a_model_of_another_family_is_refused() {
     node.model.family = "Flux1".to_owned();
     assert_eq!(node.run(&mut cx()).unwrap_err().port(), Some("model"));
 }
+
+#[test]
+fn numbers_that_are_not_followed_are_refused_with_what_to_do() {
+    let mut node = fox(1);
+    node.model.options.insert("quant".to_owned(), "Q8_0".to_owned());
+    let refused = node.run(&mut cx()).unwrap_err();
+    assert_eq!(refused.port(), Some("model"));
+    assert!(refused.to_string().contains("not with `quant: Q8_0`; give it the model without"), "{refused}");
+    let mut node = fox(1);
+    node.model.options.insert("dtype".to_owned(), "F32".to_owned());
+    assert!(node.run(&mut cx()).is_ok());
+}
+
+#[test]
+fn a_text_model_without_room_is_refused_before_it_is_loaded() {
+    let mut node = fox(1);
+    // Of a digest of its own, because the model of the others may be there from another test.
+    node.model.parts.insert("text".to_owned(), rondel_sdk::value::Digest::of(b"refused"));
+    let refused = node.run(&mut cx().with_memory(1_000)).unwrap_err();
+    assert!(refused.is_out_of_memory(), "{refused}");
+}

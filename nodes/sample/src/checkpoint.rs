@@ -5,7 +5,7 @@ use std::time::{Duration, Instant};
 use rondel_models::flux2::DrawState;
 use rondel_sdk::candle::{from_candle, to_candle};
 use rondel_sdk::prelude::*;
-use rondel_sdk::value::{Kind, bundle::Meta};
+use rondel_sdk::value::{DType, Kind, bundle::Meta};
 
 /// A state is kept when so many steps were made since the last one, or so much time has gone by.
 const STEPS: usize = 5;
@@ -35,13 +35,31 @@ impl Checkpoints {
 }
 
 /// The state that an earlier attempt at the same draw kept last.
-pub fn latest(cx: &Cx) -> NodeResult<Option<DrawState>> {
-    let Some((steps_done, bundle)) = cx.latest_checkpoint() else {
-        return Ok(None);
+///
+/// One that cannot be read is left out with a warning: the draw then begins anew.
+pub fn latest(cx: &Cx) -> Option<DrawState> {
+    let (steps_done, bundle) = cx.latest_checkpoint()?;
+    let state = read(steps_done as usize, &bundle);
+    if state.is_none() {
+        begin_anew(cx, &"it is not a state of a draw");
+    }
+    state
+}
+
+/// Warns that what an earlier attempt has come to is of no use.
+pub fn begin_anew(cx: &Cx, reason: &dyn std::fmt::Display) {
+    cx.log(Level::Warn, format!("what an earlier attempt kept is left out, and the draw begins anew: {reason}"));
+}
+
+fn read(steps_done: usize, bundle: &Bundle) -> Option<DrawState> {
+    let tensor = |name| bundle.tensor(name).filter(|tensor| tensor.dtype() == DType::F32);
+    let tokens = tensor("tokens")?;
+    let guess = match bundle.tensor("guess") {
+        Some(_) => Some(tensor("guess").filter(|guess| guess.shape() == tokens.shape())?),
+        None => None,
     };
-    let tensor = |name| bundle.tensor(name).map(to_candle).transpose();
-    let (tokens, guess) = (tensor("tokens")?, tensor("guess")?);
-    Ok(tokens.map(|tokens| DrawState { steps_done: steps_done as usize, tokens, guess }))
+    let guess = guess.map(to_candle).transpose().ok()?;
+    Some(DrawState { steps_done, tokens: to_candle(tokens).ok()?, guess })
 }
 
 fn to_bundle(state: &DrawState) -> NodeResult<Bundle> {

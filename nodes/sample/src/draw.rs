@@ -4,7 +4,7 @@ use std::ops::ControlFlow;
 use std::sync::Arc;
 
 use rondel_models::flux2::{
-    Draw, DrawOptions, ReferenceMode, Settings, Start, StepInfo, Transformer, TransformerConfig,
+    Draw, DrawError, DrawOptions, DrawState, ReferenceMode, Settings, Start, StepInfo, Transformer, TransformerConfig,
 };
 use rondel_models::{LoadError, LoadOptions, Lora, LoraUse, PartFiles, Tensor, needs};
 use rondel_sdk::candle::to_candle;
@@ -15,6 +15,9 @@ use crate::{SamplerChoice, ScheduleChoice, preview};
 
 /// Transformers between runs, by the content of their part.
 static TRANSFORMERS: Warm<Transformer> = Warm::new("transformer");
+
+/// LoRAs between runs, by the content of their file.
+static LORAS: Warm<Lora> = Warm::new("LoRA");
 
 /// The most reference pictures that FLUX.2 is said to look at.
 pub const MAX_REFERENCES: usize = 10;
@@ -94,10 +97,10 @@ impl<'a> Plan<'a> {
     /// Loads the transformer if it is not there, and draws.
     pub fn run(&self, cx: &Cx, scene: &Scene) -> NodeResult<Tensor> {
         let files = Files::of(self.wishes.model, cx)?;
-        let config = files.open(None)?.config().clone();
+        let whole = files.open(None)?;
         let tokens = Tokens::of(scene, self.wishes.cond)?;
-        let _scratch = cx.reserve_scratch(tokens.activations(&config, self.reference_mode), "activations")?;
-        let transformer = files.transformer(self.wishes.model, cx)?;
+        let _scratch = cx.reserve_scratch(tokens.activations(whole.config(), self.reference_mode), "activations")?;
+        let transformer = files.transformer(whole, self.wishes.model, cx)?;
         let text = to_candle(self.wishes.cond.text())?;
         let negative = match self.wishes.negative {
             Some(negative) if self.needs_negative => Some(to_candle(negative.text())?),
@@ -112,7 +115,26 @@ impl<'a> Plan<'a> {
             start: scene.start,
             options: &self.options,
         };
-        let from = checkpoint::latest(cx)?;
+        let from = checkpoint::latest(cx);
+        let may_begin_anew = from.is_some();
+        match self.steps(cx, &draw, &transformer, from)? {
+            // What is wrong with the draw itself is found again.
+            Err(error @ (DrawError::State { .. } | DrawError::Shape(_))) if may_begin_anew => {
+                checkpoint::begin_anew(cx, &error);
+                Ok(self.steps(cx, &draw, &transformer, None)??)
+            }
+            drawn => Ok(drawn?),
+        }
+    }
+
+    /// Makes the steps, and tells of each.
+    fn steps(
+        &self,
+        cx: &Cx,
+        draw: &Draw,
+        transformer: &Transformer,
+        from: Option<DrawState>,
+    ) -> NodeResult<Result<Tensor, DrawError>> {
         let mut checkpoints = Checkpoints::new(from.as_ref().map_or(0, |state| state.steps_done));
         let mut outcome = Ok(());
         let mut on_step = |info: &StepInfo| {
@@ -125,9 +147,8 @@ impl<'a> Plan<'a> {
                 Err(_) => ControlFlow::Break(()),
             }
         };
-        let drawn = draw.run(&transformer, from, &mut on_step);
-        outcome?;
-        Ok(drawn?)
+        let drawn = draw.run(transformer, from, &mut on_step);
+        outcome.map(|()| drawn)
     }
 }
 
@@ -193,24 +214,63 @@ impl Files {
         let mut options = LoadOptions::of_words(option("dtype"), option("quant"))?;
         for (lora_idx, lora) in model.loras.iter().enumerate() {
             for path in cx.model_part(model, &format!("lora.{lora_idx}"))? {
-                options.loras.push(LoraUse { lora: Arc::new(Lora::open(&path)?), scale: lora.scale });
+                let lora_file = LORAS.get(cx, lora.digest.to_string(), || {
+                    // In memory it is float32, in files usually of half the digits.
+                    let bytes = 2 * std::fs::metadata(&path)?.len();
+                    Ok((Lora::open(&path)?, bytes))
+                })?;
+                options.loras.push(LoraUse { lora: lora_file, scale: lora.scale });
             }
         }
         Ok(Files { part: PartFiles { files: cx.model_part(model, "transformer")? }, options })
     }
 
+    fn within(&self, budget_bytes: Option<u64>) -> LoadOptions {
+        LoadOptions { budget_bytes, ..self.options.clone() }
+    }
+
     /// Checks the files, and chooses which blocks stay in memory; nothing large is read.
-    pub fn open(&self, budget_bytes: Option<u64>) -> Result<Transformer, LoadError> {
-        Transformer::load_with(&self.part, &LoadOptions { budget_bytes, ..self.options.clone() })
+    fn open(&self, budget_bytes: Option<u64>) -> Result<Transformer, Box<LoadError>> {
+        Transformer::load_with(&self.part, &self.within(budget_bytes)).map_err(Box::new)
     }
 
     /// The transformer between runs. With too little memory for all of it, it reads some blocks again in every step.
-    fn transformer(&self, model: &ModelRef, cx: &Cx) -> NodeResult<Arc<Transformer>> {
-        let transformer = self.open(cx.memory().obtainable_bytes).map_err(|error| match error {
-            LoadError::OverBudget { .. } => NodeError::failed(error).out_of_memory(),
+    ///
+    /// All of it is tried first, so that one that was kept in part makes room as soon as there is enough. `whole` is the
+    /// transformer as it was opened without a limit.
+    fn transformer(&self, whole: Transformer, model: &ModelRef, cx: &Cx) -> NodeResult<Arc<Transformer>> {
+        let whole_bytes = whole.weight_bytes();
+        match TRANSFORMERS.get_sized(cx, key(model), whole_bytes, || Ok(whole)) {
+            Err(error) if error.is_out_of_memory() => (),
+            transformer => return transformer,
+        }
+        let refused = match self.streamed(model, cx) {
+            // What could be had has changed in between: once more, with what is really left.
+            Err(error) if error.is_out_of_memory() => self.streamed(model, cx),
+            transformer => transformer,
+        };
+        refused.map_err(|error| match error.is_out_of_memory() && self.is_smaller_in_blocks(whole_bytes) {
+            true => error.or("`quant: Q8_0`"),
+            false => error,
+        })
+    }
+
+    /// A transformer of which as much stays in memory as fits beside what is in use.
+    fn streamed(&self, model: &ModelRef, cx: &Cx) -> NodeResult<Arc<Transformer>> {
+        let transformer = self.open(cx.memory().obtainable_bytes).map_err(|error| match *error {
+            LoadError::OverBudget { least_bytes, .. } => cx.refusal("streamed weights", least_bytes),
             error => error.into(),
         })?;
-        TRANSFORMERS.get_sized(cx, key(model), transformer.peak_weight_bytes(), || Ok(transformer))
+        let bytes = transformer.peak_weight_bytes();
+        TRANSFORMERS.get_sized(cx, format!("{}, streamed", key(model)), bytes, || Ok(transformer))
+    }
+
+    /// Whether quantising would help, which it does not where blocks are stored already.
+    fn is_smaller_in_blocks(&self, whole_bytes: u64) -> bool {
+        let Ok(LoadOptions { quant, .. }) = LoadOptions::of_words(None, Some("Q8_0")) else { return false };
+        let options = LoadOptions { quant, ..self.within(None) };
+        self.options.quant.is_none()
+            && Transformer::load_with(&self.part, &options).is_ok_and(|it| it.weight_bytes() < whole_bytes)
     }
 }
 
@@ -232,7 +292,9 @@ pub fn cost(model: &ModelRef, tokens: Option<Tokens>, cx: &Cx) -> NodeResult<Est
         estimate = estimate.works("activations", bytes);
     }
     // A budget of one byte is refused with the least that would do.
-    if let Err(LoadError::OverBudget { least_bytes, .. }) = files.open(Some(1)) {
+    if let Err(error) = files.open(Some(1))
+        && let LoadError::OverBudget { least_bytes, .. } = *error
+    {
         estimate = estimate.streams(least_bytes + activations.unwrap_or(0));
     }
     Ok(estimate)

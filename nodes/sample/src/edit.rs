@@ -1,8 +1,8 @@
 //! `edit`: a picture drawn while looking at others.
 
 use rondel_models::flux2::{
-    self, Direction, PictureEncoder, Pixels, ReferenceError, Tiling, noise, peak_bytes, prepare_reference,
-    reference_size,
+    self, AutoencoderConfig, Direction, PictureEncoder, Pixels, ReferenceError, Tiling, noise, peak_bytes,
+    prepare_reference, prepared_size,
 };
 use rondel_models::{PartFiles, Tensor, needs};
 use rondel_sdk::candle::from_candle;
@@ -52,6 +52,9 @@ pub struct Edit {
     /// Which noise levels are visited.
     #[param(default = Auto)]
     pub schedule: ScheduleChoice,
+    /// How many pictures to draw, all at once; the first is the one that is drawn alone.
+    #[param(default = 1, range = 1..=64, soft = 1..=8)]
+    pub count: usize,
 }
 
 impl Run for Edit {
@@ -84,31 +87,48 @@ impl Run for Edit {
         let Size { width, height } = self.size.unwrap_or(Size { width: first.width_px, height: first.height_px });
         size::check("size", (width, height), cell_px)?;
         let references = encode(&self.model, &part, &prepared, cx)?;
-        let noise = noise(config.folded_channels(), width, height, cell_px, self.seed.0, 1)?;
+        let noise = noise(config.folded_channels(), width, height, cell_px, self.seed.0, self.count)?;
         let drawn = plan.run(cx, &Scene { noise: &noise, start: None, references: &references })?;
         Ok(Latent::new("Flux2", (width, height), from_candle("latent", &drawn)?)?)
     }
 
     fn cost(inputs: &Inputs<'_>, cx: &Cx) -> NodeResult<Option<Estimate>> {
         let Some(model) = inputs.get::<ModelRef>("model") else { return Ok(None) };
-        let config = needs::autoencoder(&PartFiles { files: cx.model_part(&model, "vae")? })?;
+        let part = PartFiles { files: cx.model_part(&model, "vae")? };
+        let (config, weights) = (needs::autoencoder(&part)?, needs::encoder_weights(&part)?);
         let cell_px = config.cell_px();
         let images = inputs.get::<Vec<Image>>("references").unwrap_or_default();
         let sizes = images.iter().enumerate().map(|(idx, image)| {
-            let size_px = (image.width(), image.height());
-            reference_size(size_px, cell_px, flux2::MAX_AREA_PX).map_err(|error| no_reference(idx, error))
+            let size = prepared_size(image.width(), image.height(), cell_px, flux2::MAX_AREA_PX);
+            size.map_err(|error| at_picture(idx, &error))
         });
         let sizes = sizes.collect::<NodeResult<Vec<_>>>()?;
         let drawn = inputs.get::<Size>("size").map(|size| (size.width, size.height)).or(sizes.first().copied());
         let (Some((width, height)), Some(cond)) = (drawn, inputs.get::<Conditioning>("cond")) else {
-            return Ok(Some(draw::cost(&model, None, cx)?));
+            let estimate = draw::cost(&model, None, cx)?;
+            return Ok(Some(estimate.keeps("picture encoder", &encoder_key(&model), weights)));
         };
+        size::check("size", (width, height), cell_px)?;
+        let count = inputs.get::<usize>("count").unwrap_or(1);
         let cells = |(width, height): (usize, usize)| (width / cell_px) * (height / cell_px);
         let of_references = sizes.iter().copied().map(cells).sum::<usize>();
-        let of_pass = cells((width, height)) + of_references + cond.text().shape()[1];
-        let shape = vec![1, config.folded_channels(), height / cell_px, width / cell_px];
+        let of_pass = count * (cells((width, height)) + of_references + cond.text().shape()[1]);
+        let mut estimate = draw::cost(&model, Some(Tokens { of_pass, of_references }), cx)?;
+        let working = |estimate: &Estimate| {
+            let parts = estimate.cost().parts.iter().filter(|part| part.kept.is_none());
+            parts.map(|part| part.bytes).sum::<u64>()
+        };
+        let free_bytes = cx.memory().budget_bytes.map(|bytes| bytes.saturating_sub(weights));
+        let encoding = activations(&config, &sizes, &Tiling::within(free_bytes))?;
+        // Pictures are encoded before the draw works in anything, and the encoder may be let go for it.
+        let beyond = encoding.saturating_sub(working(&estimate));
+        if let Some(streamed) = estimate.cost().streamed_bytes {
+            estimate = estimate.streams(streamed.max(weights + encoding));
+        }
+        let shape = vec![count, config.folded_channels(), height / cell_px, width / cell_px];
         let stand_in = Latent::new("Flux2", (width, height), ValueTensor::zeros("latent", DType::F32, shape)?)?;
-        Ok(Some(draw::cost(&model, Some(Tokens { of_pass, of_references }), cx)?.makes("latent", stand_in)))
+        estimate = estimate.keeps("picture encoder", &encoder_key(&model), weights).works("references", beyond);
+        Ok(Some(estimate.makes("latent", stand_in)))
     }
 }
 
@@ -120,11 +140,28 @@ fn prepare(image: &Image, idx: usize, cell_px: usize) -> NodeResult<Pixels> {
         n_channels: image.channels(),
         bytes: image.to_u8().to_vec(),
     };
-    prepare_reference(&pixels, cell_px, flux2::MAX_AREA_PX).map_err(|error| no_reference(idx, error))
+    prepare_reference(&pixels, cell_px, flux2::MAX_AREA_PX).map_err(|error| at_picture(idx, &error))
 }
 
-fn no_reference(idx: usize, error: ReferenceError) -> NodeError {
+fn at_picture(idx: usize, error: &ReferenceError) -> NodeError {
     NodeError::input("references", format!("picture {}: {error}", idx + 1))
+}
+
+/// What encoding the pictures, one after the other, works in.
+fn activations(config: &AutoencoderConfig, sizes: &[(usize, usize)], tiling: &Tiling) -> NodeResult<u64> {
+    let mut most = 0;
+    for &(width, height) in sizes {
+        let tile = tiling
+            .tile_size(config, Direction::Encode, width, height)
+            .map_err(|error| NodeError::failed(error).out_of_memory())?;
+        most = most.max(peak_bytes(config, Direction::Encode, width, height, tile));
+    }
+    Ok(most)
+}
+
+/// What the picture encoder of a model is kept under.
+fn encoder_key(model: &ModelRef) -> String {
+    model.digest(&["vae".to_owned()]).to_string()
 }
 
 /// Encodes the pictures, in tiles where memory is short.
@@ -132,17 +169,9 @@ fn encode(model: &ModelRef, part: &PartFiles, pictures: &[Pixels], cx: &Cx) -> N
     let weights = needs::encoder_weights(part)?;
     let free_bytes = cx.memory().obtainable_bytes.map(|bytes| bytes.saturating_sub(weights));
     let (tiling, config) = (Tiling::within(free_bytes), needs::autoencoder(part)?);
-    let mut most = 0;
-    for picture in pictures {
-        let (width, height) = (picture.width_px, picture.height_px);
-        let tile = tiling
-            .tile_size(&config, Direction::Encode, width, height)
-            .map_err(|error| NodeError::failed(error).out_of_memory())?;
-        most = most.max(peak_bytes(&config, Direction::Encode, width, height, tile));
-    }
-    let _scratch = cx.reserve_scratch(most, "references")?;
-    let key = model.digest(&["vae".to_owned()]).to_string();
-    let encoder = ENCODERS.get_sized(cx, key, weights, || Ok(PictureEncoder::load(part)?))?;
+    let sizes: Vec<_> = pictures.iter().map(|picture| (picture.width_px, picture.height_px)).collect();
+    let _scratch = cx.reserve_scratch(activations(&config, &sizes, &tiling)?, "references")?;
+    let encoder = ENCODERS.get_sized(cx, encoder_key(model), weights, || Ok(PictureEncoder::load(part)?))?;
     let mut encoded = Vec::new();
     for picture in pictures {
         cx.check()?;

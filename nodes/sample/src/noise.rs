@@ -45,6 +45,7 @@ impl Run for Noise {
         };
         let config = needs::autoencoder(&PartFiles { files: cx.model_part(&model, "vae")? })?;
         let cell_px = config.cell_px();
+        size::check("size", (size.width, size.height), cell_px)?;
         let count = inputs.get::<usize>("count").unwrap_or(1);
         let shape = vec![count, config.folded_channels(), size.height / cell_px, size.width / cell_px];
         let stand_in = Tensor::zeros("latent", DType::F32, shape)?;

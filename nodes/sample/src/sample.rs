@@ -100,6 +100,7 @@ impl Run for Sample {
     fn cost(inputs: &Inputs<'_>, cx: &Cx) -> NodeResult<Option<Estimate>> {
         let Some(model) = inputs.get::<ModelRef>("model") else { return Ok(None) };
         let (latent, cond) = (inputs.get::<Latent>("latent"), inputs.get::<Conditioning>("cond"));
+        // References that are not known yet look like none; `encode_image` says what shape they will have.
         let references = inputs.get::<Vec<Latent>>("references").unwrap_or_default();
         let tokens = latent.as_ref().zip(cond).map(|(latent, cond)| {
             let cells = |latent: &Latent| latent.tensor().shape()[2..].iter().product::<usize>();

@@ -174,6 +174,45 @@ fn a_draw_keeps_how_far_it_is_and_goes_on_from_there_to_the_same_bits() {
 }
 
 #[test]
+fn a_checkpoint_of_another_draw_or_of_no_draw_is_left_out_with_a_warning() {
+    let twelve = |size| Sample { steps: Some(12), latent: noise(7, size, 1), ..sample() };
+    let mut other = cx();
+    twelve((64, 32)).run(&mut other).expect("a latent");
+    let (step, of_other_size) = other.latest_checkpoint().expect("a checkpoint");
+    let picture = Bundle::from(picture(16, 16));
+    for (step, state) in [(step, of_other_size.clone()), (step, picture), (12, of_other_size)] {
+        let mut cx = cx().with_checkpoint(step, state);
+        let found = twelve((32, 32)).run(&mut cx).expect("a latent").tensor().to_f32();
+        assert!(cx.said()[0].starts_with("warn: what an earlier attempt kept is left out"), "{:?}", cx.said());
+        assert_eq!((cx.said()[1].as_str(), found), ("1/12", drawn(twelve((32, 32)))));
+    }
+}
+
+#[test]
+fn a_draw_without_room_for_its_weights_is_refused_with_the_sum_and_what_helps() {
+    // Of a digest of its own, because the transformer of the others may be there from another test.
+    let parts = [("transformer".to_owned(), rondel_sdk::value::Digest::of(b"refused"))].into();
+    let small = Sample { model: ModelRef { parts, ..model() }, ..sample() };
+    let refused = small.run(&mut cx().with_memory(1_000_000)).expect_err("too little memory");
+    assert!(refused.is_out_of_memory());
+    let words = refused.to_string();
+    assert!(words.contains("(activations ") && words.contains("the budget is 1.0 MB: `--memory "), "{words}");
+    assert!(words.contains(" + streamed weights ") && words.ends_with(", or `quant: Q8_0`"), "{words}");
+}
+
+#[test]
+fn a_draw_in_less_memory_than_its_weights_gives_the_same_picture_and_so_do_all_of_them_later() {
+    let parts = [("transformer".to_owned(), rondel_sdk::value::Digest::of(b"streamed"))].into();
+    let own = Sample { model: ModelRef { parts, ..model() }, ..sample() };
+    let expected = drawn(sample());
+    for memory in [8_000_000, u64::MAX, 8_000_000] {
+        let run = |sample: &Sample| Sample { model: sample.model.clone(), ..self::sample() };
+        let found = run(&own).run(&mut cx().with_memory(memory)).expect("a latent");
+        assert_eq!(found.tensor().to_f32(), expected);
+    }
+}
+
+#[test]
 fn previews_are_made_for_those_who_watch() {
     let mut watched = cx().with_previews();
     sample().run(&mut watched).expect("a latent");
@@ -217,7 +256,14 @@ fn edit(references: Vec<Image>) -> Edit {
         guidance: Some(1.0),
         sampler: SamplerChoice::Euler,
         schedule: ScheduleChoice::Auto,
+        count: 1,
     }
+}
+
+#[test]
+fn several_edits_are_drawn_at_once() {
+    let drawn = Edit { count: 2, ..edit(vec![picture(64, 64)]) }.run(&mut cx()).expect("latents");
+    assert_eq!(drawn.tensor().shape(), [2, 64, 4, 4]);
 }
 
 #[test]

@@ -251,6 +251,20 @@ fn edit() {
               "type": "Choice(Auto, Shifted(mu: Float), Linear, Custom(levels: List<Float>))",
               "doc": "Which noise levels are visited.",
               "default": "Auto"
+            },
+            {
+              "name": "count",
+              "type": "Int",
+              "doc": "How many pictures to draw, all at once; the first is the one that is drawn alone.",
+              "default": 1,
+              "range": [
+                1.0,
+                64.0
+              ],
+              "soft": [
+                1.0,
+                8.0
+              ]
             }
           ],
           "outputs": [

@@ -174,10 +174,13 @@ impl Survey {
     }
 }
 
-/// Asks the cache for every step.
-pub fn survey(plan: &Plan, cache: &Cache) -> Survey {
-    let mut findings: Vec<Finding> = plan.ids().map(|id| look_up(plan, cache, id)).collect();
-    let wanted = must_run(plan, &findings);
+/// Asks the cache for every step; those that `rerun` names run even if they are known.
+pub fn survey(plan: &Plan, cache: &Cache, rerun: &[String]) -> Survey {
+    let is_forced = |id: &StepId| rerun.iter().any(|name| **name == *plan.step(*id).name);
+    let look = |id| if is_forced(&id) { Finding::Spoilt(Why::Forced) } else { look_up(plan, cache, id) };
+    let mut findings: Vec<Finding> = plan.ids().map(look).collect();
+    let ends: Vec<StepId> = plan.wanted.iter().copied().chain(plan.ids().filter(is_forced)).collect();
+    let wanted = must_run(plan, &ends, &findings);
     // Of those that a run would take up, some are known once all that they take is.
     let mut by_content = vec![false; findings.len()];
     for id in plan.ids().filter(|id| wanted[id.index()]) {
@@ -188,13 +191,13 @@ pub fn survey(plan: &Plan, cache: &Cache) -> Survey {
             by_content[id.index()] = true;
         }
     }
-    let runs = must_run(plan, &findings);
+    let runs = must_run(plan, &ends, &findings);
     Survey { findings, by_content, runs }
 }
 
 /// Says for each step what a run would do with it, in the order of the plan.
 pub fn forecast(plan: &Plan, cache: &Cache, last: &mut Last) -> Vec<(StepId, Forecast)> {
-    let survey = survey(plan, cache);
+    let survey = survey(plan, cache, &[]);
     let content = |from: StepId, port: usize| Some(survey.known(from)?.record.outputs[port].digest);
     plan.ids()
         .map(|id| {
@@ -227,10 +230,10 @@ fn action_of_known(plan: &Plan, findings: &[Finding], id: StepId) -> Option<Dige
     (!is_open).then(|| keys::key(Domain::Action, &parts))
 }
 
-/// For each step whether it must run: it is not known, and something wanted needs it.
-pub fn must_run(plan: &Plan, findings: &[Finding]) -> Vec<bool> {
+/// For each step whether it must run: it is not known, and one of `ends` needs it, or it is one.
+fn must_run(plan: &Plan, ends: &[StepId], findings: &[Finding]) -> Vec<bool> {
     let mut runs = vec![false; findings.len()];
-    let mut open = plan.wanted.clone();
+    let mut open = ends.to_vec();
     while let Some(id) = open.pop() {
         let is_known = matches!(findings[id.index()], Finding::Known(_));
         if !is_known && !std::mem::replace(&mut runs[id.index()], true) {

@@ -9,6 +9,7 @@
 
 use rondel_cache::{Cache, Stored};
 use rondel_event::StepName;
+use rondel_plugin::{FailureKind, NodeFailure};
 use rondel_value::{Cost, Value, coerce};
 
 use super::explain::{Survey, survey};
@@ -19,8 +20,16 @@ use crate::plan::{Plan, Slot, StepId};
 pub struct StepNeed {
     pub step: StepId,
     pub name: StepName,
-    /// What it needs, or why that cannot be said.
-    pub cost: Result<Cost, String>,
+    /// What it needs, or why that cannot be said, which is also why it could not run.
+    pub cost: Result<Cost, NodeFailure>,
+}
+
+impl StepNeed {
+    /// Why the step cannot run. Lack of memory is no such reason: a step that turns out to be known needs none, so that is
+    /// found out where memory is asked for.
+    pub fn refusal(&self) -> Option<&NodeFailure> {
+        self.cost.as_ref().err().filter(|failure| failure.kind != FailureKind::OutOfMemory)
+    }
 }
 
 /// How the steps of a run fit into memory, one after the other.
@@ -37,8 +46,10 @@ pub struct Weighed {
 }
 
 /// Asks every step that will run what it needs; those that need nothing, or do not say, are left out.
-pub fn needs(plan: &Plan, cache: &Cache) -> Vec<StepNeed> {
-    let survey = survey(plan, cache);
+///
+/// `rerun` names steps that run even if they are known.
+pub fn needs(plan: &Plan, cache: &Cache, rerun: &[String]) -> Vec<StepNeed> {
+    let survey = survey(plan, cache, rerun);
     let mut made: Vec<Vec<Value>> = plan.ids().map(|_| Vec::new()).collect();
     let mut needs = Vec::new();
     for id in plan.ids().filter(|id| survey.runs[id.index()]) {
@@ -55,7 +66,7 @@ pub fn needs(plan: &Plan, cache: &Cache) -> Vec<StepNeed> {
                 made[id.index()] = estimate.outputs;
                 Ok(estimate.cost)
             }
-            Err(failure) => Err(failure.message),
+            Err(failure) => Err(failure),
         };
         // A twin waits, and then needs nothing.
         let needs_nothing = cost.as_ref().is_ok_and(|cost| cost.parts.is_empty());
@@ -103,13 +114,8 @@ pub fn weigh(needs: &[StepNeed], budget_bytes: Option<u64>) -> Weighed {
             weighed.too_large.push((need.name.clone(), cost.clone()));
             continue;
         }
-        let own: Vec<(&str, &str, u64)> = match is_streamed {
-            true => Vec::new(),
-            false => {
-                let kept = cost.parts.iter().filter_map(|part| Some((part.kept.as_deref()?, &*part.name, part.bytes)));
-                kept.collect()
-            }
-        };
+        let own = cost.parts.iter().filter_map(|part| Some((part.kept.as_deref()?, &*part.name, part.bytes)));
+        let own: Vec<(&str, &str, u64)> = own.collect();
         // What the step uses of it is not idle.
         kept.retain(|(key, _, _)| !own.iter().any(|(own, _, _)| own == key));
         let needed = if is_streamed { cost.least_bytes() } else { cost.bytes() };
@@ -120,10 +126,10 @@ pub fn weigh(needs: &[StepNeed], budget_bytes: Option<u64>) -> Weighed {
             weighed.let_go.push(name.to_owned());
         }
         weighed.peak_bytes = weighed.peak_bytes.max(in_use(&kept));
-        if is_streamed {
-            weighed.streamed.push(need.name.clone());
+        match is_streamed {
+            true => weighed.streamed.push(need.name.clone()),
+            false => kept.extend(own),
         }
-        kept.extend(own);
     }
     weighed
 }
@@ -164,6 +170,12 @@ mod tests {
         check(79, &needs, r#"70 let go ["t"] streamed ["draw"] too large []"#);
         check(44, &needs, r#"60 let go [] streamed ["draw"] too large ["text", "blank", "decode"]"#);
         assert_eq!(weigh(&needs, None).peak_bytes, 160);
+    }
+
+    #[test]
+    fn a_step_that_streams_is_not_beside_its_own_weights() {
+        let needs = [need("draw", ("d", 60), 10, Some(30)), need("large", ("d", 60), 50, Some(30))];
+        check(80, &needs, r#"70 let go [] streamed ["large"] too large []"#);
     }
 
     #[test]

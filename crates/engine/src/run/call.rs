@@ -1,7 +1,7 @@
 //! What a node asks of the run while it is called.
 
 use std::path::PathBuf;
-use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::time::Instant;
 
 use rondel_cache::Checkpoint;
@@ -26,12 +26,27 @@ pub struct Call<'a> {
     last_progress_ms: AtomicU64,
     /// The end that the node last gave with its progress, 0 before that.
     n_total: AtomicU64,
+    /// A checkpoint was handed out, and none was kept since.
+    is_on_old_checkpoint: AtomicBool,
 }
 
 impl<'a> Call<'a> {
     pub fn new(shared: &'a Shared, step: &'a StepName, action: Option<&'a Digest>, began: Instant) -> Call<'a> {
-        let (last_progress_ms, n_total) = Default::default();
-        Call { shared, step, action, began, last_progress_ms, n_total }
+        let (last_progress_ms, n_total, is_on_old_checkpoint) = Default::default();
+        Call { shared, step, action, began, last_progress_ms, n_total, is_on_old_checkpoint }
+    }
+
+    /// Removes a checkpoint that the call was handed and did not get beyond: it may be why the call failed, and would make
+    /// every later attempt fail too.
+    pub fn drop_old_checkpoint(&self) {
+        if let (true, Some(action)) = (self.is_on_old_checkpoint.load(Ordering::Relaxed), self.action) {
+            match self.shared.cache.remove_checkpoint(action) {
+                Ok(()) => {
+                    self.say(Level::Warn, "what it went on from is dropped: its next attempt begins anew".to_owned())
+                }
+                Err(error) => self.say(Level::Warn, format!("its checkpoint cannot be removed: {error}")),
+            }
+        }
     }
 
     fn say(&self, level: Level, text: String) {
@@ -74,9 +89,12 @@ impl CallHost for Call<'_> {
     fn put_checkpoint(&self, step: u64, state: Bundle) {
         let Some(action) = self.action else { return };
         let of = Some(self.n_total.load(Ordering::Relaxed)).filter(|of| *of > 0);
-        if let Err(error) = self.shared.cache.put_checkpoint(action, &Checkpoint { step, of, state }) {
-            let text = format!("checkpoints cannot be kept: {error}");
-            let _ = self.shared.messages.send(Message::CacheTrouble { text });
+        match self.shared.cache.put_checkpoint(action, &Checkpoint { step, of, state }) {
+            Ok(()) => self.is_on_old_checkpoint.store(false, Ordering::Relaxed),
+            Err(error) => {
+                let text = format!("checkpoints cannot be kept: {error}");
+                let _ = self.shared.messages.send(Message::CacheTrouble { text });
+            }
         }
     }
 
@@ -86,6 +104,7 @@ impl CallHost for Call<'_> {
             Ok(Some(Checkpoint { step, of, state })) => {
                 let of = of.map(|of| format!(" of {of}")).unwrap_or_default();
                 self.say(Level::Info, format!("goes on from step {step}{of}"));
+                self.is_on_old_checkpoint.store(true, Ordering::Relaxed);
                 Some((step, state))
             }
             Err(error) => {

@@ -18,7 +18,7 @@ use super::emitter::Emitter;
 use super::lanes::Lanes;
 use super::meter::Meter;
 use super::provenance::Provenance;
-use super::step::{Ended, Job, Made, Shared, Source};
+use super::step::{self, Ended, Job, Made, Shared, Source};
 use super::{Control, RunOptions, outputs};
 use crate::last::Last;
 use crate::plan::explain::{self, Finding, Known};
@@ -39,6 +39,8 @@ pub enum Message {
 enum Phase {
     /// Nothing asked for it yet.
     Idle,
+    /// Only steps that cannot run asked for it.
+    InVain,
     /// Something that it takes is not there yet, or another step is computing the same.
     Waiting,
     /// In the queue of its lane.
@@ -173,9 +175,26 @@ impl Dispatcher<'_, '_> {
                 Finding::Unknown => {}
             }
         }
-        for id in wanted {
-            self.want(id);
+        wanted.iter().for_each(|id| self.want(*id));
+        self.refuse(&wanted);
+    }
+
+    /// Ends the steps that are known to fail, before anything runs; of the rest only what is still of use is wanted.
+    fn refuse(&mut self, wanted: &[StepId]) {
+        let refused = self.options.needs.iter().filter_map(|need| Some((need.step, need.refusal()?)));
+        for (id, failure) in refused {
+            if matches!(self.phases[id.index()], Phase::Waiting) {
+                self.failed(id, step::failure(self.plan, id, failure.clone()), 0.0);
+            }
         }
+        if self.n_failed == 0 {
+            return;
+        }
+        self.open.clear();
+        for phase in self.phases.iter_mut().filter(|phase| matches!(phase, Phase::Waiting)) {
+            *phase = Phase::InVain;
+        }
+        wanted.iter().for_each(|id| self.want(*id));
     }
 
     async fn run(&mut self, mut inbox: UnboundedReceiver<Message>, control: &Control) {
@@ -209,8 +228,10 @@ impl Dispatcher<'_, '_> {
             let step = self.plan.step(id).name.clone();
             match self.phases[id.index()] {
                 Phase::Idle => self.emitter.emit(What::StepNotNeeded { step }),
-                // The run was stopped before its turn.
-                Phase::Waiting | Phase::Ready { .. } => self.emitter.emit(What::StepBlocked { step, by: None }),
+                // The run was stopped before its turn, or it would have been for nothing.
+                Phase::InVain | Phase::Waiting | Phase::Ready { .. } => {
+                    self.emitter.emit(What::StepBlocked { step, by: None })
+                }
                 _ => {}
             }
         }
@@ -236,7 +257,7 @@ impl Dispatcher<'_, '_> {
     fn want(&mut self, id: StepId) {
         let mut open = vec![id];
         while let Some(id) = open.pop() {
-            if !matches!(self.phases[id.index()], Phase::Idle) {
+            if !matches!(self.phases[id.index()], Phase::Idle | Phase::InVain) {
                 continue;
             }
             self.phases[id.index()] = Phase::Waiting;
@@ -373,9 +394,10 @@ impl Dispatcher<'_, '_> {
         let step = self.plan.step(id);
         let mut sources = HashMap::new();
         step.slots.iter().for_each(|slot| self.sources(slot, &mut sources));
+        let begins_anew = why == Why::Forced;
         self.emitter.emit(What::StepStarted { step: step.name.clone(), lane, why });
         self.phases[id.index()] = Phase::Running { action };
-        let job = Job { step: id, action, parts, sources };
+        let job = Job { step: id, action, parts, begins_anew, sources };
         let shared = self.shared.clone();
         match self.lanes.start(lane, Box::new(move || job.work(&shared))) {
             Ok(()) => self.n_running += 1,

@@ -34,6 +34,8 @@ pub struct Job {
     pub step: StepId,
     pub action: Digest,
     pub parts: Vec<Part>,
+    /// It does not go on where an earlier attempt was.
+    pub begins_anew: bool,
     /// Where each result that it takes is found.
     pub sources: HashMap<(StepId, usize), Source>,
 }
@@ -87,13 +89,25 @@ impl Job {
             });
             inputs.push(fits.map_err(|reason| {
                 let message = format!("`{}.{}`: {reason}", step.name, input.name);
-                Ended::Failed(Box::new(self.problem(shared, "invalid_input", message, Some(i))))
+                Ended::Failed(Box::new(problem(&shared.plan, self.step, "invalid_input", message, Some(i))))
             })?);
+        }
+        if self.begins_anew {
+            let removed = shared.cache.remove_checkpoint(&self.action);
+            removed.map_err(|error| {
+                let message = format!("an earlier attempt's checkpoint cannot be removed: {error}");
+                Ended::Failed(Box::new(problem(&shared.plan, self.step, "failed", message, None)))
+            })?;
         }
         // The key of a step whose result is not kept is not met again, so there is nothing to keep a checkpoint for.
         let call = Call::new(shared, &step.name, (!step.is_volatile).then_some(&self.action), began);
-        let values =
-            step.kind.run(&inputs, &call).map_err(|failure| Ended::Failed(Box::new(self.failure(shared, failure))))?;
+        let values = step.kind.run(&inputs, &call).map_err(|failed| {
+            // Neither is the fault of what the node went on from.
+            if !matches!(failed.kind, FailureKind::Cancelled | FailureKind::OutOfMemory) {
+                call.drop_old_checkpoint();
+            }
+            Ended::Failed(Box::new(failure(&shared.plan, self.step, failed)))
+        })?;
         for (i, slot) in step.slots.iter().enumerate() {
             self.check_file(shared, slot, i)?;
         }
@@ -109,7 +123,7 @@ impl Job {
             return Ok(());
         }
         let message = format!("the file changed while the run was going; run again: {}", path.display());
-        Err(Ended::Failed(Box::new(self.problem(shared, "transient", message, Some(input)))))
+        Err(Ended::Failed(Box::new(problem(&shared.plan, self.step, "transient", message, Some(input)))))
     }
 
     fn value(&self, shared: &Shared, slot: &Slot) -> Result<Value, Ended> {
@@ -154,35 +168,36 @@ impl Job {
         }
         Made { values, record: Arc::new(record), not_kept }
     }
+}
 
-    fn failure(&self, shared: &Shared, failure: NodeFailure) -> Problem {
-        let step = shared.plan.step(self.step);
-        let kind = match failure.kind {
-            FailureKind::Failed => "failed",
-            FailureKind::InvalidInput => "invalid_input",
-            FailureKind::Transient => "transient",
-            FailureKind::Cancelled => "cancelled",
-            FailureKind::OutOfMemory => "out_of_memory",
-            FailureKind::Unsupported => "unsupported",
-            FailureKind::Panicked => "panicked",
-            FailureKind::Misbehaved => "misbehaved",
-        };
-        let input = failure.input.and_then(|port| step.spec.inputs.iter().position(|input| input.name == port));
-        self.problem(shared, kind, failure.message, input)
-    }
+/// What a node said of its failure, with its place.
+pub fn failure(plan: &Plan, id: StepId, failure: NodeFailure) -> Problem {
+    let step = plan.step(id);
+    let kind = match failure.kind {
+        FailureKind::Failed => "failed",
+        FailureKind::InvalidInput => "invalid_input",
+        FailureKind::Transient => "transient",
+        FailureKind::Cancelled => "cancelled",
+        FailureKind::OutOfMemory => "out_of_memory",
+        FailureKind::Unsupported => "unsupported",
+        FailureKind::Panicked => "panicked",
+        FailureKind::Misbehaved => "misbehaved",
+    };
+    let input = failure.input.and_then(|port| step.spec.inputs.iter().position(|input| input.name == port));
+    problem(plan, id, kind, failure.message, input)
+}
 
-    /// Says where in the graph file the step or its input stands.
-    fn problem(&self, shared: &Shared, kind: &str, message: String, input: Option<usize>) -> Problem {
-        let step = shared.plan.step(self.step);
-        let place = &step.place;
-        let span = input.and_then(|i| place.arg_spans.get(i).cloned().flatten()).unwrap_or(place.span.clone());
-        let (line, column) = place.source.place(span.start);
-        Problem {
-            kind: kind.to_owned(),
-            message,
-            port: input.map(|i| step.spec.inputs[i].name.clone()),
-            place: Some(Place { file: place.source.name.clone(), line, column, start: span.start, end: span.end }),
-        }
+/// Says where in the graph file the step or its input stands.
+fn problem(plan: &Plan, id: StepId, kind: &str, message: String, input: Option<usize>) -> Problem {
+    let step = plan.step(id);
+    let place = &step.place;
+    let span = input.and_then(|i| place.arg_spans.get(i).cloned().flatten()).unwrap_or(place.span.clone());
+    let (line, column) = place.source.place(span.start);
+    Problem {
+        kind: kind.to_owned(),
+        message,
+        port: input.map(|i| step.spec.inputs[i].name.clone()),
+        place: Some(Place { file: place.source.name.clone(), line, column, start: span.start, end: span.end }),
     }
 }
 

@@ -100,8 +100,7 @@ impl Site {
 
     /// The bytes on disk of each part of an entry; nothing is hashed.
     pub fn sizes_of(&self, listed: &Listed) -> Result<BTreeMap<String, u64>, ModelError> {
-        let bytes = |part: FoundPart| part.files.iter().map(|file| file.bytes).sum();
-        Ok(self.parts_of(listed)?.into_iter().map(|(name, part)| (name, bytes(part))).collect())
+        Ok(self.parts_of(listed)?.into_iter().map(|(name, part)| (name, part.bytes)).collect())
     }
 
     /// What the weights of an entry were made for, if it or its base says so.

@@ -202,6 +202,7 @@ fn a_run_takes_its_time_from_its_caller() {
     let lab = Lab::new();
     let plan = lab.plan("nodes: (a: number(value: 1)),", &Setup::default());
     let options = RunOptions {
+        needs: Vec::new(),
         id: "x".to_owned(),
         now: 42,
         jobs: None,

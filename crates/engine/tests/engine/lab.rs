@@ -8,7 +8,7 @@ use std::path::{Path, PathBuf};
 use std::sync::{Arc, LazyLock};
 
 use rondel_cache::{Cache, CacheOptions};
-use rondel_engine::{Control, Given, Plan, PlanError, PlanOptions, RunOptions, Site, plan, run};
+use rondel_engine::{Control, Given, Plan, PlanError, PlanOptions, RunOptions, Site, needs, plan, run};
 use rondel_event::{Event, How, OutputInfo, Report, RunView};
 use rondel_plugin::{HostOptions, Registry};
 
@@ -132,13 +132,15 @@ impl Lab {
         mut watch: impl FnMut(&Event),
     ) -> Ran {
         self.n_runs.set(self.n_runs.get() + 1);
+        let rerun: Vec<String> = setup.rerun.iter().map(|name| name.to_string()).collect();
         let options = RunOptions {
+            needs: needs(plan, &self.cache(), &rerun),
             id: format!("run-{:04}", self.n_runs.get()),
             now: 1_000,
             jobs: setup.jobs,
             fail_fast: setup.fail_fast,
             keep_going: setup.keep_going,
-            rerun: setup.rerun.iter().map(|name| name.to_string()).collect(),
+            rerun,
             previews: setup.previews,
             probe: None,
             program: "lab 1".to_owned(),

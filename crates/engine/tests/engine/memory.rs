@@ -65,13 +65,34 @@ fn what_can_never_fit_is_refused_with_the_sum() {
     assert!(tickets().contains(&"weights small".to_owned()), "nothing is given up in vain: {:?}", tickets());
 }
 
+#[test]
+fn a_step_that_cannot_say_what_it_needs_fails_before_anything_runs_for_it() {
+    let _alone = alone();
+    let ran = Lab::new().run(
+        "nodes: (
+            n: number(value: 1),
+            m: add(a: n),
+            none: heavy(a: m, weights: \"\", bytes: 1),
+            after: add(a: none),
+            aside: number(value: 2),
+        ),
+        outputs: (after: after, aside: aside),",
+    );
+    let how = ["n", "m", "none", "after", "aside"].map(|step| ran.how(step));
+    assert_eq!(how, [How::Blocked, How::Blocked, How::Failed, How::Blocked, How::Ran]);
+    let problem = ran.step("none").problem.as_ref().unwrap();
+    assert_eq!((&*problem.message, problem.port.as_deref()), ("there are none", Some("weights")));
+    assert!(problem.place.as_ref().is_some_and(|place| place.line > 1));
+    assert_eq!(ran.report.exit_code, 1);
+}
+
 /// What the steps say before a run, one line each, and how they fit.
 fn check_needs(lab: &Lab, graph: &str, expected: Expect) {
     let plan = lab.plan(graph, &Setup::default());
-    let needs = needs(&plan, &lab.cache());
+    let needs = needs(&plan, &lab.cache(), &[]);
     let lines = needs.iter().map(|need| match &need.cost {
         Ok(cost) => format!("{}: {cost}\n", need.name),
-        Err(reason) => format!("{}: cannot say, {reason}\n", need.name),
+        Err(failure) => format!("{}: cannot run, {}\n", need.name, failure.message),
     });
     let weighed = weigh(&needs, Some(BUDGET_BYTES));
     let too_large: Vec<_> = weighed.too_large.iter().map(|(name, _)| name).collect();

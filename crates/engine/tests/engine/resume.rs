@@ -16,10 +16,14 @@ fn graph(lab: &Lab) -> String {
 
 /// Runs the climb with these words in `stop.txt`, and cancels it when it waits.
 fn climb(lab: &Lab, stop: &str) -> Ran {
+    climb_with(lab, stop, &Setup::default())
+}
+
+fn climb_with(lab: &Lab, stop: &str, setup: &Setup) -> Ran {
     lab.file("stop.txt", stop);
     let control = Control::default();
-    let plan = lab.plan(&graph(lab), &Setup::default());
-    lab.run_controlled(&plan, &Setup::default(), &control, |event| {
+    let plan = lab.plan(&graph(lab), setup);
+    lab.run_controlled(&plan, setup, &control, |event| {
         if matches!(&event.what, What::Log { text, .. } if text == "waiting") {
             control.cancel();
         }
@@ -58,6 +62,34 @@ fn a_step_that_was_cancelled_goes_on_where_it_was() {
     assert_eq!(climb(&lab, "wait 5").report.outcome, Outcome::Cancelled);
     let ran = climb(&lab, "");
     check_log(&ran, expect!["goes on from step 5 of 9"]);
+    assert_eq!(ran.output("top").value, height());
+}
+
+#[test]
+fn a_step_that_runs_by_wish_begins_anew() {
+    let lab = Lab::new();
+    climb(&lab, "fail 4");
+    let ran = climb_with(&lab, "", &Setup { rerun: &["top"], ..Setup::default() });
+    check_log(&ran, expect![""]);
+    assert_eq!((ran.how("top"), &ran.output("top").value), (How::Ran, &height()));
+    assert!(lab.cache_files("check").is_empty());
+}
+
+#[test]
+fn a_checkpoint_that_its_step_cannot_use_is_dropped() {
+    let lab = Lab::new();
+    climb(&lab, "fail 4");
+    let ran = climb(&lab, "refuse");
+    check_log(
+        &ran,
+        expect![[r#"
+        goes on from step 4 of 9
+        what it went on from is dropped: its next attempt begins anew"#]],
+    );
+    assert_eq!(ran.how("top"), How::Failed);
+    assert!(lab.cache_files("check").is_empty());
+    let ran = climb(&lab, "refuse");
+    check_log(&ran, expect![""]);
     assert_eq!(ran.output("top").value, height());
 }
 

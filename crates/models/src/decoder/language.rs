@@ -3,7 +3,7 @@
 use candle_core::{Tensor, bail};
 
 use super::layer::{Rotation, Seen};
-use super::{Decoder, DecoderConfig, mask, stem};
+use super::{Decoder, DecoderConfig, STEM, mask};
 use crate::layers::Linear;
 use crate::{LoadError, Result, Weights};
 
@@ -61,12 +61,10 @@ impl LanguageModel {
 
 /// Finds where the names of the head begin. A model whose head is the embedding table may have it stored a second time.
 pub(crate) fn head(weights: &Weights, config: &DecoderConfig) -> String {
-    const HEADS: [&str; 2] = ["lm_head", "language_model.lm_head"];
-    let found = HEADS.into_iter().find(|head| weights.at(head).has("weight"));
-    match found {
-        Some(head) => head.to_owned(),
-        None if config.tied_head => format!("{}.embed_tokens", stem(weights)),
-        // The error of who reads it says that it is not there.
-        None => HEADS[0].to_owned(),
+    const HEAD: &str = "lm_head";
+    match weights.at(HEAD).has("weight") {
+        false if config.tied_head => format!("{STEM}.embed_tokens"),
+        // If it is not there, the error of who reads it says so.
+        _ => HEAD.to_owned(),
     }
 }

@@ -126,7 +126,8 @@ impl Layer {
         // In float32: halves have too few digits for the angles of late tokens.
         let rotate = |y: Tensor| {
             let wide = y.transpose(1, 2)?.to_dtype(DType::F32)?.contiguous()?;
-            rope(&wide, &rotation.cos, &rotation.sin)?.to_dtype(y.dtype())
+            let (cos, sin) = (rotation.cos.to_device(y.device())?, rotation.sin.to_device(y.device())?);
+            rope(&wide, &cos, &sin)?.to_dtype(y.dtype())
         };
         let (mut q, mut k) = (heads(self.q.forward(x)?)?, heads(self.k.forward(x)?)?);
         if let Some(norms) = &self.head_norms {

@@ -350,6 +350,12 @@ impl SingleBlock {
     }
 }
 
+impl Weighted for SingleBlock {
+    fn linears(&self) -> Vec<&Linear> {
+        vec![&self.joint_in, &self.joint_out]
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use candle_core::Device;
@@ -365,11 +371,5 @@ mod tests {
         };
         assert_eq!(clamped(DType::F16), [65504.0, -65504.0, 5.0]);
         assert_eq!(clamped(DType::F32), [1e6, -1e6, 5.0]);
-    }
-}
-
-impl Weighted for SingleBlock {
-    fn linears(&self) -> Vec<&Linear> {
-        vec![&self.joint_in, &self.joint_out]
     }
 }

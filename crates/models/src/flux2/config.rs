@@ -71,7 +71,7 @@ impl TransformerConfig {
 
     /// The width between the two linears of an MLP.
     pub fn mlp_width(&self) -> usize {
-        (self.width() as f64 * self.mlp_ratio) as usize
+        (self.width() as f64 * self.mlp_ratio).round() as usize
     }
 }
 

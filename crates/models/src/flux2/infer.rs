@@ -34,23 +34,30 @@ impl TransformerConfig {
 
     /// Reads the sizes of a transformer off its tensors.
     fn of_weights(weights: &Weights) -> Result<Self, LoadError> {
-        let shape = |name: &str| weights.shape(name);
         let (double, single) = ("transformer_blocks", "single_transformer_blocks");
         let (n_double_blocks, n_single_blocks) = (weights.count(double), weights.count(single));
-        let (width, channels) = two(shape("x_embedder.weight")?);
+        let (width, channels) = weights.axes("x_embedder.weight")?;
         let norm = match n_double_blocks {
             0 => format!("{single}.0.attn.norm_q.weight"),
             _ => format!("{double}.0.attn.norm_q.weight"),
         };
-        let head_width = shape(&norm)?[0];
+        let head_width = weights.length(&norm)?;
         let mlp_width = match n_double_blocks {
-            0 => two(shape(&format!("{single}.0.attn.to_out.weight"))?).1.saturating_sub(width),
-            _ => two(shape(&format!("{double}.0.ff.linear_out.weight"))?).1,
+            0 => weights.axes(&format!("{single}.0.attn.to_out.weight"))?.1.saturating_sub(width),
+            _ => weights.axes(&format!("{double}.0.ff.linear_out.weight"))?.1,
         };
         let embedder = "time_guidance_embed.timestep_embedder.linear_1.weight";
+        if !head_width.is_multiple_of(8) {
+            return Err(LoadError::Unsupported {
+                field: "attention_head_dim",
+                found: head_width.to_string(),
+                supported: "without a `config.json`, four equal axes must share it in even parts".to_owned(),
+                path: weights.path_of(&norm).to_owned(),
+            });
+        }
         Ok(Self {
             channels,
-            text_width: two(shape("context_embedder.weight")?).1,
+            text_width: weights.axes("context_embedder.weight")?.1,
             n_heads: width / head_width.max(1),
             head_width,
             n_double_blocks,
@@ -58,7 +65,7 @@ impl TransformerConfig {
             rope_widths: [head_width / 4; 4],
             rope_theta: 2000.0,
             mlp_ratio: mlp_width as f64 / width.max(1) as f64,
-            timestep_width: two(shape(embedder)?).1,
+            timestep_width: weights.axes(embedder)?.1,
             eps: 1e-6,
             takes_guidance: weights.has("time_guidance_embed.guidance_embedder.linear_1.weight"),
             out_channels: None,
@@ -78,11 +85,11 @@ impl AutoencoderConfig {
 
     /// Reads the sizes of an autoencoder off its tensors.
     ///
-    /// A file may hold one of its halves alone. The number of groups of its normalisations leaves no trace in them; it is 32 in every published one. Fails if the
-    /// widths are not multiples of it.
+    /// A file may hold one of its halves alone. The number of groups of its normalisations leaves no trace in them; it is
+    /// 32 in every published one. Fails if the widths are not multiples of it.
     fn of_weights(weights: &Weights) -> Result<Self, LoadError> {
         let widths = |blocks: &str| {
-            let width = |stage_idx| Ok(weights.shape(&format!("{blocks}.{stage_idx}.resnets.0.conv1.weight"))?[0]);
+            let width = |stage_idx| weights.length(&format!("{blocks}.{stage_idx}.resnets.0.conv1.bias"));
             (0..weights.count(blocks)).map(width).collect::<Result<Vec<usize>, LoadError>>()
         };
         let mut encoder_widths = widths("encoder.down_blocks")?;
@@ -97,7 +104,7 @@ impl AutoencoderConfig {
         } else if decoder_widths.is_empty() {
             decoder_widths.clone_from(&encoder_widths);
         }
-        let latent_channels = weights.shape("bn.running_mean")?[0] / 4;
+        let latent_channels = weights.length("bn.running_mean")? / 4;
         let config = Self::of_sizes(latent_channels, encoder_widths, decoder_widths, layers_per_block);
         match config.has_odd_widths() {
             false => Ok(config),
@@ -111,9 +118,4 @@ impl AutoencoderConfig {
             }),
         }
     }
-}
-
-/// The two lengths of a matrix; of something else, its first and last.
-fn two(shape: &[usize]) -> (usize, usize) {
-    (shape.first().copied().unwrap_or(1), shape.last().copied().unwrap_or(1))
 }

@@ -7,7 +7,7 @@
 use candle_core::{DType, Device, Tensor};
 
 use super::latent::expect_shape;
-use super::{PictureDecoder, PictureError};
+use super::{AutoencoderConfig, Direction, PictureDecoder, PictureError, peak_bytes};
 use crate::Result;
 use crate::rng::Generator;
 
@@ -56,6 +56,14 @@ impl PreviewMap {
         }
         let lines = sums.into_iter().flat_map(|sums| sums.solve()).map(|weight| weight as f32).collect();
         Ok(Self { latent_channels, lines })
+    }
+
+    /// Says how many bytes fitting works in, beside the weights of the decoder.
+    pub fn fit_bytes(config: &AutoencoderConfig) -> u64 {
+        let side_px = SIDE * config.cell_px();
+        // The pictures themselves are held a few times over.
+        let pictures = N_LATENTS * side_px * side_px * 3 * size_of::<f32>();
+        peak_bytes(config, Direction::Decode, side_px, side_px, None) + 4 * pictures as u64
     }
 
     /// Says how many bytes of memory the map takes.

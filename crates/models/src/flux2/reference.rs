@@ -38,29 +38,34 @@ pub enum ReferenceError {
     NothingLeft { width_px: usize, height_px: usize, max_area_px: usize, cell_px: usize },
 }
 
-/// Says how large a picture of `width_px` × `height_px` is once it is [prepared](prepare_reference).
-pub fn reference_size(
-    (width_px, height_px): (usize, usize),
+/// Prepares a picture as a reference: checked, no larger than `max_area_px`, and cut to multiples of `cell_px`.
+pub fn prepare_reference(picture: &Pixels, cell_px: usize, max_area_px: usize) -> Result<Pixels, ReferenceError> {
+    let Pixels { width_px, height_px, .. } = *picture;
+    let (cut_width, cut_height) = prepared_size(width_px, height_px, cell_px, max_area_px)?;
+    let shrunk = match shrunk_size(width_px, height_px, max_area_px)? {
+        size if size == (width_px, height_px) => picture.clone(),
+        (width, height) => lanczos::resize(picture, width, height),
+    };
+    Ok(shrunk.centre(cut_width, cut_height))
+}
+
+/// Says which width and height [`prepare_reference`] gives a picture, without making it.
+pub fn prepared_size(
+    width_px: usize,
+    height_px: usize,
     cell_px: usize,
     max_area_px: usize,
 ) -> Result<(usize, usize), ReferenceError> {
-    let (width, height) = shrunk_size((width_px, height_px), max_area_px)?;
-    match (width / cell_px * cell_px, height / cell_px * cell_px) {
-        (0, _) | (_, 0) => Err(ReferenceError::NothingLeft { width_px, height_px, max_area_px, cell_px }),
-        size_px => Ok(size_px),
+    let (width, height) = shrunk_size(width_px, height_px, max_area_px)?;
+    let (width, height) = (width / cell_px * cell_px, height / cell_px * cell_px);
+    match width.min(height) {
+        0 => Err(ReferenceError::NothingLeft { width_px, height_px, max_area_px, cell_px }),
+        _ => Ok((width, height)),
     }
 }
 
-/// Prepares a picture as a reference: checked, no larger than `max_area_px`, and cut to multiples of `cell_px`.
-pub fn prepare_reference(picture: &Pixels, cell_px: usize, max_area_px: usize) -> Result<Pixels, ReferenceError> {
-    let size_px = (picture.width_px, picture.height_px);
-    let (width, height) = reference_size(size_px, cell_px, max_area_px)?;
-    let (shrunk_width, shrunk_height) = shrunk_size(size_px, max_area_px)?;
-    Ok(lanczos::resize(picture, shrunk_width, shrunk_height).centre(width, height))
-}
-
-/// Checks a picture, and shrinks its sides in proportion to an area.
-fn shrunk_size((width_px, height_px): (usize, usize), max_area_px: usize) -> Result<(usize, usize), ReferenceError> {
+/// Checks the shape of a picture and says how large it is once its area is small enough.
+fn shrunk_size(width_px: usize, height_px: usize, max_area_px: usize) -> Result<(usize, usize), ReferenceError> {
     if width_px.min(height_px) < MIN_SIDE_PX {
         return Err(ReferenceError::TooSmall { width_px, height_px });
     }

@@ -11,7 +11,6 @@ use std::ops::Range;
 use candle_core::{D, Tensor};
 
 use super::Settings;
-use super::config::unsupported;
 use super::template::Side;
 use crate::decoder::{Architecture, Decoder, DecoderConfig};
 use crate::tokenizer::{TokenizeError, Tokenizer};
@@ -68,13 +67,30 @@ impl TextEncoder {
         let config = DecoderConfig::of_part(text, &weights, architecture)?;
         let n_layers = settings.text_layers.iter().copied().max().unwrap_or(0);
         if n_layers > config.num_hidden_layers {
-            let found = config.num_hidden_layers;
-            let supported = format!("hidden state {n_layers} is to be read");
-            return unsupported(text, "num_hidden_layers", found, &supported);
+            return Err(LoadError::Unsupported {
+                field: "num_hidden_layers",
+                found: config.num_hidden_layers.to_string(),
+                supported: format!("hidden state {n_layers} is to be read"),
+                path: text.find("config.json").unwrap_or(weights.path_of("")).to_owned(),
+            });
         }
         let tokenizer = read_tokenizer(tokenizer, architecture, config.vocab_size)?;
         let padding_id = tokenizer.padding_id(architecture.padding_token(), config.vocab_size)?;
         let model = Decoder::load(&weights, config, n_layers)?;
+        weights.refuse_extras(|name| {
+            // Layers behind the last one that is read, the head, and what models with eyes have beside the text.
+            const BESIDE: [&str; 7] = [
+                "model.layers.",
+                "model.norm.",
+                "lm_head.",
+                "vision_tower.",
+                "multi_modal_projector.",
+                "tekken_model",
+                "rope_freqs.",
+            ];
+            let name = name.strip_prefix("model.").filter(|rest| !rest.starts_with("layers.")).unwrap_or(name);
+            BESIDE.iter().any(|known| name.starts_with(known)) || name.starts_with("norm.")
+        })?;
         Ok(Self {
             tokenizer,
             padding_id,

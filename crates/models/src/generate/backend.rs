@@ -11,15 +11,13 @@ use candle_nn::{Activation, Init, VarBuilder};
 use candle_transformers::models::{mistral, qwen3};
 
 use super::MAX_TOKENS;
-use crate::decoder::{DecoderConfig, head, stem};
+use crate::decoder::{DecoderConfig, head};
 use crate::{LoadError, Result, Weights};
 
-const STEM: &str = "model.";
 const HEAD: &str = "lm_head.";
 
 struct Backend {
     weights: Weights,
-    stem: &'static str,
     head: String,
     /// Why a tensor could not be read: candle would keep no more than the words. Shared with who waits for the model.
     failure: Arc<Mutex<Option<LoadError>>>,
@@ -27,10 +25,9 @@ struct Backend {
 
 impl Backend {
     fn name(&self, name: &str) -> String {
-        match (name.strip_prefix(STEM), name.strip_prefix(HEAD)) {
-            (Some(name), _) => format!("{}.{name}", self.stem),
-            (None, Some(name)) => format!("{}.{name}", self.head),
-            (None, None) => name.to_owned(),
+        match name.strip_prefix(HEAD) {
+            Some(name) => format!("{}.{name}", self.head),
+            None => name.to_owned(),
         }
     }
 }
@@ -63,12 +60,7 @@ fn load<M>(
     new: impl FnOnce(VarBuilder) -> Result<M>,
 ) -> Result<M, LoadError> {
     let failure = Arc::default();
-    let backend = Backend {
-        weights: weights.clone(),
-        stem: stem(weights),
-        head: head(weights, config),
-        failure: Arc::clone(&failure),
-    };
+    let backend = Backend { weights: weights.clone(), head: head(weights, config), failure: Arc::clone(&failure) };
     new(VarBuilder::from_backend(Box::new(backend), DType::F32, Device::Cpu)).map_err(|error| {
         let failure = failure.lock().unwrap_or_else(PoisonError::into_inner).take();
         failure.unwrap_or(LoadError::Tensor(error))

@@ -104,13 +104,19 @@ impl Entry {
         self.order == RowOrder::AsStored && self.scale == Scale::None
     }
 
+    /// The rows of query, key and value, if the tensor holds as many of each.
+    pub fn thirds(&self) -> Option<[Self; 3]> {
+        let third = self.shape.first()? / 3;
+        let is_threefold = third * 3 == self.n_rows() && third > 0;
+        is_threefold.then(|| [0, 1, 2].map(|idx| self.narrowed(idx * third..(idx + 1) * third)))
+    }
+
     /// The same tensor with only some of its rows.
-    pub fn narrowed(&self, rows: Range<usize>) -> Self {
+    fn narrowed(&self, rows: Range<usize>) -> Self {
         let row_bytes = self.bytes.len() / self.n_rows().max(1);
-        let mut shape = self.shape.clone();
-        shape[0] = rows.len();
+        let shape = std::iter::once(rows.len()).chain(self.shape.iter().skip(1).copied());
         Self {
-            shape,
+            shape: shape.collect(),
             bytes: self.bytes.start + rows.start * row_bytes..self.bytes.start + rows.end * row_bytes,
             scale: match &self.scale {
                 Scale::Rows(factors) => Scale::Rows(factors[rows].to_vec()),
@@ -139,6 +145,11 @@ impl Entry {
     fn range(&self, rows: Range<usize>) -> Range<usize> {
         let row_bytes = self.storage.bytes(self.row_length());
         self.bytes.start + rows.start * row_bytes..self.bytes.start + rows.end * row_bytes
+    }
+
+    /// Says that some stored rows were read and will not be soon.
+    pub fn let_go(&self, file: &WeightFile, rows: Range<usize>) {
+        file.let_go(self.range(rows));
     }
 
     /// Some rows of blocks as they are stored, in the order of the model.

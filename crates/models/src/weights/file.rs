@@ -9,6 +9,7 @@ use std::path::{Path, PathBuf};
 use candle_core::quantized::gguf_file;
 use memmap2::{Mmap, UncheckedAdvice};
 use safetensors::SafeTensors;
+use serde::Deserialize;
 
 use super::entry::Storage;
 use crate::LoadError;
@@ -141,8 +142,10 @@ impl WeightFile {
 type Header = (Metadata, Vec<RawTensor>);
 
 fn safetensors_header(map: &[u8], path: &Path) -> Result<Header, LoadError> {
-    let (header_length, metadata) =
-        SafeTensors::read_metadata(map).map_err(|source| LoadError::Safetensors { source, path: path.to_owned() })?;
+    let (header_length, metadata) = SafeTensors::read_metadata(map).map_err(|source| match cut_tensor(map) {
+        Some((name, missing_bytes)) => LoadError::CutShort { name, missing_bytes, path: path.to_owned() },
+        None => LoadError::Safetensors { source, path: path.to_owned() },
+    })?;
     // The length of the header is itself stored in eight bytes before it.
     let data_start = 8 + header_length;
     let mut tensors: Vec<RawTensor> = metadata
@@ -159,16 +162,48 @@ fn safetensors_header(map: &[u8], path: &Path) -> Result<Header, LoadError> {
     Ok((Metadata::Safetensors(metadata.metadata().clone().unwrap_or_default()), tensors))
 }
 
+/// The last tensor of a file that is too short for it, and by how many bytes: what its own header says, if that is whole.
+fn cut_tensor(map: &[u8]) -> Option<(String, u64)> {
+    #[derive(Deserialize)]
+    struct Place {
+        data_offsets: [u64; 2],
+    }
+    let header_length = usize::try_from(u64::from_le_bytes(*map.first_chunk()?)).ok()?;
+    let header: HashMap<String, serde_json::Value> =
+        serde_json::from_slice(map.get(8..header_length.checked_add(8)?)?).ok()?;
+    let ends = header.into_iter().filter_map(|(name, value)| {
+        let Place { data_offsets: [_, end] } = serde_json::from_value(value).ok()?;
+        Some((end, name))
+    });
+    let (end, name) = ends.max()?;
+    let missing_bytes = end.checked_sub((map.len() - 8 - header_length) as u64).filter(|missing| *missing > 0)?;
+    Some((name, missing_bytes))
+}
+
 fn gguf_header(map: &[u8], path: &Path) -> Result<Header, LoadError> {
-    let content = gguf_file::Content::read(&mut Cursor::new(map))
-        .map_err(|source| LoadError::Gguf { reason: source.to_string(), path: path.to_owned() })?;
+    let refuse = |reason: String| LoadError::Gguf { reason, path: path.to_owned() };
+    if has_no_alignment(map) {
+        return Err(refuse("`general.alignment` is 0".to_owned()));
+    }
+    let content = gguf_file::Content::read(&mut Cursor::new(map)).map_err(|source| refuse(source.to_string()))?;
     let mut tensors = Vec::with_capacity(content.tensor_infos.len());
     for (name, info) in content.tensor_infos {
         let storage = Storage::of_ggml(info.ggml_dtype);
         let shape = info.shape.dims().to_vec();
-        let length = storage.bytes(info.shape.elem_count());
+        let n_elements = shape.iter().try_fold(1usize, |product, length| product.checked_mul(*length));
+        let is_whole = |n_elements: &usize| *n_elements < isize::MAX as usize / 8;
+        let Some(n_elements) = n_elements.filter(is_whole) else {
+            return Err(refuse(format!("tensor `{name}` is {shape:?}, which is more than there can be")));
+        };
+        let block = info.ggml_dtype.block_size();
+        if !shape.last().copied().unwrap_or(1).is_multiple_of(block) {
+            return Err(refuse(format!("tensor `{name}` is {shape:?}, whose rows are not made of blocks of {block}")));
+        }
         let start = content.tensor_data_offset.saturating_add(info.offset);
-        let end = start.saturating_add(length as u64);
+        if !start.is_multiple_of(ALIGNMENT) {
+            return Err(refuse(format!("tensor `{name}` begins at byte {start}, which is no multiple of {ALIGNMENT}")));
+        }
+        let end = start.saturating_add(storage.bytes(n_elements) as u64);
         if end > map.len() as u64 {
             return Err(LoadError::CutShort { name, missing_bytes: end - map.len() as u64, path: path.to_owned() });
         }
@@ -176,6 +211,19 @@ fn gguf_header(map: &[u8], path: &Path) -> Result<Header, LoadError> {
     }
     tensors.sort_by(|a, b| a.name.cmp(&b.name));
     Ok((Metadata::Gguf(content.metadata), tensors))
+}
+
+/// What the numbers inside of blocks must lie on; files keep to more.
+const ALIGNMENT: u64 = 4;
+
+/// Whether a GGUF file says that its tensors are aligned to nothing, by which its reader would divide.
+fn has_no_alignment(map: &[u8]) -> bool {
+    const KEY: &[u8] = b"general.alignment";
+    // Metadata of small types come before the vocabulary in every converter's files; a later one is not looked for.
+    let head = &map[..map.len().min(1 << 20)];
+    let found = head.windows(KEY.len()).position(|window| window == KEY);
+    let value = found.and_then(|at| head.get(at + KEY.len() + 4..at + KEY.len() + 8));
+    value.is_some_and(|value| value.iter().all(|byte| *byte == 0))
 }
 
 #[expect(unsafe_code)]

@@ -55,6 +55,13 @@ pub(super) fn attach(tensors: &mut BTreeMap<String, Entry>, files: &[WeightFile]
             };
             return Err(LoadError::UnsupportedQuantisation { name: weight, format, path: path() });
         }
+        if let Storage::Other(dtype) = &factor.storage {
+            return Err(LoadError::UnsupportedQuantisation {
+                name: weight,
+                format: format!("float8 with factors of {dtype}"),
+                path: path(),
+            });
+        }
         let values = factor.values(&files[factor.file_idx], 0..factor.n_rows());
         let n_rows = entry.n_rows();
         entry.scale = match values.as_slice() {

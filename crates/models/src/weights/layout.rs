@@ -56,7 +56,10 @@ impl Looks {
         let has = |part: &str| tensors.keys().any(|name| name.contains(part));
         if has(".lora_A.") || has(".lora_B.") || has(".lora_down.") || has(".lokr_") {
             Self::Lora
-        } else if has("double_stream_modulation_img.lin") {
+        } else if has("double_stream_modulation_img.lin")
+            || has("double_stream_modulation_txt.lin")
+            || has("single_stream_modulation.lin")
+        {
             Self::Flux2Transformer
         } else if has("double_blocks.0.img_mod.lin.") || has("transformer_blocks.0.norm1_context.linear.") {
             Self::Flux1Transformer
@@ -81,6 +84,16 @@ impl Looks {
         }
     }
 
+    /// How some names of such a model begin.
+    pub(super) fn beginnings(self) -> &'static [&'static str] {
+        match self {
+            Self::Flux2Transformer => &["transformer_blocks.", "single_transformer_blocks.", "double_blocks."],
+            Self::Flux2Autoencoder => &["decoder.", "encoder.", "bn."],
+            Self::Qwen3 | Self::Mistral => &["model.layers.", "blk."],
+            _ => &[],
+        }
+    }
+
     /// What may stand before every name of such a model, the longest first.
     fn prefixes(self) -> &'static [&'static str] {
         match self {
@@ -102,9 +115,12 @@ pub(super) fn read(files: &[WeightFile]) -> Result<(Looks, BTreeMap<String, Entr
     let tensors: BTreeMap<String, Entry> =
         tensors.into_iter().map(|(name, entry)| (without_prefix(&name, looks), entry)).collect();
     let tensors = match looks {
-        Looks::Flux2Transformer => names::transformer::translate(tensors),
+        Looks::Flux2Transformer => names::transformer::translate(tensors).map_err(|unfit| {
+            let (name, entry) = *unfit;
+            LoadError::NotThreefold { name, found: entry.shape, path: files[entry.file_idx].path.clone() }
+        })?,
         Looks::Flux2Autoencoder => names::autoencoder::translate(tensors),
-        Looks::Qwen3 | Looks::Mistral => text(tensors, files, looks),
+        Looks::Qwen3 | Looks::Mistral => text(tensors, files, looks)?,
         _ => tensors,
     };
     Ok((looks, tensors))
@@ -145,44 +161,39 @@ fn without_prefix(name: &str, looks: Looks) -> String {
 }
 
 /// Names of llama.cpp become those of transformers.
-fn text(tensors: BTreeMap<String, Entry>, files: &[WeightFile], looks: Looks) -> BTreeMap<String, Entry> {
+fn text(
+    tensors: BTreeMap<String, Entry>,
+    files: &[WeightFile],
+    looks: Looks,
+) -> Result<BTreeMap<String, Entry>, LoadError> {
     if !tensors.contains_key("token_embd.weight") {
-        return tensors;
+        return Ok(tensors);
     }
-    let head_width = |name: &str| {
+    let mut translated = BTreeMap::new();
+    for (name, mut entry) in tensors {
         // Its converter lays out queries and keys of a Llama for its own form of the rotation, those of a Qwen3 not.
         let is_turned = name.ends_with("attn_q.weight") || name.ends_with("attn_k.weight");
-        (is_turned && looks == Looks::Mistral).then(|| gguf_head_width(files, &tensors)).flatten()
-    };
-    let turned: Vec<(String, Option<usize>)> = tensors.keys().map(|name| (name.clone(), head_width(name))).collect();
-    turned
-        .into_iter()
-        .map(|(name, head_width)| {
-            let mut entry = tensors[&name].clone();
-            if let Some(head_width) = head_width {
-                entry.order = RowOrder::PairsTogether { head_width };
+        if is_turned && looks == Looks::Mistral {
+            let file = &files[entry.file_idx];
+            let head_width = gguf_head_width(file);
+            if head_width < 2 || head_width % 2 == 1 || entry.n_rows() % head_width != 0 {
+                let reason = format!("heads of {head_width} do not divide the {} rows of `{name}`", entry.n_rows());
+                return Err(LoadError::Gguf { reason, path: file.path.clone() });
             }
-            (names::text::translate(&name).unwrap_or(name), entry)
-        })
-        .collect()
+            entry.order = RowOrder::PairsTogether { head_width };
+        }
+        translated.insert(names::text::translate(&name).unwrap_or(name), entry);
+    }
+    Ok(translated)
 }
 
-/// The width of a head, from what the file says of itself.
-fn gguf_head_width(files: &[WeightFile], tensors: &BTreeMap<String, Entry>) -> Option<usize> {
-    let number = |suffix: &str| {
-        files.iter().find_map(|file| match &file.metadata {
-            Metadata::Gguf(metadata) => {
-                let found = metadata.iter().find(|(key, _)| key.ends_with(suffix))?;
-                integer(found.1)
-            }
-            Metadata::Safetensors(_) => None,
-        })
-    };
-    let of_heads = || {
-        let n_heads = number(".attention.head_count")?;
-        Some(tensors.get("blk.0.attn_q.weight")?.n_rows() / n_heads)
-    };
-    number(".attention.key_length").or_else(of_heads)
+/// The width of a head, as the file says it; where it does not, that of every published Mistral.
+fn gguf_head_width(file: &WeightFile) -> usize {
+    const PUBLISHED: usize = 128;
+    let Metadata::Gguf(metadata) = &file.metadata else { return PUBLISHED };
+    let architecture = metadata.get("general.architecture").and_then(|value| value.to_string().ok());
+    let key = format!("{}.attention.key_length", architecture.map_or("llama", String::as_str));
+    metadata.get(&key).and_then(integer).unwrap_or(PUBLISHED)
 }
 
 /// An integer of GGUF metadata, whatever its width.

@@ -94,14 +94,19 @@ impl Lora {
             let Some(module) = translate(spelled) else {
                 return refuse(format!("`{spelled}` is no module of a FLUX.2 transformer"));
             };
-            for raw in [down, up] {
+            for raw in [Some(down), Some(up), found.alpha].into_iter().flatten() {
                 if let Storage::Other(dtype) = &raw.storage {
                     let (name, dtype) = (raw.name.clone(), dtype.clone());
                     return Err(LoadError::UnsupportedDtype { name, dtype, path: path.to_owned() });
                 }
-                if raw.shape.len() != 2 {
+            }
+            for raw in [down, up] {
+                if raw.shape.len() != 2 || raw.shape.contains(&0) {
                     return refuse(format!("`{}` is no matrix, but {:?}", raw.name, raw.shape));
                 }
+            }
+            if let Some(alpha) = found.alpha.filter(|alpha| alpha.shape.iter().product::<usize>() != 1) {
+                return refuse(format!("`{}` is no number, but {:?}", alpha.name, alpha.shape));
             }
             if down.shape[0] != up.shape[1] {
                 return refuse(format!("the ranks of `{spelled}` differ: {} and {}", down.shape[0], up.shape[1]));
@@ -118,9 +123,14 @@ impl Lora {
                 Module::One(module) => add(module, up)?,
                 Module::Swapped(module) => add(module, Entry { order: RowOrder::HalvesSwapped, ..up })?,
                 Module::Fused(modules) => {
-                    let third = up.n_rows() / 3;
-                    for (idx, module) in modules.into_iter().enumerate() {
-                        add(module, up.narrowed(idx * third..(idx + 1) * third))?;
+                    let Some(thirds) = up.thirds() else {
+                        return refuse(format!(
+                            "`{spelled}` should be for query, key and value, but is {:?}",
+                            up.shape
+                        ));
+                    };
+                    for (module, third) in modules.into_iter().zip(thirds) {
+                        add(module, third)?;
                     }
                 }
             }
@@ -177,7 +187,12 @@ fn translate(spelled: &str) -> Option<Module> {
     }
     const PREFIXES: [&str; 4] = ["transformer.", "diffusion_model.", "base_model.model.", "unet."];
     let path = PREFIXES.iter().find_map(|prefix| spelled.strip_prefix(prefix)).unwrap_or(spelled);
-    module(path).or_else(|| is_of_diffusers(path).then(|| Module::One(path.to_owned())))
+    // Some tools cut the beginning off this one.
+    let path = match path.strip_prefix("sformer_blocks.") {
+        Some(rest) => format!("single_transformer_blocks.{rest}"),
+        None => path.to_owned(),
+    };
+    module(&path).or_else(|| is_of_diffusers(&path).then_some(Module::One(path)))
 }
 
 /// Whether a path begins like one of the diffusers layout; whether it leads to a matrix is seen when that is loaded.

@@ -207,8 +207,11 @@ impl Matrix {
         let shape = (rows.len(), self.n_in);
         match entry.storage {
             Storage::Blocks(_) => {
-                let bytes = entry.block_rows(file, rows);
-                QTensor::new(QStorage::from_data(Cow::Borrowed(&bytes), device, dtype)?, shape)
+                let bytes = entry.block_rows(file, rows.clone());
+                let panel = QTensor::new(QStorage::from_data(Cow::Borrowed(&bytes), device, dtype)?, shape);
+                // In another order they are not these very rows; those that are missed go with the next panel.
+                entry.let_go(file, rows);
+                panel
             }
             _ => {
                 let values = Tensor::from_vec(entry.values(file, rows), shape, &Device::Cpu)?;

@@ -81,6 +81,17 @@ impl PartFiles {
         Ok(())
     }
 
+    /// The files that hold weights, as parts of their own.
+    pub(crate) fn each_weight_file(&self) -> Result<Vec<Self>, LoadError> {
+        let mut parts = Vec::new();
+        for path in &self.files {
+            if matches!(Content::of(path)?, Content::Safetensors | Content::Gguf) {
+                parts.push(Self { files: vec![path.clone()] });
+            }
+        }
+        Ok(parts)
+    }
+
     /// Lists the names of the files, for messages.
     pub(crate) fn names(&self) -> String {
         let names: Vec<String> = self

@@ -43,7 +43,7 @@ pub fn all() -> Vec<Case> {
         Some(Case::new(name, listed))
     });
     let cases: Vec<Case> = runs.collect();
-    assert!(cases.len() >= 10, "{} runs", cases.len());
+    assert!(!cases.is_empty(), "the manifest lists no run");
     cases
 }
 

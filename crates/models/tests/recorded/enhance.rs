@@ -267,7 +267,7 @@ fn a_model_that_was_cut_for_encoding_cannot_speak() {
     let encoder = TextEncoder::load(&part, &dev.part("tokenizer"), &dev.settings()).expect("a text encoder");
     assert!(encoder.encode("a fox").is_ok());
     let said = load_error(Enhancer::load(&part, &dev.part("tokenizer"), &dev.settings()));
-    assert!(said.starts_with("no tensor `language_model.model.layers.30."), "{said}");
+    assert!(said.starts_with("no tensor `model.layers.30."), "{said}");
 }
 
 #[test]

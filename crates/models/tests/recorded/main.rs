@@ -7,15 +7,16 @@
 
 mod autoencoder;
 mod cases;
+mod damage;
 mod draw;
 mod enhance;
 mod fixture;
-mod klein;
 mod layouts;
 mod needs;
 mod noise;
 mod preview;
 mod reference;
+mod runs;
 mod schedule;
 mod settings;
 mod text;

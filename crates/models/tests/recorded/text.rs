@@ -218,10 +218,10 @@ fn a_text_encoder_of_the_other_family_is_refused() {
     let refusal = |text: &Folder, other: &Folder| {
         let loaded = TextEncoder::load(&text.part("text_encoder"), &other.part("tokenizer"), &other.settings());
         match loaded {
-            Err(LoadError::Unsupported { field, found, .. }) => format!("{field} {found}"),
+            Err(LoadError::OtherModel { found, expected, .. }) => format!("{found} for {expected}"),
             _ => panic!("it was loaded"),
         }
     };
-    assert_eq!(refusal(&dev, &klein), "model_type `mistral3`");
-    assert_eq!(refusal(&klein, &dev), "model_type `qwen3`");
+    assert_eq!(refusal(&dev, &klein), "a Mistral text model for a Qwen3 text model");
+    assert_eq!(refusal(&klein, &dev), "a Qwen3 text model for a Mistral text model");
 }

@@ -229,7 +229,8 @@ fn a_tokenizer_with_more_tokens_than_the_model_knows_is_refused() {
     let mut config: Json = serde_json::from_str(&config).expect("JSON");
     config["vocab_size"] = json!(n_tokens - 1);
     std::fs::write(&path, config.to_string()).expect("a file");
-    let text = PartFiles { files: vec![path] };
+    let weights = text.require("model.safetensors").expect("weights").to_owned();
+    let text = PartFiles { files: vec![path, weights] };
     let refused = TextEncoder::load(&text, &folder.part("tokenizer"), &folder.settings());
     assert!(matches!(refused, Err(LoadError::TokenBeyondVocabulary { .. })), "{}", load_error(refused));
 }

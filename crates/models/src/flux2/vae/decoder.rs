@@ -31,7 +31,7 @@ pub struct PictureDecoder {
 }
 
 impl PictureDecoder {
-    /// Loads the decoder of an autoencoder: `config.json` and weights with the names of the diffusers layout.
+    /// Loads the decoder of an autoencoder: weights in any layout and, if there is one, `config.json`.
     pub fn load(part: &PartFiles) -> Result<Self, LoadError> {
         let (config, weights) = check_part(part, Half::Decoder)?;
         let decoder = weights.at("decoder");

@@ -34,7 +34,7 @@ pub struct PictureEncoder {
 }
 
 impl PictureEncoder {
-    /// Loads the encoder of an autoencoder: `config.json` and weights with the names of the diffusers layout.
+    /// Loads the encoder of an autoencoder: weights in any layout and, if there is one, `config.json`.
     pub fn load(part: &PartFiles) -> Result<Self, LoadError> {
         let (config, weights) = check_part(part, Half::Encoder)?;
         let encoder = weights.at("encoder");

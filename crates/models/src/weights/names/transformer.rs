@@ -98,7 +98,11 @@ fn find(path: &str, same: impl Fn(&str, &str) -> bool) -> Option<Module> {
 }
 
 /// Gives the tensors of a transformer their names in the diffusers layout; those that have them keep them.
-pub(in crate::weights) fn translate(tensors: BTreeMap<String, Entry>) -> BTreeMap<String, Entry> {
+///
+/// Fails with the first tensor that should hold three others and cannot.
+pub(in crate::weights) fn translate(
+    tensors: BTreeMap<String, Entry>,
+) -> Result<BTreeMap<String, Entry>, Box<(String, Entry)>> {
     let mut translated = BTreeMap::new();
     for (name, entry) in tensors {
         let path = name.rsplit_once('.').filter(|(_, last)| matches!(*last, "weight" | "scale"));
@@ -114,14 +118,14 @@ pub(in crate::weights) fn translate(tensors: BTreeMap<String, Entry>) -> BTreeMa
                 translated.insert(format!("{path}.weight"), entry);
             }
             Some(Module::Fused(paths)) => {
-                let third = entry.n_rows() / 3;
-                for (idx, path) in paths.into_iter().enumerate() {
-                    translated.insert(format!("{path}.weight"), entry.narrowed(idx * third..(idx + 1) * third));
+                let Some(thirds) = entry.thirds() else { return Err(Box::new((name, entry))) };
+                for (path, third) in paths.into_iter().zip(thirds) {
+                    translated.insert(format!("{path}.weight"), third);
                 }
             }
         }
     }
-    translated
+    Ok(translated)
 }
 
 #[cfg(test)]
