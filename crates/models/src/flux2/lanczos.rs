@@ -2,8 +2,8 @@
 //!
 //! Two passes, across and then down, each rounded to bytes. The weights of a pixel are computed in float64, normalised
 //! to a sum of one and rounded to 22 bits behind the point; sums are whole numbers. Other programs round otherwise
-//! and differ by a level here and there, which is why this is not left to a crate: `fast_image_resize` keeps fewer
-//! bits of the weights, `image` computes in float32.
+//! and differ here and there, which is why this is not left to a crate: `fast_image_resize` keeps fewer bits of the
+//! weights and differs in 1 % of the bytes of the recorded pictures, by up to 6; `image` computes in float32.
 //!
 //! Source: Pillow `Resample.c`, `precompute_coeffs`, `normalize_coeffs_8bpc` and
 //! `ImagingResampleHorizontal_8bpc`; `Convert.c`, `rgbA2rgba` and `rgba2rgbA`; `Image.py`, `Image.resize`; recorded in
