@@ -1,0 +1,1 @@
+"""The recipe of the model in the box: data, stages, evaluation and export."""
