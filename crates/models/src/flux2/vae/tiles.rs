@@ -14,6 +14,7 @@ use candle_core::{DType, Device, Tensor};
 use super::needs::{Direction, PICTURE_BUDGET_BYTES, peak_bytes};
 use super::{PictureError, whole};
 use crate::Result;
+use crate::error::gigabytes;
 use crate::flux2::AutoencoderConfig;
 
 /// The sides that are tried when memory decides, from the one that differs least from a picture in one piece.
@@ -48,8 +49,8 @@ pub enum TilingError {
     )]
     Side { side_px: usize, multiple_px: usize },
     #[error(
-        "{width_px} × {height_px} pixels need {:.2} GB even in tiles of {side_px} pixels, and {:.2} GB are allowed",
-        *needs_bytes as f64 / 1e9, *budget_bytes as f64 / 1e9
+        "{width_px} × {height_px} pixels need {} even in tiles of {side_px} pixels, and there may be {}",
+        gigabytes(*needs_bytes), gigabytes(*budget_bytes)
     )]
     Memory { width_px: usize, height_px: usize, side_px: usize, needs_bytes: u64, budget_bytes: u64 },
 }
@@ -363,7 +364,7 @@ mod tests {
     fn what_does_not_even_fit_in_tiles_is_refused_with_the_sum() {
         assert_eq!(
             chosen(Direction::Decode, 2048, 100_000_000).unwrap_err().to_string(),
-            "2048 × 2048 pixels need 0.41 GB even in tiles of 256 pixels, and 0.10 GB are allowed"
+            "2048 × 2048 pixels need 411.0 MB even in tiles of 256 pixels, and there may be 100.0 MB"
         );
     }
 
