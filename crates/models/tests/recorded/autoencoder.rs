@@ -6,7 +6,9 @@ use candle_core::{DType, Device, Tensor};
 use rondel_models::Weights;
 use rondel_models::flux2::{PictureDecoder, PictureEncoder, Tiling, fold, to_u8, unfold};
 
-use crate::fixture::{Folder, Recorded, Stages, TOLERANCE, assert_near, assert_same_bits, cases, golden, manifest};
+use crate::fixture::{
+    Folder, Recorded, Stages, TOLERANCE, assert_near, assert_same_bits, cases, golden, manifest, values,
+};
 
 /// The models with random weights; the decoder of the second is narrower than its encoder.
 type Made = fn() -> Folder;
@@ -19,12 +21,11 @@ fn tiles(case: &str) -> Tiling {
     Tiling::Exactly { side_px: recorded.expect("a side") as usize }
 }
 
-/// What the latents of references may differ by.
+/// What the latents of references may differ by, as a share of their largest value.
 ///
-/// The reference encodes these with channels last, where its group normalisation sums in float32 in one pass. Its own
-/// results differ by 5e-4 from what it computes with channels first, as it does in `vae.safetensors`, and from
-/// float64; values go up to 27.
-const REFERENCE_TOLERANCE: f32 = 1e-3;
+/// The reference encodes these with channels last, where it sums in another order and in float32. Of other random models,
+/// its recordings are off by up to 1.6e-2 from what it computes itself in float64, which agrees with ours within 3.4e-5.
+const REFERENCE_SHARE: f32 = 2e-3;
 
 fn encoder(folder: &Folder) -> PictureEncoder {
     PictureEncoder::load(&folder.part("vae")).expect("an encoder")
@@ -166,7 +167,9 @@ fn the_references_of_the_edits_are_encoded_as_recorded() {
         for reference_idx in 0..n_references {
             let stage = |name| recorded.get(&format!("ref.{reference_idx}.{name}"));
             let latent = encoder.encode(stage("pixels")).expect("a latent");
-            assert_near(&case, &latent, stage("latent_norm"), REFERENCE_TOLERANCE);
+            let expected = stage("latent_norm");
+            let largest = values(expected).into_iter().map(f32::abs).fold(0.0, f32::max);
+            assert_near(&case, &latent, expected, REFERENCE_SHARE * largest);
         }
     }
 }

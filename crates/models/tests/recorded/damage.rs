@@ -8,7 +8,7 @@ use candle_core::{DType, Device, Tensor};
 use rondel_models::flux2::{PictureDecoder, Transformer};
 use rondel_models::{LoadError, PartFiles};
 
-use crate::fixture::{Folder, golden};
+use crate::fixture::{Folder, golden, use_own_recordings};
 
 /// A transformer that somebody changed.
 struct Changed {
@@ -19,6 +19,7 @@ struct Changed {
 
 impl Changed {
     fn new() -> Self {
+        use_own_recordings();
         let part = Folder::random_dev().part("transformer");
         let weights = part.require("diffusion_pytorch_model.safetensors").expect("weights");
         Self {
@@ -51,6 +52,7 @@ fn refusal(files: &[PathBuf]) -> String {
 
 /// A copy of a file of the recordings with other bytes.
 fn changed_file(folder: &Path, name: &str, change: impl FnOnce(&mut Vec<u8>)) -> PathBuf {
+    use_own_recordings();
     let mut bytes = std::fs::read(golden(name)).expect("a file of the recordings");
     change(&mut bytes);
     let path = folder.join("model");
@@ -111,6 +113,7 @@ fn a_config_of_another_model_is_told_with_the_field() {
 
 #[test]
 fn a_file_that_is_cut_short_is_told() {
+    use_own_recordings();
     let folder = tempfile::tempdir().expect("a folder");
     for name in ["layouts/flux2-tiny.safetensors", "layouts/flux2-tiny-Q8_0.gguf"] {
         for length in [9, 40, 400] {
@@ -128,6 +131,7 @@ fn a_file_that_is_cut_short_is_told() {
 
 #[test]
 fn whatever_byte_of_a_header_is_changed_nothing_panics() {
+    use_own_recordings();
     let folder = tempfile::tempdir().expect("a folder");
     for name in ["layouts/flux2-tiny.safetensors", "layouts/flux2-tiny-Q4_0.gguf", "layouts/lora-kohya.safetensors"] {
         for place in (0..1200).step_by(13) {
@@ -154,6 +158,7 @@ fn a_missing_file_of_several_is_named() {
 
 #[test]
 fn a_model_of_another_kind_says_what_it_is() {
+    use_own_recordings();
     let of = |name: &str| refusal(&[golden(name)]);
     assert_eq!(of("layouts/ae.safetensors"), "this is a FLUX.2 autoencoder, but a FLUX.2 transformer was expected");
     assert_eq!(of("layouts/lora-peft.safetensors"), "this is a LoRA, but a FLUX.2 transformer was expected");

@@ -8,13 +8,14 @@ use rondel_models::flux2::{
 };
 
 use crate::cases::{self, Case};
-use crate::fixture::{Recorded, TOLERANCE, assert_near, assert_same_bits, golden, values};
+use crate::fixture::{Recorded, TOLERANCE, assert_near, assert_same_bits, golden, use_own_recordings, values};
 
 fn go_on(_: &StepInfo) -> ControlFlow<()> {
     ControlFlow::Continue(())
 }
 
 fn case(name: &str) -> Case {
+    use_own_recordings();
     let found = cases::all().into_iter().find(|case| case.name == name);
     found.unwrap_or_else(|| panic!("no run `{name}`"))
 }
@@ -44,6 +45,7 @@ fn every_step_of_every_run_is_the_recorded_one() {
 
 #[test]
 fn a_run_in_bfloat16_was_as_far_away_as_the_manifest_says() {
+    use_own_recordings();
     let manifest = std::fs::read(golden("manifest.json")).expect("a manifest");
     let manifest: serde_json::Value = serde_json::from_slice(&manifest).expect("JSON");
     let said = manifest["bf16_yardstick"]["latent_rel_l2"].as_f64().expect("a distance");

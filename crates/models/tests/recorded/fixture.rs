@@ -1,5 +1,6 @@
 //! Recorded tensors, model folders, and comparison.
 
+use std::cell::Cell;
 use std::collections::HashMap;
 use std::path::{Path, PathBuf};
 
@@ -36,8 +37,18 @@ impl Recorded {
 ///
 /// Another folder of the same layout, with other models and cases, is compared in the same way.
 pub fn golden(name: &str) -> PathBuf {
-    let folder = std::env::var_os("RONDEL_GOLDEN").map(PathBuf::from);
+    let folder = std::env::var_os("RONDEL_GOLDEN").filter(|_| !OWN.get()).map(PathBuf::from);
     folder.unwrap_or_else(|| workspace().join("tests/golden")).join(name)
+}
+
+thread_local! {
+    static OWN: Cell<bool> = const { Cell::new(false) };
+}
+
+/// Lets a test read the project's own recordings whatever `RONDEL_GOLDEN` says: for tests of other things than recordings,
+/// which know sizes and names of theirs. Every test has a thread of its own.
+pub fn use_own_recordings() {
+    OWN.set(true);
 }
 
 /// What `manifest.json` says of a case: `layouts`, `klein/vae`, ….

@@ -113,7 +113,7 @@ fn every_stage_of_the_first_call_is_the_recorded_one() {
         let expected = recorded.get("velocity.0").narrow(1, 0, case.height * case.width).expect("a picture");
         assert_near(&case.name, &velocity.expect("a velocity"), &expected, TOLERANCE);
     }
-    assert!(n_cases >= 4, "{n_cases} with stages");
+    assert!(n_cases > 0, "{n_cases} with stages");
 }
 
 #[test]
