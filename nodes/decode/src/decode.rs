@@ -96,6 +96,8 @@ impl Run for Decode {
     fn cost(inputs: &Inputs<'_>, cx: &Cx) -> NodeResult<Option<Estimate>> {
         let Some(model) = inputs.get::<ModelRef>("model") else { return Ok(None) };
         let part = PartFiles { files: cx.model_part(&model, "vae")? };
+        // Found now, damaged weights cost nothing; found in the run, they cost the whole draw before it.
+        PictureDecoder::check(&part)?;
         let weights = needs::decoder_weights(&part)?;
         let mut estimate = Estimate::new().keeps("picture decoder", &key(&model), weights);
         if let Some(latent) = inputs.get::<Latent>("latent") {

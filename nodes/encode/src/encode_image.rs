@@ -120,6 +120,7 @@ impl Run for EncodeImage {
     fn cost(inputs: &Inputs<'_>, cx: &Cx) -> NodeResult<Option<Estimate>> {
         let Some(model) = inputs.get::<ModelRef>("model") else { return Ok(None) };
         let part = PartFiles { files: cx.model_part(&model, "vae")? };
+        PictureEncoder::check(&part)?;
         let weights = needs::encoder_weights(&part)?;
         let mut estimate = Estimate::new().keeps("picture encoder", &key(&model), weights);
         if let Some(image) = inputs.get::<Image>("image") {
