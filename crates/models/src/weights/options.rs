@@ -59,11 +59,6 @@ impl LoadOptions {
             ..Self::default()
         })
     }
-
-    /// The same, computed in float32 from unquantised values: what is small and sees every pixel.
-    pub fn exact(&self) -> Self {
-        Self { dtype: DType::F32, quant: None, loras: Vec::new(), ..self.clone() }
-    }
 }
 
 fn find<T: Copy>(field: &'static str, word: &str, known: &[(&str, T)]) -> Result<T, UnknownNumbers> {
