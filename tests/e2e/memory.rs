@@ -110,7 +110,10 @@ fn doctor_says_how_much_there_is_and_what_models_take() {
     assert!(nano.expect("the model")["part_bytes"]["transformer"].as_u64() > Some(100_000), "{found}");
     let said = project.rondel(&["doctor", "--memory", "3GB"]);
     assert!(said.stdout.contains("budget 3.0 GB (--memory)"), "{}", said.stdout);
-    assert!(said.stdout.contains(" on disk\n"), "{}", said.stdout);
+    assert!(said.stdout.contains(" on disk; as float32 in memory "), "{}", said.stdout);
+    assert!(said.stdout.contains("transformer 8.2 MB, ") && said.stdout.contains("each part fits"), "{}", said.stdout);
+    let said = project.rondel(&["doctor", "--memory", "5MB"]);
+    assert!(said.stdout.contains("would be read block by block"), "{}", said.stdout);
 }
 
 #[test]

@@ -1,5 +1,6 @@
 //! `rondel doctor`: what this program finds on this machine.
 
+use std::collections::BTreeMap;
 use std::io::IsTerminal;
 use std::path::Path;
 use std::sync::Arc;
@@ -22,7 +23,11 @@ pub fn run(places: &Places, args: DoctorArgs) -> Result<Exit> {
     let here = std::path::absolute("graph.ron").context("the current folder is gone")?;
     let (registry, errors) = registry(places, Some(&here), &cache, memory.budget_bytes)?;
     let site = Site::new(Arc::new(registry), folders::models(), &cache.join("v1")).with_folders(folders::of_models());
-    let sizes: Vec<_> = site.models(&here).into_iter().map(|model| (site.sizes_of(&model), model.name)).collect();
+    let sizes: Vec<_> = site
+        .models(&here)
+        .into_iter()
+        .map(|model| (site.sizes_of(&model).and_then(|sizes| Ok((sizes, site.needs_of(&model)?))), model.name))
+        .collect();
     let mistakes = site.mistakes();
     diagnostics::print(&mistakes, MessageFormat::Human);
     let registry = site.registry();
@@ -45,7 +50,7 @@ pub fn run(places: &Places, args: DoctorArgs) -> Result<Exit> {
             "memory": { "free_bytes": memory.free_bytes, "budget_bytes": memory.budget_bytes },
             "models_files": models,
             "models": sizes.iter().map(|(sizes, name)| match sizes {
-                Ok(sizes) => json!({ "name": name, "part_bytes": sizes }),
+                Ok((sizes, needs)) => json!({ "name": name, "part_bytes": sizes, "float32_bytes": needs }),
                 Err(problem) => json!({ "name": name, "problem": problem.to_string() }),
             }).collect::<Vec<_>>(),
             "plugins": plugins,
@@ -73,9 +78,18 @@ pub fn run(places: &Places, args: DoctorArgs) -> Result<Exit> {
     }
     for (sizes, name) in &sizes {
         let text = match sizes {
-            Ok(sizes) => {
-                let sizes = sizes.iter().map(|(part, bytes)| format!("{part} {}", bytes_text(*bytes)));
-                format!("{} on disk", sizes.collect::<Vec<_>>().join(", "))
+            Ok((sizes, needs)) => {
+                let list = |bytes: &BTreeMap<String, u64>| {
+                    let parts = bytes.iter().map(|(part, bytes)| format!("{part} {}", bytes_text(*bytes)));
+                    parts.collect::<Vec<_>>().join(", ")
+                };
+                // Parts follow each other, so the largest decides; what more a run works in, `rondel plan` says.
+                let largest = needs.values().copied().max().unwrap_or(0);
+                let fits = match memory.budget_bytes.is_none_or(|budget| largest <= budget) {
+                    true => "each part fits the budget",
+                    false => "the largest does not fit the budget and would be read block by block",
+                };
+                format!("{} on disk; as float32 in memory {}: {fits}", list(sizes), list(needs))
             }
             Err(problem) => format!("cannot be used: {problem}"),
         };

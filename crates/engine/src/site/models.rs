@@ -10,6 +10,7 @@ use rondel_value::LoraRef;
 use super::Site;
 use super::folders::FolderError;
 use crate::plan::mistakes;
+use crate::weights::header::Header;
 use crate::weights::{FoundPart, Layout, Model, Part, WeightsError};
 
 /// The part that may be left out where the text encoder brings it along.
@@ -101,6 +102,13 @@ impl Site {
     /// The bytes on disk of each part of an entry; nothing is hashed.
     pub fn sizes_of(&self, listed: &Listed) -> Result<BTreeMap<String, u64>, ModelError> {
         Ok(self.parts_of(listed)?.into_iter().map(|(name, part)| (name, part.bytes)).collect())
+    }
+
+    /// The bytes that each part with weights takes once all of it is read as float32; nothing is hashed.
+    pub fn needs_of(&self, listed: &Listed) -> Result<BTreeMap<String, u64>, ModelError> {
+        let bytes = |part: &FoundPart| part.headers().map(Header::float32_bytes).sum::<u64>();
+        let needs = self.parts_of(listed)?.into_iter().map(|(name, part)| (name, bytes(&part)));
+        Ok(needs.filter(|(_, bytes)| *bytes > 0).collect())
     }
 
     /// What the weights of an entry were made for, if it or its base says so.

@@ -38,6 +38,16 @@ pub struct Share {
 }
 
 impl Header {
+    /// The bytes that the tensors take once they are read as float32; blocks of GGUF stay as they are.
+    pub fn float32_bytes(&self) -> u64 {
+        let factor = |dtype: &str| match dtype {
+            "F16" | "BF16" => 2,
+            "F8_E4M3" | "F8_E5M2" => 4,
+            _ => 1,
+        };
+        self.dtypes.iter().map(|(dtype, share)| share.bytes * factor(dtype)).sum()
+    }
+
     pub fn n_tensors(&self) -> usize {
         self.dtypes.values().map(|share| share.n_tensors).sum()
     }
