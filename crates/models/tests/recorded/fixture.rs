@@ -2,11 +2,15 @@
 
 use std::cell::Cell;
 use std::collections::HashMap;
+use std::ops::ControlFlow;
 use std::path::{Path, PathBuf};
 
 use candle_core::{DType, Device, Tensor};
 use rondel_models::PartFiles;
-use rondel_models::flux2::{Settings, TextEncoder};
+use rondel_models::flux2::{
+    AutoencoderConfig, Draw, DrawOptions, ReferenceMode, Sampler, Schedule, Settings, StepInfo, TextEncoder,
+    Transformer, noise,
+};
 
 /// What two computations in float32 may differ by.
 pub const TOLERANCE: f32 = 2e-4;
@@ -109,6 +113,37 @@ impl Folder {
     pub fn text_encoder(&self, settings: &Settings) -> TextEncoder {
         let (text, tokenizer) = (self.part("text_encoder"), self.part("tokenizer"));
         TextEncoder::load(&text, &tokenizer, settings).expect("a text encoder")
+    }
+
+    /// Draws with the settings of a base model and seed 7: the noise, and the latent that it became.
+    pub fn draw(
+        &self,
+        prompt: &str,
+        sampler: Sampler,
+        sizes: &AutoencoderConfig,
+        on_step: &mut dyn FnMut(&StepInfo) -> ControlFlow<()>,
+    ) -> (Tensor, Tensor) {
+        let settings = self.settings();
+        let text_encoder = self.text_encoder(&settings);
+        let transformer = Transformer::load(&self.part("transformer")).expect("a transformer");
+        let text = text_encoder.encode(prompt).expect("conditioning");
+        let negative = text_encoder.encode("").expect("conditioning");
+        assert!(settings.needs_negative(settings.guidance));
+        let (channels, cell_px) = (sizes.folded_channels(), sizes.cell_px());
+        let start = noise(channels, settings.width_px, settings.height_px, cell_px, 7, 1).expect("noise");
+        let (steps, guidance) = (settings.steps, settings.guidance);
+        let options = DrawOptions { steps, guidance, sampler, schedule: Schedule::Auto };
+        let draw = Draw {
+            noise: &start,
+            text: &text,
+            negative: Some(&negative),
+            references: &[],
+            reference_mode: ReferenceMode::EveryStep,
+            start: None,
+            options: &options,
+        };
+        let latent = draw.run(&transformer, None, on_step).expect("a latent");
+        (start, latent)
     }
 }
 

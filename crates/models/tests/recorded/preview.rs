@@ -3,9 +3,7 @@
 use std::ops::ControlFlow;
 
 use candle_core::{DType, Tensor};
-use rondel_models::flux2::{
-    Draw, DrawOptions, PictureDecoder, PreviewMap, ReferenceMode, Sampler, Schedule, StepInfo, Transformer, noise,
-};
+use rondel_models::flux2::{PictureDecoder, PreviewMap, Sampler, StepInfo};
 
 use crate::fixture::{Folder, values};
 
@@ -23,38 +21,17 @@ fn correlation(a: &[f32], b: &[f32]) -> f64 {
 #[test]
 fn a_preview_looks_like_the_picture() {
     let folder = Folder::tiny();
-    let settings = folder.settings();
-    let text_encoder = folder.text_encoder(&settings);
-    let transformer = Transformer::load(&folder.part("transformer")).expect("a transformer");
     let autoencoder = PictureDecoder::load(&folder.part("vae")).expect("an autoencoder");
     let map = PreviewMap::fit(&autoencoder).expect("a map");
     assert_eq!(map, PreviewMap::fit(&autoencoder).expect("a map"), "equal decoders give equal maps");
 
-    let (text, negative) = (text_encoder.encode("an apple on a blue background"), text_encoder.encode(""));
-    let (text, negative) = (text.expect("conditioning"), negative.expect("conditioning"));
-    let sizes = autoencoder.config();
-    let start = noise(sizes.folded_channels(), 64, 64, sizes.cell_px(), 7, 1).expect("noise");
-    let options = DrawOptions {
-        steps: settings.steps,
-        guidance: settings.guidance,
-        sampler: Sampler::Euler,
-        schedule: Schedule::Auto,
-    };
-    let draw = Draw {
-        noise: &start,
-        text: &text,
-        negative: Some(&negative),
-        references: &[],
-        reference_mode: ReferenceMode::EveryStep,
-        start: None,
-        options: &options,
-    };
     let mut guesses = Vec::new();
     let mut on_step = |info: &StepInfo| {
         guesses.push(info.denoised().expect("a guess"));
         ControlFlow::Continue(())
     };
-    let latent = draw.run(&transformer, None, &mut on_step).expect("a latent");
+    let sizes = autoencoder.config();
+    let (start, latent) = folder.draw("an apple on a blue background", Sampler::Euler, sizes, &mut on_step);
 
     let pixels = autoencoder.decode(&latent).and_then(|it| Ok(it.clamp(-1f64, 1f64)?)).expect("a picture");
     let small = pixels.avg_pool2d(sizes.cell_px() / 2).and_then(|it| it.get(0)?.permute((1, 2, 0))?.contiguous());

@@ -5,10 +5,7 @@
 
 use std::ops::ControlFlow;
 
-use rondel_models::flux2::{
-    Draw, DrawOptions, PictureDecoder, ReferenceMode, Sampler, Schedule, Settings, StepInfo, Transformer, Variant,
-    noise, to_u8,
-};
+use rondel_models::flux2::{PictureDecoder, Sampler, Settings, StepInfo, Variant, to_u8};
 
 use crate::fixture::Folder;
 
@@ -28,29 +25,10 @@ impl Picture {
 
 fn draw(prompt: &str, sampler: Sampler) -> Picture {
     let folder = Folder::tiny();
-    let settings = folder.settings();
-    let text_encoder = folder.text_encoder(&settings);
-    let transformer = Transformer::load(&folder.part("transformer")).expect("a transformer");
     let autoencoder = PictureDecoder::load(&folder.part("vae")).expect("an autoencoder");
-    let text = text_encoder.encode(prompt).expect("conditioning");
-    let negative = text_encoder.encode("").expect("conditioning");
-    assert!(settings.needs_negative(settings.guidance));
-    let sizes = autoencoder.config();
-    let (channels, cell_px) = (sizes.folded_channels(), sizes.cell_px());
-    let start = noise(channels, settings.width_px, settings.height_px, cell_px, 7, 1).expect("noise");
-    let options = DrawOptions { steps: settings.steps, guidance: settings.guidance, sampler, schedule: Schedule::Auto };
     let mut on_step = |_: &StepInfo| ControlFlow::Continue(());
-    let draw = Draw {
-        noise: &start,
-        text: &text,
-        negative: Some(&negative),
-        references: &[],
-        reference_mode: ReferenceMode::EveryStep,
-        start: None,
-        options: &options,
-    };
-    let latent = draw.run(&transformer, None, &mut on_step);
-    let image = autoencoder.decode(&latent.expect("a latent")).expect("a picture");
+    let (_, latent) = folder.draw(prompt, sampler, autoencoder.config(), &mut on_step);
+    let image = autoencoder.decode(&latent).expect("a picture");
     let bytes = to_u8(&image).expect("bytes");
     assert_eq!(bytes.dims(), [64, 64, 3]);
     let bytes = bytes.flatten_all().and_then(|it| it.to_vec1::<u8>());
