@@ -1,0 +1,121 @@
+//! The end of a step: its result, its failure and what that blocks, or the loss of what it was to take.
+
+use rondel_event::{How, Problem, StepName, What, Why};
+use rondel_value::Digest;
+
+use super::super::step::{Ended, Made};
+use super::{Dispatcher, Done, Phase};
+use crate::plan::StepId;
+
+impl Dispatcher<'_, '_> {
+    pub(super) fn ended(&mut self, id: StepId, result: Result<Made, Ended>, ms: f64, peak_bytes: u64) {
+        self.n_running -= 1;
+        self.lanes.done(self.plan.step(id).spec.lane);
+        match result {
+            Ok(made) => self.made(id, made, ms, peak_bytes),
+            Err(Ended::Failed(problem)) => self.failed(id, *problem, ms),
+            Err(Ended::Lost { from, port }) => self.lost(id, from, port),
+        }
+    }
+
+    pub(super) fn made(&mut self, id: StepId, made: Made, ms: f64, peak_bytes: u64) {
+        let step = self.plan.step(id);
+        if let Some(reason) = made.not_kept {
+            self.warn_once(format!("results cannot be kept in the cache: {reason}"));
+        }
+        if let Some(action) = self.release(id) {
+            self.last.put(&step.name, action);
+        }
+        let outputs = made.record.outputs.iter().map(|stored| stored.digest).collect();
+        let values = (self.n_takers[id.index()] > 0).then_some(made.values);
+        self.phases[id.index()] = Phase::Done(Done { record: made.record, values });
+        let finished = What::StepFinished { step: step.name.clone(), how: How::Ran, outputs, ms, peak_bytes };
+        self.emitter.emit(finished);
+        self.let_go(id);
+        self.wake(id);
+    }
+
+    /// Ends a step's claim on its action, which is returned; who waited for it is taken up again.
+    pub(super) fn release(&mut self, id: StepId) -> Option<Digest> {
+        let Phase::Running { action } = self.phases[id.index()] else { return None };
+        self.open.extend(self.in_flight.remove(&action).unwrap_or_default());
+        Some(action)
+    }
+
+    pub(super) fn failed(&mut self, id: StepId, problem: Problem, ms: f64) {
+        self.release(id);
+        self.n_failed += 1;
+        self.phases[id.index()] = Phase::Over;
+        let step = self.plan.step(id).name.clone();
+        self.emitter.emit(What::StepFailed { step: step.clone(), problem, ms });
+        self.let_go(id);
+        let mut after: Vec<StepId> = self.plan.after(id).collect();
+        after.sort();
+        after.into_iter().for_each(|next| self.block(next, step.clone()));
+    }
+
+    /// Ends a waiting step, and all that wait for it, because of one that failed.
+    pub(super) fn block(&mut self, id: StepId, by: StepName) {
+        let mut open = vec![id];
+        while let Some(next) = open.pop() {
+            if matches!(self.phases[next.index()], Phase::Waiting) {
+                self.phases[next.index()] = Phase::Over;
+                self.emitter.emit(What::StepBlocked { step: self.plan.step(next).name.clone(), by: Some(by.clone()) });
+                self.let_go(next);
+                open.extend(self.plan.after(next));
+            }
+        }
+    }
+
+    /// A result that was thought known is lost: its step runs again, and whoever needed it waits.
+    pub(super) fn lost(&mut self, id: StepId, from: StepId, port: usize) {
+        self.release(id);
+        self.phases[id.index()] = Phase::Waiting;
+        match &self.phases[from.index()] {
+            // It was made again between the look into the cache and the news of it.
+            Phase::Done(Done { values: Some(_), .. }) => return self.open.push_back(id),
+            Phase::Done(_) => {}
+            // It failed when it ran again.
+            Phase::Over => return self.block(id, self.plan.step(from).name.clone()),
+            // Someone else found out first.
+            _ => return,
+        }
+        let port = self.plan.step(from).spec.outputs[port].name.clone();
+        self.reasons[from.index()] = Some(Why::ResultLost { port });
+        self.phases[from.index()] = Phase::Idle;
+        // It will take once more what it took.
+        for before in self.plan.before(from) {
+            self.n_takers[before.index()] += 1;
+        }
+        // Others that were about to take it wait again.
+        let takers: Vec<StepId> = self.plan.after(from).collect();
+        for taker in takers {
+            if let Phase::Ready { action, .. } = self.phases[taker.index()] {
+                self.open.extend(self.in_flight.remove(&action).unwrap_or_default());
+                self.phases[taker.index()] = Phase::Waiting;
+            }
+        }
+        self.want(from);
+    }
+
+    /// Notes the steps that may have waited for this one, in the order of the plan.
+    pub(super) fn wake(&mut self, id: StepId) {
+        let mut waiting: Vec<StepId> = self.plan.after(id).collect();
+        waiting.sort();
+        self.open.extend(waiting);
+    }
+
+    /// Drops the values that nothing in this run will take any more.
+    pub(super) fn let_go(&mut self, over: StepId) {
+        let before: Vec<StepId> = self.plan.before(over).collect();
+        for id in before {
+            let n_takers = &mut self.n_takers[id.index()];
+            *n_takers = n_takers.saturating_sub(1);
+            if *n_takers == 0
+                && let Phase::Done(done) = &mut self.phases[id.index()]
+            {
+                done.values = None;
+            }
+        }
+    }
+}

@@ -1,0 +1,88 @@
+//! Taking up a step whose inputs are there: it is known by content, or goes to the queue of its lane.
+
+use rondel_cache::Part;
+use rondel_event::{How, What};
+use rondel_value::Digest;
+
+use super::{Dispatcher, Done, Phase, Queued, content};
+use crate::plan::StepId;
+use crate::plan::explain::{self, Finding, Known};
+use crate::plan::keys::{self, Domain};
+
+impl Dispatcher<'_, '_> {
+    /// Takes up steps until none is left whose state could change.
+    pub(super) fn settle(&mut self) {
+        while let Some(id) = self.open.pop_front() {
+            self.take_up(id);
+        }
+    }
+
+    /// Takes up a step if all that it takes is there: it is known by content, or goes to its lane.
+    pub(super) fn take_up(&mut self, id: StepId) {
+        let is_waiting = matches!(self.phases[id.index()], Phase::Waiting);
+        if !is_waiting || !self.plan.before(id).all(|before| self.is_done(before)) {
+            return;
+        }
+        let step = self.plan.step(id);
+        let mut parts = keys::parts(&step.spec, &step.slots, &step.with, &self.plan.out, |from, port| {
+            let digest = self.content(from, port)?;
+            Some((digest, explain::shown(self.plan, from, &digest)))
+        });
+        if step.is_volatile {
+            // Not shared with any other step or run.
+            parts.push(Part { port: "#run".to_owned(), digest: step.recipe, shown: self.options.id.clone() });
+        }
+        let action = keys::key(Domain::Action, &parts);
+        if self.reasons[id.index()].is_none() {
+            match explain::look_up_action(self.plan, self.cache, id, action) {
+                Finding::Known(known) => {
+                    // A twin's recipe leads to the action by now: the step that it repeats is done.
+                    if matches!(self.cache.action(&step.recipe), Ok(Some(found)) if found == action) {
+                        return self.known(id, known, How::KnownByRecipe);
+                    }
+                    if let Err(error) = self.cache.put_alias(&step.recipe, &action) {
+                        self.warn_once(format!("the cache cannot be written: {error}"));
+                    }
+                    return self.known(id, known, How::KnownByContent);
+                }
+                Finding::Spoilt(why) => self.reasons[id.index()] = Some(why),
+                Finding::Unknown => {}
+            }
+        }
+        if let Some(waiters) = self.in_flight.get_mut(&action) {
+            waiters.push(id);
+            return;
+        }
+        self.in_flight.insert(action, Vec::new());
+        let why = match self.reasons[id.index()].clone() {
+            Some(why) => why,
+            None => {
+                let (plan, phases) = (self.plan, &self.phases);
+                explain::why(plan, self.cache, &mut self.last, id, |from, port| content(phases, from, port))
+            }
+        };
+        self.phases[id.index()] = Phase::Ready { action, parts, why };
+        let queued = Queued(self.heights[id.index()], std::cmp::Reverse(id));
+        self.queues.entry(step.spec.lane).or_default().push(queued);
+    }
+
+    /// Notes a result that was in the cache.
+    pub(super) fn known(&mut self, id: StepId, known: Known, how: How) {
+        let step = self.plan.step(id);
+        let how = if step.spec.effect { How::UpToDate } else { how };
+        let outputs = known.record.outputs.iter().map(|stored| stored.digest).collect();
+        self.last.put(&step.name, known.action);
+        self.phases[id.index()] = Phase::Done(Done { record: known.record, values: None });
+        self.emitter.emit(What::StepFinished { step: step.name.clone(), how, outputs, ms: 0.0, peak_bytes: 0 });
+        self.let_go(id);
+        self.wake(id);
+    }
+
+    pub(super) fn content(&self, from: StepId, port: usize) -> Option<Digest> {
+        content(&self.phases, from, port)
+    }
+
+    pub(super) fn is_done(&self, id: StepId) -> bool {
+        matches!(self.phases[id.index()], Phase::Done(_))
+    }
+}
