@@ -126,10 +126,10 @@ pub struct RunArgs {
     /// CPU steps at once [default: one a core]
     #[arg(long, value_name = "N", value_parser = clap::value_parser!(u16).range(1..))]
     pub jobs: Option<u16>,
-    /// Stop at the first step that fails
+    /// Stop at the first step that fails: start nothing more, ask what runs to stop, exit with 1
     #[arg(long, conflicts_with = "keep_going")]
     pub fail_fast: bool,
-    /// If steps fail and an output is made all the same, exit with 3
+    /// If steps fail and an output is made all the same, exit with 3 instead of 1; without either option the rest runs too
     #[arg(long)]
     pub keep_going: bool,
     /// Run a step even if it is known; may be given again

@@ -6,7 +6,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{SystemTime, UNIX_EPOCH};
 
 use anyhow::{Context, Result};
-use rondel_engine::{Control, RunOptions};
+use rondel_engine::{Clock, Control, RunOptions};
 use rondel_event::{How, Report};
 use uuid::Uuid;
 
@@ -52,6 +52,7 @@ pub fn run(places: &Places, args: RunArgs) -> Result<Exit> {
     let options = RunOptions {
         id: Uuid::now_v7().to_string(),
         now: SystemTime::now().duration_since(UNIX_EPOCH).map_or(0, |since| since.as_secs()),
+        clock: Clock::steady(),
         jobs: args.jobs.map(usize::from),
         fail_fast: args.fail_fast,
         keep_going: args.keep_going,

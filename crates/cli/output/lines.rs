@@ -48,6 +48,9 @@ pub fn line(event: &Event, view: &RunView, width: usize) -> Option<String> {
         What::StepFinished { step, how, .. } => {
             format!("  known  {step:width$}  {}", known_words(*how)).trim_end().to_owned()
         }
+        What::StepFailed { step, problem, retry_in_ms: Some(wait), .. } => {
+            format!("  again  {step:width$}  in {}: {}", words::span(*wait), problem.message)
+        }
         What::StepFailed { step, problem, .. } => {
             let place = problem.place.as_ref();
             let place = place.map(|at| format!("\n         {}:{}:{}", at.file, at.line, at.column)).unwrap_or_default();

@@ -20,5 +20,5 @@ pub use plan::flatten::{PlanError, PlanOptions, plan};
 pub use plan::inputs::Given;
 pub use plan::needs::{StepNeed, Weighed, needs, weigh};
 pub use plan::{Plan, StepId};
-pub use run::{Control, MemoryProbe, RunOptions, failure, run};
+pub use run::{Clock, Control, MemoryProbe, RunOptions, failure, run};
 pub use site::Site;

@@ -12,9 +12,11 @@
 //! a step that keeps checkpoints only what it did since the last.
 
 mod call;
+pub mod clock;
 mod control;
 mod dispatcher;
 mod emitter;
+mod halt;
 mod lanes;
 mod meter;
 mod outputs;
@@ -29,6 +31,7 @@ use rondel_event::{Outcome, Report};
 
 use crate::plan::Plan;
 use crate::plan::needs::StepNeed;
+pub use clock::Clock;
 pub use control::Control;
 pub use emitter::Display;
 pub use meter::MemoryProbe;
@@ -40,9 +43,11 @@ pub struct RunOptions {
     pub id: String,
     /// Seconds since 1970, for records.
     pub now: u64,
+    /// What time limits and the waits between attempts are measured by.
+    pub clock: Clock,
     /// How many CPU steps run at once; one a core if not set.
     pub jobs: Option<usize>,
-    /// Stop starting steps after the first failure.
+    /// Stop at the first failure: start nothing more, and ask what runs to stop.
     pub fail_fast: bool,
     /// A run of which something was made counts as done in part, even if steps failed.
     pub keep_going: bool,

@@ -69,6 +69,12 @@ pub enum What {
         step: StepName,
         problem: Problem,
         ms: f64,
+        /// Counts from 1.
+        #[serde(default = "first", skip_serializing_if = "is_first")]
+        attempt: u32,
+        /// The step is tried again after so long; none if it is over.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        retry_in_ms: Option<f64>,
     },
     /// The step was wanted and will not run: what it needs failed, or the run was stopped.
     StepBlocked {
@@ -97,6 +103,14 @@ pub enum What {
     },
 }
 
+const fn first() -> u32 {
+    1
+}
+
+const fn is_first(attempt: &u32) -> bool {
+    *attempt == 1
+}
+
 /// Which graph is run.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
 pub struct GraphRef {
@@ -123,7 +137,8 @@ pub struct StepInfo {
 /// Why a step failed.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct Problem {
-    /// `failed`, `invalid_input`, `transient`, `out_of_memory`, `unsupported`, `panicked`, `misbehaved` or `cancelled`.
+    /// `failed`, `invalid_input`, `transient`, `timed_out`, `out_of_memory`, `unsupported`, `panicked`, `misbehaved` or
+    /// `cancelled`.
     pub kind: String,
     pub message: String,
     /// The input at fault.
@@ -270,7 +285,15 @@ mod tests {
             (name(), proptest::collection::vec(digest(), 0..3), ms(), any::<u64>()).prop_map(
                 |(step, outputs, ms, peak_bytes)| What::StepFinished { step, how: How::Ran, outputs, ms, peak_bytes }
             ),
-            (name(), problem, ms()).prop_map(|(step, problem, ms)| What::StepFailed { step, problem, ms }),
+            (name(), problem, ms(), 1u32..9, proptest::option::of(ms())).prop_map(
+                |(step, problem, ms, attempt, retry_in_ms)| What::StepFailed {
+                    step,
+                    problem,
+                    ms,
+                    attempt,
+                    retry_in_ms
+                }
+            ),
             (name(), proptest::option::of(name())).prop_map(|(step, by)| What::StepBlocked { step, by }),
             name().prop_map(|step| What::StepNotNeeded { step }),
             (proptest::option::of(name()), level, text()).prop_map(|(step, level, text)| What::Log {
@@ -285,6 +308,15 @@ mod tests {
             proptest::collection::vec(output, 0..3)
                 .prop_map(|outputs| What::RunFinished { outcome: Outcome::Partial, outputs }),
         ]
+    }
+
+    #[test]
+    fn a_failure_that_was_recorded_before_there_were_attempts_is_the_first() {
+        let line = r#"{"seq":4,"at_ms":1.5,"run":"0193","event":"step_failed","step":"a",
+            "problem":{"kind":"failed","message":"no"},"ms":0.5}"#;
+        let event: Event = serde_json::from_str(line).unwrap();
+        assert!(matches!(event.what, What::StepFailed { attempt: 1, retry_in_ms: None, .. }));
+        assert!(!serde_json::to_string(&event).unwrap().contains("attempt"));
     }
 
     proptest! {

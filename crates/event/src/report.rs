@@ -49,6 +49,9 @@ pub struct StepReport {
     pub why_text: Option<String>,
     pub ms: f64,
     pub peak_bytes: u64,
+    /// How often it was begun, if more than once.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub attempts: Option<u32>,
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub outputs: Vec<Digest>,
     #[serde(default, skip_serializing_if = "Option::is_none")]
@@ -72,6 +75,7 @@ impl Report {
             why: step.why.clone(),
             ms: step.ms,
             peak_bytes: step.peak_bytes,
+            attempts: (step.n_attempts > 1).then_some(step.n_attempts),
             outputs: step.outputs.clone(),
             problem: step.problem.clone(),
             blocked_by: step.blocked_by.clone(),

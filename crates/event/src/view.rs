@@ -69,6 +69,9 @@ pub struct StepView {
     pub outputs: Vec<Digest>,
     pub ms: f64,
     pub peak_bytes: u64,
+    /// How often it was begun; 0 before that.
+    pub n_attempts: u32,
+    /// Of the last attempt that failed.
     pub problem: Option<Problem>,
     pub blocked_by: Option<StepName>,
 }
@@ -120,6 +123,7 @@ impl RunView {
             What::StepStarted { step, why, .. } => self.change(step, |view| {
                 view.state = State::Running;
                 view.why = Some(why.clone());
+                view.n_attempts += 1;
             }),
             What::StepProgress { step, done, total, note } => {
                 self.change(step, |view| view.progress = Some((*done, *total, note.clone())));
@@ -131,9 +135,13 @@ impl RunView {
                 view.ms = *ms;
                 view.peak_bytes = *peak_bytes;
                 view.progress = None;
+                view.problem = None;
             }),
-            What::StepFailed { step, problem, ms } => self.change(step, |view| {
-                view.state = State::Over(How::Failed);
+            What::StepFailed { step, problem, ms, retry_in_ms, .. } => self.change(step, |view| {
+                view.state = match retry_in_ms {
+                    Some(_) => State::Waiting,
+                    None => State::Over(How::Failed),
+                };
                 view.problem = Some(problem.clone());
                 view.ms = *ms;
                 view.progress = None;
@@ -189,6 +197,7 @@ impl StepView {
             outputs: Vec::new(),
             ms: 0.0,
             peak_bytes: 0,
+            n_attempts: 0,
             problem: None,
             blocked_by: None,
         }
@@ -232,6 +241,19 @@ mod tests {
         let view = view_of(vec![started(), start, progress, end]);
         assert_eq!((view.steps["a"].state, view.n_over()), (State::Over(How::Ran), 1));
         assert_eq!(view.steps["a"].why, Some(Why::NoRecord));
+    }
+
+    #[test]
+    fn a_step_that_is_tried_again_waits_and_then_has_no_problem() {
+        let start = What::StepStarted { step: "a".into(), lane: Lane::Cpu, why: Why::NoRecord };
+        let problem = Problem { kind: "transient".to_owned(), message: "busy".to_owned(), port: None, place: None };
+        let failed = What::StepFailed { step: "a".into(), problem, ms: 1.0, attempt: 1, retry_in_ms: Some(1000.0) };
+        let end = What::StepFinished { step: "a".into(), how: How::Ran, outputs: vec![], ms: 2.0, peak_bytes: 3 };
+        let view = view_of(vec![started(), start.clone(), failed.clone()]);
+        assert_eq!((view.steps["a"].state, view.n_over()), (State::Waiting, 0));
+        assert_eq!(view.steps["a"].problem.as_ref().unwrap().message, "busy");
+        let view = view_of(vec![started(), start.clone(), failed, start, end]);
+        assert_eq!((&view.steps["a"].problem, view.steps["a"].n_attempts), (&None, 2));
     }
 
     #[test]

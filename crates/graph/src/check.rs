@@ -11,6 +11,7 @@ mod nodes;
 mod outputs;
 pub(crate) mod scope;
 pub(crate) mod types;
+mod with;
 
 use std::collections::{BTreeMap, BTreeSet, HashMap, HashSet};
 use std::path::PathBuf;

@@ -5,6 +5,7 @@
 use std::collections::BTreeMap;
 use std::path::PathBuf;
 use std::sync::Arc;
+use std::time::Duration;
 
 use indexmap::IndexMap;
 use rondel_value::{NodeSpec, Range, Type, Value};
@@ -121,6 +122,25 @@ pub struct With {
     pub salt: u64,
     pub label: Option<String>,
     pub never_cache: bool,
+    pub timeout: Option<TimeLimit>,
+    pub retry: Option<Retry>,
+}
+
+/// How long one attempt of a node may take.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct TimeLimit {
+    pub duration: Duration,
+    /// Where it is written.
+    pub span: Span,
+}
+
+/// What is done about failures that may pass.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Retry {
+    /// How many more attempts there are after the first.
+    pub times: u32,
+    /// How long to wait before the second attempt; before each later one about twice as long as before.
+    pub first_wait: Duration,
 }
 
 /// Where a value comes from.

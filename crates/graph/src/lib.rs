@@ -31,7 +31,7 @@ mod testing;
 
 pub use check::{Checked, check};
 pub use diagnostic::{Diagnostic, Label};
-pub use graph::{Arg, Expr, Graph, Input, LoraUse, ModelUse, Node, NodeKind, Output, Piece, With};
+pub use graph::{Arg, Expr, Graph, Input, LoraUse, ModelUse, Node, NodeKind, Output, Piece, Retry, TimeLimit, With};
 pub use inputs::{missing_inputs, preset, set_input};
 pub use source::{Source, Span};
 pub use world::{ImportError, World};

@@ -63,8 +63,57 @@ impl Run for UntilCancelled {
         cx.note("waiting")?;
         loop {
             cx.check()?;
-            std::thread::yield_now();
+            std::thread::sleep(std::time::Duration::from_millis(1));
         }
+    }
+}
+
+/// Fails as if that might pass, some times, then passes its number on.
+#[derive(Node)]
+#[node(kind = "stub.flaky", version = 1, lane = Net, category = "stub")]
+pub struct Flaky {
+    /// What comes out in the end.
+    pub a: i64,
+    /// How often it fails.
+    #[param(default = 1)]
+    pub times: u64,
+    /// A file that grows by a byte with every failure; no part of what is computed.
+    pub count: String,
+}
+
+impl Run for Flaky {
+    type Output = i64;
+
+    fn run(self, _cx: &mut Cx) -> NodeResult<i64> {
+        let mut count = std::fs::read(&self.count).unwrap_or_default();
+        if count.len() as u64 >= self.times {
+            return Ok(self.a);
+        }
+        count.push(b'.');
+        std::fs::write(&self.count, &count)?;
+        Err(NodeError::failed(format!("busy, {} of {}", count.len(), self.times)).transient())
+    }
+}
+
+/// Says `waiting`, and ends when a file is there, whatever else it is asked.
+#[derive(Node)]
+#[node(kind = "stub.deaf", version = 1, lane = Gpu, category = "stub")]
+pub struct Deaf {
+    /// What comes out.
+    pub a: i64,
+    /// The file; no part of what is computed.
+    pub until: String,
+}
+
+impl Run for Deaf {
+    type Output = i64;
+
+    fn run(self, cx: &mut Cx) -> NodeResult<i64> {
+        cx.log(Level::Info, "waiting");
+        while !std::path::Path::new(&self.until).exists() {
+            std::thread::sleep(std::time::Duration::from_millis(1));
+        }
+        Ok(self.a)
     }
 }
 

@@ -10,6 +10,8 @@
 //! | `stub.write(text, path)` | a file: the effect |
 //! | `stub.fail(a)`, `stub.panic(a)` | nothing, in two ways |
 //! | `stub.until_cancelled(a)` | nothing until the run is cancelled |
+//! | `stub.flaky(a, times, count)` | a number, after some failures that pass |
+//! | `stub.deaf(a, until)` | a number when a file is there, and does not hear that it is to stop |
 //! | `stub.impure()` | another number at every call |
 //! | `stub.climb(steps, stop)` | a number in many steps, with previews and checkpoints |
 //! | `stub.heavy(a, weights, bytes, …)` | the number after `a`, with weights and scratch in memory |
@@ -47,6 +49,8 @@ rondel_sdk::export_plugin!(
         faults::Fail,
         faults::Panic,
         faults::UntilCancelled,
+        faults::Flaky,
+        faults::Deaf,
         faults::Impure,
         long::Climb,
         weights::Heavy,

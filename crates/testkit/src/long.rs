@@ -43,7 +43,7 @@ impl Run for Climb {
                     cx.log(Level::Info, "waiting");
                     loop {
                         cx.check()?;
-                        std::thread::yield_now();
+                        std::thread::sleep(std::time::Duration::from_millis(1));
                     }
                 }
                 _ => {}

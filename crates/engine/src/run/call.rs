@@ -10,6 +10,7 @@ use rondel_plugin::CallHost;
 use rondel_value::{Bundle, Digest, ModelRef};
 
 use super::dispatcher::Message;
+use super::halt::Halt;
 use super::step::Shared;
 
 /// Progress that comes faster than this is dropped, but for the last.
@@ -21,6 +22,7 @@ pub struct Call<'a> {
     step: &'a StepName,
     /// The key that checkpoints are kept under; none if they are not.
     action: Option<&'a Digest>,
+    halt: &'a Halt,
     began: Instant,
     /// Since `began`; only ever grows, and a lost race costs one progress message.
     last_progress_ms: AtomicU64,
@@ -31,9 +33,15 @@ pub struct Call<'a> {
 }
 
 impl<'a> Call<'a> {
-    pub fn new(shared: &'a Shared, step: &'a StepName, action: Option<&'a Digest>, began: Instant) -> Call<'a> {
+    pub fn new(
+        shared: &'a Shared,
+        step: &'a StepName,
+        action: Option<&'a Digest>,
+        halt: &'a Halt,
+        began: Instant,
+    ) -> Call<'a> {
         let (last_progress_ms, n_total, is_on_old_checkpoint) = Default::default();
-        Call { shared, step, action, began, last_progress_ms, n_total, is_on_old_checkpoint }
+        Call { shared, step, action, halt, began, last_progress_ms, n_total, is_on_old_checkpoint }
     }
 
     /// Removes a checkpoint that the call was handed and did not get beyond: it may be why the call failed, and would make
@@ -50,13 +58,20 @@ impl<'a> Call<'a> {
     }
 
     fn say(&self, level: Level, text: String) {
-        let _ = self.shared.messages.send(Message::Log { step: self.step.clone(), level, text });
+        self.send(Message::Log { step: self.step.clone(), level, text });
+    }
+
+    fn send(&self, message: Message) {
+        if !self.halt.is_left() {
+            // Nobody listens if the run is over.
+            let _ = self.shared.messages.send(message);
+        }
     }
 }
 
 impl CallHost for Call<'_> {
     fn cancelled(&self) -> bool {
-        self.shared.control.is_cancelled()
+        self.halt.is_asked() || self.shared.control.is_cancelled()
     }
 
     fn progress(&self, done: u64, total: u64, note: &str) {
@@ -67,18 +82,13 @@ impl CallHost for Call<'_> {
             return;
         }
         self.last_progress_ms.store(now, Ordering::Relaxed);
-        let _ = self.shared.messages.send(Message::Progress {
-            step: self.step.clone(),
-            done,
-            total,
-            note: note.to_owned(),
-        });
+        self.send(Message::Progress { step: self.step.clone(), done, total, note: note.to_owned() });
     }
 
     fn preview(&self, image: Bundle) {
         // A node that does not ask makes them all the same.
         if self.shared.previews {
-            let _ = self.shared.messages.send(Message::Preview { step: self.step.clone(), image });
+            self.send(Message::Preview { step: self.step.clone(), image });
         }
     }
 
@@ -93,7 +103,7 @@ impl CallHost for Call<'_> {
             Ok(()) => self.is_on_old_checkpoint.store(false, Ordering::Relaxed),
             Err(error) => {
                 let text = format!("checkpoints cannot be kept: {error}");
-                let _ = self.shared.messages.send(Message::CacheTrouble { text });
+                self.send(Message::CacheTrouble { text });
             }
         }
     }

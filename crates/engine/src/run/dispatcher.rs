@@ -10,17 +10,21 @@
 mod begin;
 mod finish;
 mod look_up;
+mod patience;
 mod queue;
 
 use std::collections::{BTreeMap, BinaryHeap, HashMap, VecDeque};
 use std::sync::Arc;
+use std::time::Duration;
 
 use rondel_cache::{Cache, Part, Record};
 use rondel_event::{Level, Outcome, OutputInfo, StepName, What, Why};
 use rondel_value::{Bundle, Digest, Lane, Value};
 use tokio::sync::mpsc::{UnboundedReceiver, unbounded_channel};
 
+use self::patience::{Alarms, Pause};
 use super::emitter::Emitter;
+use super::halt::Halt;
 use super::lanes::Lanes;
 use super::meter::Meter;
 use super::provenance::Provenance;
@@ -31,7 +35,7 @@ use crate::plan::{Plan, StepId};
 
 /// All that can happen to a run from outside of its dispatcher.
 pub enum Message {
-    Ended { step: StepId, result: Result<Made, Ended>, ms: f64, peak_bytes: u64 },
+    Ended { step: StepId, job: u64, result: Result<Made, Ended>, ms: f64, peak_bytes: u64 },
     Progress { step: StepName, done: u64, total: u64, note: String },
     Preview { step: StepName, image: Bundle },
     Log { step: StepName, level: Level, text: String },
@@ -48,16 +52,38 @@ enum Phase {
     /// Something that it takes is not there yet, or another step is computing the same.
     Waiting,
     /// In the queue of its lane.
-    Ready {
-        action: Digest,
-        parts: Vec<Part>,
-        why: Why,
-    },
-    Running {
-        action: Digest,
-    },
+    Ready(Ready),
+    Running(Ready, Attempt),
+    /// It failed in a way that may pass, and is tried again later.
+    Pausing(Ready, Pause),
     Done(Done),
     Over,
+}
+
+/// What is known of a step that is about to run.
+struct Ready {
+    action: Digest,
+    parts: Arc<Vec<Part>>,
+    why: Why,
+}
+
+/// A step on its thread.
+struct Attempt {
+    /// The number of the job, by which its end is told from that of one that was left behind.
+    job: u64,
+    halt: Arc<Halt>,
+    /// Why it was asked to stop, if it was.
+    halted: Option<Halted>,
+    began: Duration,
+    /// When it has had all its time, or all the time to stop in.
+    due: Option<Duration>,
+}
+
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Halted {
+    /// With the whole run.
+    Stopped,
+    TimedOut,
 }
 
 /// A result.
@@ -82,6 +108,9 @@ struct Dispatcher<'a, 'b> {
     phases: Vec<Phase>,
     /// Reasons that hold whatever the keys say: a lost result, a changed file, a wish.
     reasons: Vec<Option<Why>>,
+    /// How often each step was begun.
+    n_attempts: Vec<u32>,
+    alarms: Alarms,
     heights: Vec<u32>,
     /// Of each step how many that take its result are not over.
     n_takers: Vec<usize>,
@@ -91,6 +120,8 @@ struct Dispatcher<'a, 'b> {
     /// Steps to take up. A worklist instead of calls, because a chain may be long.
     open: VecDeque<StepId>,
     n_running: usize,
+    n_pausing: usize,
+    n_jobs: u64,
     n_failed: usize,
     has_warned: bool,
 }
@@ -127,30 +158,48 @@ pub async fn dispatch(
         lanes: Lanes::new(n_cpu),
         phases: (0..n_steps).map(|_| Phase::Idle).collect(),
         reasons: vec![None; n_steps],
+        n_attempts: vec![0; n_steps],
+        alarms: Alarms::default(),
         heights: plan.heights(),
         n_takers: plan.ids().map(|id| plan.after(id).count()).collect(),
         queues: BTreeMap::new(),
         in_flight: HashMap::new(),
         open: VecDeque::new(),
         n_running: 0,
+        n_pausing: 0,
+        n_jobs: 0,
         n_failed: 0,
         has_warned: false,
     };
     dispatcher.start();
-    dispatcher.run(inbox, control).await;
+    dispatcher.run(inbox).await;
     control.connect(None);
     dispatcher.end(control)
 }
 
 impl Dispatcher<'_, '_> {
-    async fn run(&mut self, mut inbox: UnboundedReceiver<Message>, control: &Control) {
+    async fn run(&mut self, mut inbox: UnboundedReceiver<Message>) {
         self.settle();
-        self.start_ready(control);
-        while self.n_running > 0 {
+        self.start_ready();
+        while self.n_running > 0 || self.n_pausing > 0 {
+            let message = match self.alarms.next_due() {
+                None => inbox.recv().await,
+                Some(due) => tokio::select! {
+                    // A result that came before the alarm counts.
+                    biased;
+                    message = inbox.recv() => message,
+                    () = self.options.clock.until(due) => {
+                        self.ring();
+                        self.settle();
+                        self.start_ready();
+                        continue;
+                    }
+                },
+            };
             // The dispatcher holds a sender itself, so the channel is never closed.
-            let Some(message) = inbox.recv().await else { return };
+            let Some(message) = message else { return };
             match message {
-                Message::Ended { step, result, ms, peak_bytes } => self.ended(step, result, ms, peak_bytes),
+                Message::Ended { step, job, result, ms, peak_bytes } => self.ended(step, job, result, ms, peak_bytes),
                 Message::Progress { step, done, total, note } => {
                     self.emitter.emit(What::StepProgress { step, done, total, note });
                 }
@@ -162,10 +211,13 @@ impl Dispatcher<'_, '_> {
                 }
                 Message::Log { step, level, text } => self.emitter.log(Some(step), level, text),
                 Message::CacheTrouble { text } => self.warn_once(text),
-                Message::Cancel => self.emitter.log(None, Level::Info, "stopping: asked to".to_owned()),
+                Message::Cancel => {
+                    self.stop_all();
+                    self.emitter.log(None, Level::Info, "stopping: asked to".to_owned());
+                }
             }
             self.settle();
-            self.start_ready(control);
+            self.start_ready();
         }
     }
 
@@ -175,7 +227,7 @@ impl Dispatcher<'_, '_> {
             match self.phases[id.index()] {
                 Phase::Idle => self.emitter.emit(What::StepNotNeeded { step }),
                 // The run was stopped before its turn, or it would have been for nothing.
-                Phase::InVain | Phase::Waiting | Phase::Ready { .. } => {
+                Phase::InVain | Phase::Waiting | Phase::Ready(_) => {
                     self.emitter.emit(What::StepBlocked { step, by: None })
                 }
                 _ => {}

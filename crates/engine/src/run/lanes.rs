@@ -67,6 +67,18 @@ impl Lanes {
     pub fn done(&mut self, lane: Lane) {
         self.0.get_mut(&lane).expect("every lane is there").n_busy -= 1;
     }
+
+    /// Notes that a job of the lane does not end: its thread counts no more, and may be replaced.
+    pub fn leave(&mut self, lane: Lane) {
+        self.0.get_mut(&lane).expect("every lane is there").n_most += 1;
+    }
+
+    /// Notes that a job that was left behind has ended after all, so that its thread is one of the lane's again.
+    pub fn came_back(&mut self, lane: Lane) {
+        let workers = self.0.get_mut(&lane).expect("every lane is there");
+        workers.n_most -= 1;
+        workers.n_busy -= 1;
+    }
 }
 
 /// Takes jobs until the run drops the sender.

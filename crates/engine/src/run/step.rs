@@ -8,12 +8,14 @@ use std::time::Instant;
 
 use rondel_cache::{Cache, Part, Record, Stored};
 use rondel_event::{Place, Problem};
+use rondel_graph::Span;
 use rondel_plugin::{FailureKind, NodeFailure};
 use rondel_value::{Digest, Value, coerce};
 use tokio::sync::mpsc::UnboundedSender;
 
 use super::call::Call;
 use super::dispatcher::Message;
+use super::halt::Halt;
 use super::{Control, meter::Meter, provenance::Provenance};
 use crate::plan::{Plan, Slot, StepId};
 
@@ -32,8 +34,11 @@ pub struct Shared {
 /// One step to run.
 pub struct Job {
     pub step: StepId,
+    /// Told with its end.
+    pub number: u64,
+    pub halt: Arc<Halt>,
     pub action: Digest,
-    pub parts: Vec<Part>,
+    pub parts: Arc<Vec<Part>>,
     /// It does not go on where an earlier attempt was.
     pub begins_anew: bool,
     /// Where each result that it takes is found.
@@ -75,7 +80,7 @@ impl Job {
         let peak_bytes = shared.meter.end(self.step);
         let ms = began.elapsed().as_secs_f64() * 1000.0;
         // Nobody listens if the dispatcher itself is gone.
-        let _ = shared.messages.send(Message::Ended { step: self.step, result, ms, peak_bytes });
+        let _ = shared.messages.send(Message::Ended { step: self.step, job: self.number, result, ms, peak_bytes });
     }
 
     fn run(&self, shared: &Shared, began: Instant) -> Result<Made, Ended> {
@@ -100,10 +105,10 @@ impl Job {
             })?;
         }
         // The key of a step whose result is not kept is not met again, so there is nothing to keep a checkpoint for.
-        let call = Call::new(shared, &step.name, (!step.is_volatile).then_some(&self.action), began);
+        let call = Call::new(shared, &step.name, (!step.is_volatile).then_some(&self.action), &self.halt, began);
         let values = step.kind.run(&inputs, &call).map_err(|failed| {
-            // Neither is the fault of what the node went on from.
-            if !matches!(failed.kind, FailureKind::Cancelled | FailureKind::OutOfMemory) {
+            // None of these is the fault of what the node went on from.
+            if !matches!(failed.kind, FailureKind::Cancelled | FailureKind::OutOfMemory | FailureKind::Transient) {
                 call.drop_old_checkpoint();
             }
             Ended::Failed(Box::new(failure(&shared.plan, self.step, failed)))
@@ -154,7 +159,7 @@ impl Job {
             ms: began.elapsed().as_secs_f64() * 1000.0,
             peak_bytes: shared.meter.so_far(self.step),
             at: shared.now,
-            parts: self.parts.clone(),
+            parts: self.parts.to_vec(),
         };
         let not_kept = match step.is_volatile {
             true => None,
@@ -190,15 +195,18 @@ pub fn failure(plan: &Plan, id: StepId, failure: NodeFailure) -> Problem {
 /// Says where in the graph file the step or its input stands.
 fn problem(plan: &Plan, id: StepId, kind: &str, message: String, input: Option<usize>) -> Problem {
     let step = plan.step(id);
-    let place = &step.place;
-    let span = input.and_then(|i| place.arg_spans.get(i).cloned().flatten()).unwrap_or(place.span.clone());
+    let span = input.and_then(|i| step.place.arg_spans.get(i).cloned().flatten());
+    let port = input.map(|i| step.spec.inputs[i].name.clone());
+    Problem { port, ..problem_at(plan, id, kind, message, span) }
+}
+
+/// A problem of a step with its place: what is written at `span`, or the whole node.
+pub fn problem_at(plan: &Plan, id: StepId, kind: &str, message: String, span: Option<Span>) -> Problem {
+    let place = &plan.step(id).place;
+    let span = span.unwrap_or(place.span.clone());
     let (line, column) = place.source.place(span.start);
-    Problem {
-        kind: kind.to_owned(),
-        message,
-        port: input.map(|i| step.spec.inputs[i].name.clone()),
-        place: Some(Place { file: place.source.name.clone(), line, column, start: span.start, end: span.end }),
-    }
+    let place = Place { file: place.source.name.clone(), line, column, start: span.start, end: span.end };
+    Problem { kind: kind.to_owned(), message, port: None, place: Some(place) }
 }
 
 fn engine_panicked(panic: &(dyn Any + Send)) -> Problem {

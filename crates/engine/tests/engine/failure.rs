@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use expect_test::{Expect, expect};
-use rondel_engine::{Control, RunOptions, run};
+use rondel_engine::{Clock, Control, RunOptions, run};
 use rondel_event::{How, Outcome, What};
 
 use crate::lab::{Lab, Ran, Setup};
@@ -205,6 +205,7 @@ fn a_run_takes_its_time_from_its_caller() {
         needs: Vec::new(),
         id: "x".to_owned(),
         now: 42,
+        clock: Clock::steady(),
         jobs: None,
         fail_fast: false,
         keep_going: false,

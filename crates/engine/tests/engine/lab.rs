@@ -8,7 +8,7 @@ use std::path::{Path, PathBuf};
 use std::sync::{Arc, LazyLock};
 
 use rondel_cache::{Cache, CacheOptions};
-use rondel_engine::{Control, Given, Plan, PlanError, PlanOptions, RunOptions, Site, needs, plan, run};
+use rondel_engine::{Clock, Control, Given, Plan, PlanError, PlanOptions, RunOptions, Site, needs, plan, run};
 use rondel_event::{Event, How, OutputInfo, Report, RunView};
 use rondel_plugin::{HostOptions, Registry};
 
@@ -46,6 +46,8 @@ pub struct Setup<'a> {
     pub jobs: Option<usize>,
     pub fail_fast: bool,
     pub keep_going: bool,
+    /// Moved by hand; one that goes by itself if there is none.
+    pub clock: Option<Clock>,
     /// Someone looks at previews.
     pub previews: bool,
     /// The output folder, if it is to be another.
@@ -137,6 +139,7 @@ impl Lab {
             needs: needs(plan, &self.cache(), &rerun),
             id: format!("run-{:04}", self.n_runs.get()),
             now: 1_000,
+            clock: setup.clock.clone().unwrap_or_else(Clock::steady),
             jobs: setup.jobs,
             fail_fast: setup.fail_fast,
             keep_going: setup.keep_going,

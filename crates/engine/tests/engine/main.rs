@@ -6,6 +6,7 @@ mod failure;
 mod lab;
 mod memory;
 mod models;
+mod patience;
 mod plan;
 mod rerun;
 mod resume;

@@ -7,7 +7,7 @@ use indexmap::IndexMap;
 
 use super::imports::Kinds;
 use super::scope::{NodeHead, Scope, Signature};
-use super::{Checker, Names};
+use super::{Checker, Names, with};
 use crate::diagnostic::Diagnostic;
 use crate::diagnostics::*;
 use crate::document;
@@ -26,10 +26,6 @@ pub(super) struct Written<'a> {
     signature: Arc<Signature>,
     span: Span,
 }
-
-/// What `with: (…)` may hold in some version of this program, and what this one does with it.
-const WITH_KEYS: [&str; 3] = ["salt", "label", "cache"];
-const WITH_KEYS_TO_COME: [&str; 3] = ["timeout", "retry", "lane"];
 
 impl Checker<'_> {
     /// Finds the kind of each node. Both results have the same order.
@@ -134,7 +130,7 @@ fn parameters(
     for field in fields {
         let name = field.name.text;
         if name == "with" {
-            with = engine_settings(source, field, reader.diagnostics);
+            with = with::read(source, field, &signature.kind, reader.diagnostics);
             continue;
         }
         let Some(param) = signature.params.get(name) else {
@@ -171,34 +167,4 @@ fn parameters(
         diagnostics.push(missing_param::missing_param(source, &node.kind, &missing, scope, node.name.text));
     }
     (args, with, references)
-}
-
-/// `with: (…)`
-fn engine_settings(source: &Arc<Source>, field: &Field<'_>, diagnostics: &mut Vec<Diagnostic>) -> With {
-    let mut with = With::default();
-    let Some(entries) = document::entries(&field.value) else {
-        diagnostics.push(malformed::malformed(source, &field.value.span(), "`with`", "(salt: 2)"));
-        return with;
-    };
-    for entry in document::distinct(source, &entries, "setting", diagnostics) {
-        let span = entry.value.span();
-        match (entry.name.text, entry.value.form()) {
-            ("salt", Form::Number(text)) if ::ron::from_str::<u64>(text).is_ok() => {
-                with.salt = ::ron::from_str(text).unwrap_or_default();
-            }
-            ("salt", _) => diagnostics.push(malformed::malformed(source, &span, "`salt`", "2")),
-            ("label", Form::Text(label)) => with.label = Some(label),
-            ("label", _) => diagnostics.push(malformed::malformed(source, &span, "`label`", "\"first try\"")),
-            ("cache", Form::Name(word)) if word.text == "Never" => with.never_cache = true,
-            ("cache", Form::Name(word) | Form::Call(word, _)) if matches!(word.text, "Memory" | "For") => {
-                diagnostics.push(unsupported::key(source, &word, "Never"));
-            }
-            ("cache", _) => diagnostics.push(malformed::malformed(source, &span, "`cache`", "Never")),
-            (key, _) if WITH_KEYS_TO_COME.contains(&key) => {
-                diagnostics.push(unsupported::key(source, &entry.name, &WITH_KEYS.join(", ")));
-            }
-            _ => diagnostics.push(unknown_param::of_a_declaration(source, &entry.name, "with", &WITH_KEYS)),
-        }
-    }
-    with
 }

@@ -5,6 +5,7 @@ use std::sync::Arc;
 use crate::diagnostic::Diagnostic;
 use crate::source::Source;
 use crate::source::Span;
+use crate::syntax::Word;
 
 pub(crate) fn malformed(source: &Arc<Source>, span: &Span, what: &str, example: &str) -> Diagnostic {
     Diagnostic::new("graph::malformed", format!("{what} is not written like this"))
@@ -46,6 +47,13 @@ pub(crate) fn nested_call(source: &Arc<Source>, span: &Span, kind: &str) -> Diag
     Diagnostic::new("graph::malformed", format!("`{kind}(…)` cannot stand inside of a parameter"))
         .at(source, span, "neither a reference nor a literal")
         .help("give it a line of its own in `nodes` and refer to it by name; `node(port)` is another output of a node")
+}
+
+/// `with` at a graph that is used as a node.
+pub(crate) fn with_at_a_graph(source: &Arc<Source>, word: &Word<'_>) -> Diagnostic {
+    Diagnostic::new("graph::malformed", "`with` cannot stand at a graph that is used as a node")
+        .at(source, &word.span(), "speaks of one node")
+        .help("write it at the nodes inside of that graph")
 }
 
 #[cfg(test)]

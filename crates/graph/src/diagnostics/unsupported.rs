@@ -30,13 +30,13 @@ mod tests {
     #[test]
     fn settings_of_later_versions_are_refused() {
         check_edit(
-            &[("latent: latent)", r#"latent: latent, with: (salt: 2, timeout: "9s", cache: For("7d")))"#)],
+            &[("latent: latent)", r#"latent: latent, with: (salt: 2, lane: Gpu(1), cache: For("7d")))"#)],
             expect![[r#"
-                graph::unsupported: `timeout` is not supported by this version
-                 >test.ron:15:69 `timeout` not supported yet
-                  help: supported: salt, label, cache
+                graph::unsupported: `lane` is not supported by this version
+                 >test.ron:15:69 `lane` not supported yet
+                  help: supported: salt, label, cache, timeout, retry
                 graph::unsupported: `For` is not supported by this version
-                 >test.ron:15:91 `For` not supported yet
+                 >test.ron:15:90 `For` not supported yet
                   help: supported: Never
             "#]],
         );

@@ -8,12 +8,17 @@ use super::{Dispatcher, Done, Phase};
 use crate::plan::StepId;
 
 impl Dispatcher<'_, '_> {
-    pub(super) fn ended(&mut self, id: StepId, result: Result<Made, Ended>, ms: f64, peak_bytes: u64) {
+    pub(super) fn ended(&mut self, id: StepId, job: u64, result: Result<Made, Ended>, ms: f64, peak_bytes: u64) {
+        let lane = self.plan.step(id).spec.lane;
+        if !matches!(&self.phases[id.index()], Phase::Running(_, attempt) if attempt.job == job) {
+            // The run has gone on without it. If it made a result, that is in the cache for the next one.
+            return self.lanes.came_back(lane);
+        }
         self.n_running -= 1;
-        self.lanes.done(self.plan.step(id).spec.lane);
+        self.lanes.done(lane);
         match result {
             Ok(made) => self.made(id, made, ms, peak_bytes),
-            Err(Ended::Failed(problem)) => self.failed(id, *problem, ms),
+            Err(Ended::Failed(problem)) => self.attempt_failed(id, *problem, ms),
             Err(Ended::Lost { from, port }) => self.lost(id, from, port),
         }
     }
@@ -37,7 +42,8 @@ impl Dispatcher<'_, '_> {
 
     /// Ends a step's claim on its action, which is returned; who waited for it is taken up again.
     pub(super) fn release(&mut self, id: StepId) -> Option<Digest> {
-        let Phase::Running { action } = self.phases[id.index()] else { return None };
+        let (Phase::Running(ready, _) | Phase::Pausing(ready, _)) = &self.phases[id.index()] else { return None };
+        let action = ready.action;
         self.open.extend(self.in_flight.remove(&action).unwrap_or_default());
         Some(action)
     }
@@ -47,11 +53,15 @@ impl Dispatcher<'_, '_> {
         self.n_failed += 1;
         self.phases[id.index()] = Phase::Over;
         let step = self.plan.step(id).name.clone();
-        self.emitter.emit(What::StepFailed { step: step.clone(), problem, ms });
+        let attempt = self.n_attempts[id.index()].max(1);
+        self.emitter.emit(What::StepFailed { step: step.clone(), problem, ms, attempt, retry_in_ms: None });
         self.let_go(id);
         let mut after: Vec<StepId> = self.plan.after(id).collect();
         after.sort();
         after.into_iter().for_each(|next| self.block(next, step.clone()));
+        if self.options.fail_fast && self.n_failed == 1 {
+            self.stop_all();
+        }
     }
 
     /// Ends a waiting step, and all that wait for it, because of one that failed.
@@ -90,7 +100,10 @@ impl Dispatcher<'_, '_> {
         // Others that were about to take it wait again.
         let takers: Vec<StepId> = self.plan.after(from).collect();
         for taker in takers {
-            if let Phase::Ready { action, .. } = self.phases[taker.index()] {
+            let phase = &self.phases[taker.index()];
+            if let Phase::Ready(ready) | Phase::Pausing(ready, _) = phase {
+                let action = ready.action;
+                self.n_pausing -= usize::from(matches!(phase, Phase::Pausing(..)));
                 self.open.extend(self.in_flight.remove(&action).unwrap_or_default());
                 self.phases[taker.index()] = Phase::Waiting;
             }

@@ -1,10 +1,12 @@
 //! Taking up a step whose inputs are there: it is known by content, or goes to the queue of its lane.
 
+use std::sync::Arc;
+
 use rondel_cache::Part;
 use rondel_event::{How, What};
 use rondel_value::Digest;
 
-use super::{Dispatcher, Done, Phase, Queued, content};
+use super::{Dispatcher, Done, Phase, Queued, Ready, content};
 use crate::plan::StepId;
 use crate::plan::explain::{self, Finding, Known};
 use crate::plan::keys::{self, Domain};
@@ -61,7 +63,7 @@ impl Dispatcher<'_, '_> {
                 explain::why(plan, self.cache, &mut self.last, id, |from, port| content(phases, from, port))
             }
         };
-        self.phases[id.index()] = Phase::Ready { action, parts, why };
+        self.phases[id.index()] = Phase::Ready(Ready { action, parts: Arc::new(parts), why });
         let queued = Queued(self.heights[id.index()], std::cmp::Reverse(id));
         self.queues.entry(step.spec.lane).or_default().push(queued);
     }

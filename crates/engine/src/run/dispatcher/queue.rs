@@ -1,51 +1,64 @@
 //! Starting steps: which of the ready ones goes to its lane next, and with what.
 
 use std::collections::{BinaryHeap, HashMap};
+use std::sync::Arc;
 
 use rondel_event::{Problem, What, Why};
 use rondel_value::Lane;
 
-use super::super::Control;
+use super::super::halt::Halt;
 use super::super::step::{Job, Source};
-use super::{Dispatcher, Phase, Queued};
+use super::{Attempt, Dispatcher, Phase, Queued};
 use crate::plan::{Slot, StepId};
 
 impl Dispatcher<'_, '_> {
-    pub(super) fn start_ready(&mut self, control: &Control) {
+    pub(super) fn start_ready(&mut self) {
         for lane in Lane::ALL {
             // Asked for each step: telling of a start may be what stops the run.
-            while self.lanes.has_room(lane) && !self.is_stopped(control) {
+            while self.lanes.has_room(lane) && !self.is_stopped() {
                 let Some(Queued(_, std::cmp::Reverse(id))) = self.queues.get_mut(&lane).and_then(BinaryHeap::pop)
                 else {
                     break;
                 };
                 // One that went back to waiting has left its place in the queue.
-                if matches!(self.phases[id.index()], Phase::Ready { .. }) {
+                if matches!(self.phases[id.index()], Phase::Ready(_)) {
                     self.start_step(id, lane);
                 }
             }
         }
     }
 
-    pub(super) fn is_stopped(&self, control: &Control) -> bool {
-        control.is_cancelled() || self.emitter.has_lost_display() || (self.options.fail_fast && self.n_failed > 0)
+    pub(super) fn is_stopped(&self) -> bool {
+        self.shared.control.is_cancelled()
+            || self.emitter.has_lost_display()
+            || (self.options.fail_fast && self.n_failed > 0)
     }
 
     pub(super) fn start_step(&mut self, id: StepId, lane: Lane) {
         let phase = std::mem::replace(&mut self.phases[id.index()], Phase::Over);
-        let Phase::Ready { action, parts, why } = phase else {
+        let Phase::Ready(ready) = phase else {
             unreachable!("only ready steps are started");
         };
         let step = self.plan.step(id);
         let mut sources = HashMap::new();
         step.slots.iter().for_each(|slot| self.sources(slot, &mut sources));
-        let begins_anew = why == Why::Forced;
-        self.emitter.emit(What::StepStarted { step: step.name.clone(), lane, why });
-        self.phases[id.index()] = Phase::Running { action };
-        let job = Job { step: id, action, parts, begins_anew, sources };
+        // A later attempt goes on where the first one was.
+        let begins_anew = ready.why == Why::Forced && self.n_attempts[id.index()] == 0;
+        self.n_attempts[id.index()] += 1;
+        self.n_jobs += 1;
+        self.emitter.emit(What::StepStarted { step: step.name.clone(), lane, why: ready.why.clone() });
+        let began = self.options.clock.now();
+        let due = step.with.timeout.as_ref().map(|limit| began + limit.duration);
+        let halt = Arc::new(Halt::default());
+        let (action, parts) = (ready.action, ready.parts.clone());
+        let job = Job { step: id, number: self.n_jobs, halt: halt.clone(), action, parts, begins_anew, sources };
+        self.phases[id.index()] = Phase::Running(ready, Attempt { job: self.n_jobs, halt, halted: None, began, due });
         let shared = self.shared.clone();
         match self.lanes.start(lane, Box::new(move || job.work(&shared))) {
-            Ok(()) => self.n_running += 1,
+            Ok(()) => {
+                self.n_running += 1;
+                due.into_iter().for_each(|due| self.alarms.set(due, id));
+            }
             Err(error) => {
                 let message = format!("no thread could be started: {error}");
                 self.failed(id, Problem { kind: "failed".to_owned(), message, port: None, place: None }, 0.0);
