@@ -123,7 +123,7 @@ pub struct RunArgs {
     /// Only what went wrong
     #[arg(long, short)]
     pub quiet: bool,
-    /// CPU steps at once [default: one a core]
+    /// CPU steps at once [default: one a core]; with 1, one step of any kind at a time, always in the same order
     #[arg(long, value_name = "N", value_parser = clap::value_parser!(u16).range(1..))]
     pub jobs: Option<u16>,
     /// Stop at the first step that fails: start nothing more, ask what runs to stop, exit with 1

@@ -49,7 +49,8 @@ pub fn line(event: &Event, view: &RunView, width: usize) -> Option<String> {
             format!("  known  {step:width$}  {}", known_words(*how)).trim_end().to_owned()
         }
         What::StepFailed { step, problem, retry_in_ms: Some(wait), .. } => {
-            format!("  again  {step:width$}  in {}: {}", words::span(*wait), problem.message)
+            let when = if *wait > 0.0 { format!("in {}", words::span(*wait)) } else { "when it is alone".to_owned() };
+            format!("  again  {step:width$}  {when}: {}", problem.message)
         }
         What::StepFailed { step, problem, .. } => {
             let place = problem.place.as_ref();

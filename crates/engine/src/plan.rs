@@ -161,6 +161,18 @@ impl Plan {
         needed
     }
 
+    /// For each step the number of steps on the shortest way from it to something that is wanted; the most there can be for
+    /// one that leads to nothing wanted.
+    pub fn distances(&self) -> Vec<u32> {
+        let mut distances = vec![u32::MAX; self.steps.node_count()];
+        self.wanted.iter().for_each(|id| distances[id.index()] = 0);
+        for id in self.ids().rev() {
+            let next = self.after(id).map(|next| distances[next.index()].saturating_add(1)).min();
+            distances[id.index()] = distances[id.index()].min(next.unwrap_or(u32::MAX));
+        }
+        distances
+    }
+
     /// For each step the number of steps on the longest way from it to an end of the graph.
     pub fn heights(&self) -> Vec<u32> {
         let mut heights = vec![0; self.steps.node_count()];

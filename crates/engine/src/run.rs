@@ -45,7 +45,8 @@ pub struct RunOptions {
     pub now: u64,
     /// What time limits and the waits between attempts are measured by.
     pub clock: Clock,
-    /// How many CPU steps run at once; one a core if not set.
+    /// How many CPU steps run at once, one a core if not set. If it is one, one step runs at a time whatever its lane, so
+    /// that equal plans give equal events.
     pub jobs: Option<usize>,
     /// Stop at the first failure: start nothing more, and ask what runs to stop.
     pub fail_fast: bool,
@@ -56,6 +57,8 @@ pub struct RunOptions {
     /// What [`needs`](crate::needs) says of the plan. A step that is refused there fails at the start, and what only such
     /// steps need does not run.
     pub needs: Vec<StepNeed>,
+    /// What plugins may keep and use; steps that would not fit beside what runs wait.
+    pub budget_bytes: Option<u64>,
     /// Someone looks at previews; if not, none are made.
     pub previews: bool,
     /// Measures the memory of the process.

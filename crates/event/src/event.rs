@@ -72,7 +72,7 @@ pub enum What {
         /// Counts from 1.
         #[serde(default = "first", skip_serializing_if = "is_first")]
         attempt: u32,
-        /// The step is tried again after so long; none if it is over.
+        /// The step is tried again after so long, 0 for as soon as it has the memory to itself; none if it is over.
         #[serde(default, skip_serializing_if = "Option::is_none")]
         retry_in_ms: Option<f64>,
     },

@@ -15,6 +15,7 @@
 //! | `stub.impure()` | another number at every call |
 //! | `stub.climb(steps, stop)` | a number in many steps, with previews and checkpoints |
 //! | `stub.heavy(a, weights, bytes, …)` | the number after `a`, with weights and scratch in memory |
+//! | `stub.work(a, bytes, …)` | a number, with scratch in memory for a while |
 //!
 //! ```
 //! use rondel_sdk::prelude::*;
@@ -54,5 +55,6 @@ rondel_sdk::export_plugin!(
         faults::Impure,
         long::Climb,
         weights::Heavy,
+        weights::Work,
     ]
 );

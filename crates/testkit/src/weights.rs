@@ -4,6 +4,45 @@ use rondel_sdk::prelude::*;
 
 static WEIGHTS: Warm<String> = Warm::new("weights");
 
+/// Works in memory, and passes a number on; it says what that costs, unless it is modest.
+#[derive(Node)]
+#[node(kind = "stub.work", version = 1, lane = Net, category = "stub")]
+pub struct Work {
+    /// What comes out.
+    #[param(default = 0)]
+    pub a: i64,
+    /// How much is worked in.
+    pub bytes: u64,
+    /// Whether it keeps its cost to itself.
+    #[param(default = false)]
+    pub modest: bool,
+    /// It holds the memory until this file is there.
+    pub until: Option<String>,
+}
+
+impl Run for Work {
+    type Output = i64;
+
+    fn run(self, cx: &mut Cx) -> NodeResult<i64> {
+        let _memory = cx.reserve_scratch(self.bytes, "work")?;
+        if let Some(until) = &self.until {
+            cx.log(Level::Info, "holds");
+            while !std::path::Path::new(until).exists() {
+                cx.check()?;
+                std::thread::sleep(std::time::Duration::from_millis(1));
+            }
+        }
+        Ok(self.a)
+    }
+
+    fn cost(inputs: &Inputs<'_>, _cx: &Cx) -> NodeResult<Option<Estimate>> {
+        Ok(match (inputs.get("bytes"), inputs.get("modest")) {
+            (Some(bytes), Some(false)) => Some(Estimate::new().works("work", bytes)),
+            _ => None,
+        })
+    }
+}
+
 /// Keeps weights between runs, works beside them, and passes a number on.
 #[derive(Node)]
 #[node(kind = "stub.heavy", version = 1, lane = Gpu, category = "stub")]

@@ -12,7 +12,9 @@ mod finish;
 mod look_up;
 mod patience;
 mod queue;
+mod room;
 
+use std::cmp::Reverse;
 use std::collections::{BTreeMap, BinaryHeap, HashMap, VecDeque};
 use std::sync::Arc;
 use std::time::Duration;
@@ -23,6 +25,7 @@ use rondel_value::{Bundle, Digest, Lane, Value};
 use tokio::sync::mpsc::{UnboundedReceiver, unbounded_channel};
 
 use self::patience::{Alarms, Pause};
+use self::room::Room;
 use super::emitter::Emitter;
 use super::halt::Halt;
 use super::lanes::Lanes;
@@ -71,6 +74,8 @@ struct Ready {
 struct Attempt {
     /// The number of the job, by which its end is told from that of one that was left behind.
     job: u64,
+    /// Others ran when it began.
+    had_company: bool,
     halt: Arc<Halt>,
     /// Why it was asked to stop, if it was.
     halted: Option<Halted>,
@@ -93,9 +98,17 @@ struct Done {
     values: Option<Vec<Value>>,
 }
 
-/// A ready step in its queue: the longest way to go first, then the order of the plan.
+/// A ready step in its queue.
 #[derive(PartialEq, Eq, PartialOrd, Ord)]
-struct Queued(u32, std::cmp::Reverse<StepId>);
+struct Queued(Urgency, Reverse<StepId>);
+
+/// Which of two ready steps goes first: the one that leads sooner to something wanted, then the one with the longer way to
+/// an end, then the one that stands earlier in the plan.
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+struct Urgency {
+    distance: Reverse<u32>,
+    height: u32,
+}
 
 struct Dispatcher<'a, 'b> {
     plan: &'a Arc<Plan>,
@@ -111,7 +124,8 @@ struct Dispatcher<'a, 'b> {
     /// How often each step was begun.
     n_attempts: Vec<u32>,
     alarms: Alarms,
-    heights: Vec<u32>,
+    urgencies: Vec<Urgency>,
+    room: Room<'a>,
     /// Of each step how many that take its result are not over.
     n_takers: Vec<usize>,
     queues: BTreeMap<Lane, BinaryHeap<Queued>>,
@@ -148,6 +162,7 @@ pub async fn dispatch(
     });
     let n_steps = plan.steps.node_count();
     let n_cpu = options.jobs.or_else(|| std::thread::available_parallelism().ok().map(Into::into)).unwrap_or(1);
+    let distances = plan.distances().into_iter().map(Reverse);
     let mut dispatcher = Dispatcher {
         plan,
         cache,
@@ -155,12 +170,13 @@ pub async fn dispatch(
         shared,
         emitter,
         last: Last::open(cache.v1(), &plan.graph.path),
-        lanes: Lanes::new(n_cpu),
+        lanes: Lanes::new(n_cpu, options.jobs == Some(1)),
         phases: (0..n_steps).map(|_| Phase::Idle).collect(),
         reasons: vec![None; n_steps],
         n_attempts: vec![0; n_steps],
         alarms: Alarms::default(),
-        heights: plan.heights(),
+        urgencies: distances.zip(plan.heights()).map(|(distance, height)| Urgency { distance, height }).collect(),
+        room: Room::new(&options.needs, options.budget_bytes),
         n_takers: plan.ids().map(|id| plan.after(id).count()).collect(),
         queues: BTreeMap::new(),
         in_flight: HashMap::new(),

@@ -12,12 +12,18 @@ use rondel_value::Lane;
 type Job = Box<dyn FnOnce() + Send>;
 
 /// All lanes of a run.
-pub struct Lanes(BTreeMap<Lane, Workers>);
+pub struct Lanes {
+    workers: BTreeMap<Lane, Workers>,
+    /// Whatever its lane, one job at a time.
+    is_one_at_a_time: bool,
+}
 
 struct Workers {
     n_most: usize,
     n_threads: usize,
     n_busy: usize,
+    /// Of the busy ones, those that do not come to an end.
+    n_left: usize,
     jobs: mpsc::Sender<Job>,
     /// Shared by the lane's threads; one waits in it while the others work.
     queue: Arc<Mutex<mpsc::Receiver<Job>>>,
@@ -25,7 +31,7 @@ struct Workers {
 
 impl Lanes {
     /// `n_cpu` threads for CPU steps; one for the device, 16 for the network, 4 for the disk.
-    pub fn new(n_cpu: usize) -> Lanes {
+    pub fn new(n_cpu: usize, is_one_at_a_time: bool) -> Lanes {
         let lane = |lane| {
             let n_most = match lane {
                 Lane::Cpu => n_cpu.max(1),
@@ -34,20 +40,23 @@ impl Lanes {
                 Lane::Disk => 4,
             };
             let (jobs, queue) = mpsc::channel();
-            let workers = Workers { n_most, n_threads: 0, n_busy: 0, jobs, queue: Arc::new(Mutex::new(queue)) };
+            let queue = Arc::new(Mutex::new(queue));
+            let workers = Workers { n_most, n_threads: 0, n_busy: 0, n_left: 0, jobs, queue };
             (lane, workers)
         };
-        Lanes(Lane::ALL.into_iter().map(lane).collect())
+        Lanes { workers: Lane::ALL.into_iter().map(lane).collect(), is_one_at_a_time }
     }
 
     /// Whether the lane can begin another job now.
     pub fn has_room(&self, lane: Lane) -> bool {
-        self.0[&lane].n_busy < self.0[&lane].n_most
+        let workers = &self.workers[&lane];
+        let is_any_busy = || self.workers.values().any(|workers| workers.n_busy > workers.n_left);
+        workers.n_busy < workers.n_most + workers.n_left && !(self.is_one_at_a_time && is_any_busy())
     }
 
     /// Gives a job to the lane; it must end with a message that leads to [`Lanes::done`].
     pub fn start(&mut self, lane: Lane, job: Job) -> std::io::Result<()> {
-        let workers = self.0.get_mut(&lane).expect("every lane is there");
+        let workers = self.workers.get_mut(&lane).expect("every lane is there");
         if workers.n_busy == workers.n_threads {
             let queue = workers.queue.clone();
             // The stack of a main thread: model code in debug builds needs more than a thread's usual two megabytes.
@@ -65,18 +74,18 @@ impl Lanes {
 
     /// Notes that a job of the lane is over.
     pub fn done(&mut self, lane: Lane) {
-        self.0.get_mut(&lane).expect("every lane is there").n_busy -= 1;
+        self.workers.get_mut(&lane).expect("every lane is there").n_busy -= 1;
     }
 
     /// Notes that a job of the lane does not end: its thread counts no more, and may be replaced.
     pub fn leave(&mut self, lane: Lane) {
-        self.0.get_mut(&lane).expect("every lane is there").n_most += 1;
+        self.workers.get_mut(&lane).expect("every lane is there").n_left += 1;
     }
 
     /// Notes that a job that was left behind has ended after all, so that its thread is one of the lane's again.
     pub fn came_back(&mut self, lane: Lane) {
-        let workers = self.0.get_mut(&lane).expect("every lane is there");
-        workers.n_most -= 1;
+        let workers = self.workers.get_mut(&lane).expect("every lane is there");
+        workers.n_left -= 1;
         workers.n_busy -= 1;
     }
 }

@@ -85,7 +85,7 @@ fn to_go_on_makes_a_run_with_a_failure_count_in_part() {
 #[test]
 fn to_fail_fast_starts_nothing_after_a_failure() {
     let graph =
-        "nodes: (f: fail(), g: add(a: f), h: add(a: g), other: number(value: 1)), outputs: (h: h, other: other),";
+        "nodes: (f: fail(), g: add(a: f), h: add(a: g), other: number(value: 1)), outputs: (f: f, h: h, other: other),";
     let setup = Setup { fail_fast: true, jobs: Some(1), ..Setup::default() };
     check(
         graph,
@@ -209,6 +209,7 @@ fn a_run_takes_its_time_from_its_caller() {
         jobs: None,
         fail_fast: false,
         keep_going: false,
+        budget_bytes: None,
         rerun: Vec::new(),
         previews: false,
         probe: None,

@@ -143,6 +143,7 @@ impl Lab {
             jobs: setup.jobs,
             fail_fast: setup.fail_fast,
             keep_going: setup.keep_going,
+            budget_bytes: Some(BUDGET_BYTES),
             rerun,
             previews: setup.previews,
             probe: None,

@@ -6,6 +6,7 @@ mod failure;
 mod lab;
 mod memory;
 mod models;
+mod order;
 mod patience;
 mod plan;
 mod rerun;

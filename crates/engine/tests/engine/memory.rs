@@ -3,7 +3,7 @@
 use std::sync::{Mutex, MutexGuard, PoisonError};
 
 use expect_test::{Expect, expect};
-use rondel_engine::{needs, weigh};
+use rondel_engine::{Control, needs, weigh};
 use rondel_event::{How, What};
 
 use crate::lab::{BUDGET_BYTES, Lab, Setup, tickets};
@@ -164,4 +164,97 @@ fn a_known_step_needs_nothing_and_a_made_one_is_known_by_its_stand_in() {
         h: 400 B (weights 400 B)
         401 [] [] []"#]],
     );
+}
+
+/// Starts and ends of steps, in their order.
+fn story(ran: &crate::lab::Ran) -> String {
+    let line = |event: &rondel_event::Event| match &event.what {
+        What::StepStarted { step, .. } => Some(format!("{step} starts")),
+        What::StepFinished { step, .. } => Some(format!("{step} ends")),
+        What::StepFailed { step, problem, retry_in_ms, .. } => {
+            let more = if retry_in_ms.is_some() { ", again" } else { "" };
+            Some(format!("{step} fails, {}{more}", problem.kind))
+        }
+        _ => None,
+    };
+    ran.events.iter().filter_map(line).collect::<Vec<_>>().join("\n")
+}
+
+#[test]
+fn a_step_that_does_not_fit_beside_what_runs_waits_and_a_smaller_one_goes_first() {
+    let _alone = alone();
+    let lab = Lab::new();
+    let until = lab.path("until").display().to_string();
+    let graph = format!(
+        "nodes: (
+            a: work(bytes: 600, until: {until:?}),
+            b: work(bytes: 500, a: 1),
+            c: work(bytes: 300, a: 2),
+        ),
+        outputs: (a: a, b: b, c: c),"
+    );
+    let plan = lab.plan(&graph, &Setup::default());
+    let ran = lab.run_controlled(&plan, &Setup::default(), &Control::default(), |event| {
+        if matches!(&event.what, What::StepFinished { step, .. } if &**step == "c") {
+            lab.file("until", "");
+        }
+    });
+    expect![[r#"
+        a starts
+        c starts
+        c ends
+        a ends
+        b starts
+        b ends"#]]
+    .assert_eq(&story(&ran));
+}
+
+#[test]
+fn a_step_that_is_refused_memory_beside_others_runs_alone_and_then_fails_for_good() {
+    let _alone = alone();
+    for (bytes, expected) in [
+        (
+            500,
+            expect![[r#"
+                a starts
+                gate starts
+                gate ends
+                b starts
+                b fails, out_of_memory, again
+                a ends
+                b starts
+                b ends"#]],
+        ),
+        (
+            1500,
+            expect![[r#"
+                a starts
+                gate starts
+                gate ends
+                b starts
+                b fails, out_of_memory, again
+                a ends
+                b starts
+                b fails, out_of_memory"#]],
+        ),
+    ] {
+        let lab = Lab::new();
+        let gate = lab.path("gate").display().to_string();
+        let until = lab.path("until").display().to_string();
+        let graph = format!(
+            "nodes: (
+                gate: deaf(a: 1, until: {gate:?}),
+                a: work(bytes: 600, until: {until:?}),
+                b: work(bytes: {bytes}, a: gate, modest: true),
+            ),
+            outputs: (a: a, b: b),"
+        );
+        let plan = lab.plan(&graph, &Setup::default());
+        let ran = lab.run_controlled(&plan, &Setup::default(), &Control::default(), |event| match &event.what {
+            What::Log { text, .. } if text == "holds" => lab.file("gate", ""),
+            What::StepFailed { step, .. } if &**step == "b" => lab.file("until", ""),
+            _ => {}
+        });
+        expected.assert_eq(&story(&ran));
+    }
 }

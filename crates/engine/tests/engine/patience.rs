@@ -144,7 +144,7 @@ fn deaf(lab: &Lab, with: &str) -> String {
             e: add(a: d),
             h: heavy(weights: \"h\", bytes: 1),
         ),
-        outputs: (e: e, h: h),"
+        outputs: (d: d, e: e, h: h),"
     )
 }
 

@@ -15,6 +15,7 @@ impl Dispatcher<'_, '_> {
             return self.lanes.came_back(lane);
         }
         self.n_running -= 1;
+        self.room.end(id);
         self.lanes.done(lane);
         match result {
             Ok(made) => self.made(id, made, ms, peak_bytes),

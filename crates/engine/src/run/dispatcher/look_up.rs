@@ -6,7 +6,7 @@ use rondel_cache::Part;
 use rondel_event::{How, What};
 use rondel_value::Digest;
 
-use super::{Dispatcher, Done, Phase, Queued, Ready, content};
+use super::{Dispatcher, Done, Phase, Ready, content};
 use crate::plan::StepId;
 use crate::plan::explain::{self, Finding, Known};
 use crate::plan::keys::{self, Domain};
@@ -64,8 +64,7 @@ impl Dispatcher<'_, '_> {
             }
         };
         self.phases[id.index()] = Phase::Ready(Ready { action, parts: Arc::new(parts), why });
-        let queued = Queued(self.heights[id.index()], std::cmp::Reverse(id));
-        self.queues.entry(step.spec.lane).or_default().push(queued);
+        self.enqueue(id);
     }
 
     /// Notes a result that was in the cache.

@@ -11,7 +11,7 @@ use rondel_event::{Level, Problem, What};
 use rondel_graph::Retry;
 
 use super::super::step::problem_at;
-use super::{Dispatcher, Halted, Phase, Queued};
+use super::{Dispatcher, Halted, Phase};
 use crate::plan::StepId;
 
 /// How long a step that was asked to stop may take before the run goes on without it.
@@ -98,6 +98,7 @@ impl Dispatcher<'_, '_> {
             }
         };
         self.n_running -= 1;
+        self.room.end(id);
         self.lanes.leave(self.plan.step(id).spec.lane);
         self.failed(id, problem, ms);
     }
@@ -110,20 +111,26 @@ impl Dispatcher<'_, '_> {
         if problem.kind == "cancelled" && attempt.halted == Some(Halted::TimedOut) {
             problem = self.timed_out(id, "");
         }
+        let was_first = attempt.job == self.n_jobs && !attempt.had_company;
+        if problem.kind == "out_of_memory" && !was_first && !self.is_stopped() && self.room.wants_to_be_alone(id) {
+            return self.pause(id, problem, ms, Duration::ZERO);
+        }
         let n_failed = self.n_attempts[id.index()];
         let retry = self.plan.step(id).with.retry.filter(|retry| n_failed <= retry.times);
         let may_pass = matches!(problem.kind.as_str(), "transient" | "timed_out");
         match retry {
-            Some(retry) if may_pass && !self.is_stopped() => self.pause(id, problem, ms, retry),
+            Some(retry) if may_pass && !self.is_stopped() => {
+                let seed = format!("{} {}", self.options.id, self.plan.step(id).name);
+                self.pause(id, problem, ms, wait(&retry, n_failed, &seed));
+            }
             _ => self.failed(id, problem, ms),
         }
     }
 
     /// Waits before the next attempt. The claim on the action stays: whoever wants the same waits too.
-    fn pause(&mut self, id: StepId, problem: Problem, ms: f64, retry: Retry) {
+    fn pause(&mut self, id: StepId, problem: Problem, ms: f64, wait: Duration) {
         let attempt = self.n_attempts[id.index()];
         let step = &self.plan.step(id).name;
-        let wait = wait(&retry, attempt, &format!("{} {step}", self.options.id));
         let due = self.options.clock.now() + wait;
         let phase = std::mem::replace(&mut self.phases[id.index()], Phase::Over);
         let Phase::Running(ready, _) = phase else { unreachable!("only a running step has an attempt to fail") };
@@ -139,8 +146,7 @@ impl Dispatcher<'_, '_> {
         let Phase::Pausing(ready, _) = phase else { unreachable!("only a step that pauses is tried again") };
         self.n_pausing -= 1;
         self.phases[id.index()] = Phase::Ready(ready);
-        let queued = Queued(self.heights[id.index()], Reverse(id));
-        self.queues.entry(self.plan.step(id).spec.lane).or_default().push(queued);
+        self.enqueue(id);
     }
 
     fn timed_out(&self, id: StepId, more: &str) -> Problem {

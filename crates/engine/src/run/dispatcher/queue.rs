@@ -1,5 +1,6 @@
 //! Starting steps: which of the ready ones goes to its lane next, and with what.
 
+use std::cmp::Reverse;
 use std::collections::{BinaryHeap, HashMap};
 use std::sync::Arc;
 
@@ -12,19 +13,32 @@ use super::{Attempt, Dispatcher, Phase, Queued};
 use crate::plan::{Slot, StepId};
 
 impl Dispatcher<'_, '_> {
+    /// Puts a ready step into the queue of its lane.
+    pub(super) fn enqueue(&mut self, id: StepId) {
+        let queued = Queued(self.urgencies[id.index()], Reverse(id));
+        self.queues.entry(self.plan.step(id).spec.lane).or_default().push(queued);
+    }
+
+    /// Starts the most urgent steps for which there is a thread and memory.
     pub(super) fn start_ready(&mut self) {
-        for lane in Lane::ALL {
-            // Asked for each step: telling of a start may be what stops the run.
-            while self.lanes.has_room(lane) && !self.is_stopped() {
-                let Some(Queued(_, std::cmp::Reverse(id))) = self.queues.get_mut(&lane).and_then(BinaryHeap::pop)
-                else {
-                    break;
-                };
-                // One that went back to waiting has left its place in the queue.
-                if matches!(self.phases[id.index()], Phase::Ready(_)) {
-                    self.start_step(id, lane);
-                }
+        let mut without_room = Vec::new();
+        // Asked for each step: telling of a start may be what stops the run.
+        while !self.is_stopped() {
+            let open = self.queues.iter().filter(|(lane, _)| self.lanes.has_room(**lane));
+            let Some((Some(_), lane)) = open.map(|(lane, queue)| (queue.peek(), *lane)).max() else { break };
+            let queued = self.queues.get_mut(&lane).and_then(BinaryHeap::pop).expect("there was one to look at");
+            let Queued(_, Reverse(id)) = queued;
+            // One that went back to waiting has left its place in the queue.
+            if !matches!(self.phases[id.index()], Phase::Ready(_)) {
+                continue;
             }
+            match self.room.admits(id, self.n_running) {
+                true => self.start_step(id, lane),
+                false => without_room.push((lane, queued)),
+            }
+        }
+        for (lane, queued) in without_room {
+            self.queues.entry(lane).or_default().push(queued);
         }
     }
 
@@ -52,7 +66,10 @@ impl Dispatcher<'_, '_> {
         let halt = Arc::new(Halt::default());
         let (action, parts) = (ready.action, ready.parts.clone());
         let job = Job { step: id, number: self.n_jobs, halt: halt.clone(), action, parts, begins_anew, sources };
-        self.phases[id.index()] = Phase::Running(ready, Attempt { job: self.n_jobs, halt, halted: None, began, due });
+        let had_company = self.n_running > 0;
+        let attempt = Attempt { job: self.n_jobs, had_company, halt, halted: None, began, due };
+        self.phases[id.index()] = Phase::Running(ready, attempt);
+        self.room.begin(id);
         let shared = self.shared.clone();
         match self.lanes.start(lane, Box::new(move || job.work(&shared))) {
             Ok(()) => {
@@ -60,6 +77,7 @@ impl Dispatcher<'_, '_> {
                 due.into_iter().for_each(|due| self.alarms.set(due, id));
             }
             Err(error) => {
+                self.room.end(id);
                 let message = format!("no thread could be started: {error}");
                 self.failed(id, Problem { kind: "failed".to_owned(), message, port: None, place: None }, 0.0);
             }
