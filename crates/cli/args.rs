@@ -132,6 +132,9 @@ pub struct RunArgs {
     /// If steps fail and an output is made all the same, exit with 3 instead of 1; without either option the rest runs too
     #[arg(long)]
     pub keep_going: bool,
+    /// Compute a part of the known steps again, such as 10%, and exit with 1 if one comes out otherwise; `save` is left out
+    #[arg(long, value_name = "PERCENT", value_parser = words::parse_percent)]
+    pub verify: Option<f64>,
     /// Run a step even if it is known; may be given again
     #[arg(long, value_name = "STEP")]
     pub rerun: Vec<String>,

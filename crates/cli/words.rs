@@ -98,6 +98,15 @@ pub fn parse_bytes(text: &str) -> Result<u64, String> {
     Ok((number * factor as f64) as u64)
 }
 
+/// A part as people write it, `10%` or `0.5%`, from 0 to 1.
+pub fn parse_percent(text: &str) -> Result<f64, String> {
+    let number = text.trim().strip_suffix('%').and_then(|number| number.trim_end().parse::<f64>().ok());
+    match number {
+        Some(number) if number > 0.0 && number <= 100.0 => Ok(number / 100.0),
+        _ => Err(format!("`{text}` is not a part of all, such as 10% or 100%")),
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -113,6 +122,14 @@ mod tests {
             "`parsecs` is not a unit of bytes; use kB, MB, GB or TB, or KiB, MiB, GiB or TiB"
         );
         assert_eq!(parse_bytes("abc").unwrap_err(), "`abc` is not a number of bytes, such as 20GB");
+    }
+
+    #[test]
+    fn parts_are_read_as_they_are_written() {
+        assert_eq!((parse_percent("10%"), parse_percent("0.5 %")), (Ok(0.1), Ok(0.005)));
+        for text in ["10", "0%", "101%", "ten%", ""] {
+            assert_eq!(parse_percent(text).unwrap_err(), format!("`{text}` is not a part of all, such as 10% or 100%"));
+        }
     }
 
     #[test]

@@ -58,6 +58,7 @@ pub fn run(places: &Places, args: RunArgs) -> Result<Exit> {
         keep_going: args.keep_going,
         rerun: args.rerun.clone(),
         needs,
+        verify: args.verify.unwrap_or(0.0),
         budget_bytes: memory.budget_bytes,
         previews: args.previews.is_some(),
         probe: Some(Arc::new(Probe)),

@@ -34,7 +34,10 @@ pub fn name_width(plan: &Plan) -> usize {
 fn is_trouble(what: &What) -> bool {
     matches!(
         what,
-        What::StepFailed { .. } | What::StepBlocked { .. } | What::Log { level: Level::Warn | Level::Error, .. }
+        What::StepFailed { .. }
+            | What::StepBlocked { .. }
+            | What::StepVerified { problem: Some(_), .. }
+            | What::Log { level: Level::Warn | Level::Error, .. }
     )
 }
 
@@ -59,6 +62,14 @@ pub fn line(event: &Event, view: &RunView, width: usize) -> Option<String> {
                 true => format!("  stopped {step}"),
                 false => format!("  FAILED {step:width$}  {}{place}", problem.message),
             }
+        }
+        What::StepVerified { step, problem: None, ms, .. } => {
+            format!("  same   {step:width$}  {:>8}  computed again", words::span(*ms))
+        }
+        What::StepVerified { step, problem: Some(problem), .. } => {
+            let place = problem.place.as_ref();
+            let place = place.map(|at| format!("\n         {}:{}:{}", at.file, at.line, at.column)).unwrap_or_default();
+            format!("  DIFFERS {step:width$} {}{place}", problem.message)
         }
         What::StepBlocked { step, by: Some(by) } => format!("  blocked {step:width$} by {by}"),
         What::StepBlocked { step, by: None } => format!("  -      {step:width$}  not begun"),
@@ -95,11 +106,18 @@ pub fn summary(report: &Report) -> String {
     let mut parts = vec![format!("{} ran", count(How::Ran)), format!("{n_known} known")];
     let is_stopped = |step: &&StepReport| step.problem.as_ref().is_some_and(|problem| problem.kind == "cancelled");
     let n_stopped = report.steps.iter().filter(is_stopped).count();
+    let verified = |differs: bool| {
+        let of_this_end =
+            |step: &&StepReport| step.verified.as_ref().is_some_and(|verified| verified.problem.is_some() == differs);
+        report.steps.iter().filter(of_this_end).count()
+    };
     for (n, word) in [
         (count(How::Failed) - n_stopped, "failed"),
         (n_stopped, "stopped"),
         (count(How::Blocked), "blocked"),
         (count(How::NotNeeded), "not needed"),
+        (verified(false), "verified"),
+        (verified(true), "differ"),
     ] {
         if n > 0 {
             parts.push(format!("{n} {word}"));

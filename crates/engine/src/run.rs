@@ -52,6 +52,8 @@ pub struct RunOptions {
     pub fail_fast: bool,
     /// A run of which something was made counts as done in part, even if steps failed.
     pub keep_going: bool,
+    /// Which part of the known steps is computed again to compare, from 0 to 1; which ones is drawn from `id`.
+    pub verify: f64,
     /// Steps that run, from their beginning, even if they are known.
     pub rerun: Vec<String>,
     /// What [`needs`](crate::needs) says of the plan. A step that is refused there fails at the start, and what only such

@@ -76,6 +76,17 @@ pub enum What {
         #[serde(default, skip_serializing_if = "Option::is_none")]
         retry_in_ms: Option<f64>,
     },
+    /// A step that was known was computed again, to compare.
+    StepVerified {
+        step: StepName,
+        /// The ports that came out otherwise.
+        #[serde(default, skip_serializing_if = "Vec::is_empty")]
+        differs: Vec<String>,
+        /// That they do, or why it failed this time.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        problem: Option<Problem>,
+        ms: f64,
+    },
     /// The step was wanted and will not run: what it needs failed, or the run was stopped.
     StepBlocked {
         step: StepName,
@@ -137,8 +148,8 @@ pub struct StepInfo {
 /// Why a step failed.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct Problem {
-    /// `failed`, `invalid_input`, `transient`, `timed_out`, `out_of_memory`, `unsupported`, `panicked`, `misbehaved` or
-    /// `cancelled`.
+    /// `failed`, `invalid_input`, `transient`, `timed_out`, `out_of_memory`, `unsupported`, `panicked`, `misbehaved`,
+    /// `cancelled`, or of a step that was verified `differs`.
     pub kind: String,
     pub message: String,
     /// The input at fault.
@@ -200,7 +211,7 @@ pub struct Gauge {
 pub enum Outcome {
     /// Every wanted step is done.
     Done,
-    /// A step failed.
+    /// A step failed, or gave another result when it was verified.
     Failed,
     /// A step failed, others were done all the same, and that was asked for (`--keep-going`).
     Partial,
@@ -294,6 +305,10 @@ mod tests {
                     retry_in_ms
                 }
             ),
+            (name(), proptest::collection::vec(text(), 0..3), ms()).prop_map(|(step, differs, ms)| {
+                let problem = Problem { kind: "differs".to_owned(), message: "x".to_owned(), port: None, place: None };
+                What::StepVerified { step, problem: (!differs.is_empty()).then_some(problem), differs, ms }
+            }),
             (name(), proptest::option::of(name())).prop_map(|(step, by)| What::StepBlocked { step, by }),
             name().prop_map(|step| What::StepNotNeeded { step }),
             (proptest::option::of(name()), level, text()).prop_map(|(step, level, text)| What::Log {

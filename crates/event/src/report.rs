@@ -15,7 +15,7 @@ use rondel_value::Digest;
 use serde::{Deserialize, Serialize};
 
 use crate::event::{GraphRef, Outcome, OutputInfo, Problem, StepName};
-use crate::view::{How, RunView, State};
+use crate::view::{How, RunView, State, Verified};
 use crate::why::Why;
 
 /// The version of the report's form; fields are only ever added within one.
@@ -58,6 +58,9 @@ pub struct StepReport {
     pub problem: Option<Problem>,
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub blocked_by: Option<StepName>,
+    /// It was known, and computed again to compare.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub verified: Option<Verified>,
 }
 
 impl Report {
@@ -79,6 +82,7 @@ impl Report {
             outputs: step.outputs.clone(),
             problem: step.problem.clone(),
             blocked_by: step.blocked_by.clone(),
+            verified: step.verified.clone(),
         });
         Report {
             format: FORMAT,

@@ -74,6 +74,19 @@ pub struct StepView {
     /// Of the last attempt that failed.
     pub problem: Option<Problem>,
     pub blocked_by: Option<StepName>,
+    /// What came of computing it again, if that was done.
+    pub verified: Option<Verified>,
+}
+
+/// What came of computing a known step again.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct Verified {
+    /// The ports that came out otherwise.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub differs: Vec<String>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub problem: Option<Problem>,
+    pub ms: f64,
 }
 
 /// A run, as far as the events tell.
@@ -146,6 +159,9 @@ impl RunView {
                 view.ms = *ms;
                 view.progress = None;
             }),
+            What::StepVerified { step, differs, problem, ms } => self.change(step, |view| {
+                view.verified = Some(Verified { differs: differs.clone(), problem: problem.clone(), ms: *ms });
+            }),
             What::StepBlocked { step, by } => self.change(step, |view| {
                 view.state = State::Over(How::Blocked);
                 view.blocked_by.clone_from(by);
@@ -200,6 +216,7 @@ impl StepView {
             n_attempts: 0,
             problem: None,
             blocked_by: None,
+            verified: None,
         }
     }
 }

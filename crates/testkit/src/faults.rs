@@ -117,6 +117,32 @@ impl Run for Deaf {
     }
 }
 
+/// Counts its calls in this process, and does not say so.
+#[derive(Node)]
+#[node(kind = "stub.sly", version = 1, lane = Cpu, category = "stub")]
+pub struct Sly {
+    /// What is passed on beside the count.
+    pub a: i64,
+}
+
+/// What [`Sly`] makes.
+#[derive(Outputs)]
+pub struct SlyCount {
+    /// The number.
+    pub value: i64,
+    /// How often it was called.
+    pub n: i64,
+}
+
+impl Run for Sly {
+    type Output = SlyCount;
+
+    fn run(self, _cx: &mut Cx) -> NodeResult<SlyCount> {
+        static N_CALLS: AtomicI64 = AtomicI64::new(0);
+        Ok(SlyCount { value: self.a, n: N_CALLS.fetch_add(1, Ordering::Relaxed) })
+    }
+}
+
 /// Counts its calls in this process.
 #[derive(Node)]
 #[node(kind = "stub.impure", version = 1, lane = Cpu, category = "stub", impure)]

@@ -12,6 +12,7 @@
 //! | `stub.until_cancelled(a)` | nothing until the run is cancelled |
 //! | `stub.flaky(a, times, count)` | a number, after some failures that pass |
 //! | `stub.deaf(a, until)` | a number when a file is there, and does not hear that it is to stop |
+//! | `stub.sly(a)` | a number, and another one at every call, without being declared impure |
 //! | `stub.impure()` | another number at every call |
 //! | `stub.climb(steps, stop)` | a number in many steps, with previews and checkpoints |
 //! | `stub.heavy(a, weights, bytes, …)` | the number after `a`, with weights and scratch in memory |
@@ -52,6 +53,7 @@ rondel_sdk::export_plugin!(
         faults::UntilCancelled,
         faults::Flaky,
         faults::Deaf,
+        faults::Sly,
         faults::Impure,
         long::Climb,
         weights::Heavy,

@@ -13,6 +13,7 @@ mod look_up;
 mod patience;
 mod queue;
 mod room;
+pub(super) mod verify;
 
 use std::cmp::Reverse;
 use std::collections::{BTreeMap, BinaryHeap, HashMap, VecDeque};
@@ -39,6 +40,7 @@ use crate::plan::{Plan, StepId};
 /// All that can happen to a run from outside of its dispatcher.
 pub enum Message {
     Ended { step: StepId, job: u64, result: Result<Made, Ended>, ms: f64, peak_bytes: u64 },
+    Verified { step: StepId, result: Result<Vec<String>, Ended>, ms: f64 },
     Progress { step: StepName, done: u64, total: u64, note: String },
     Preview { step: StepName, image: Bundle },
     Log { step: StepName, level: Level, text: String },
@@ -137,6 +139,9 @@ struct Dispatcher<'a, 'b> {
     n_pausing: usize,
     n_jobs: u64,
     n_failed: usize,
+    /// Known steps, if some of them are to be verified.
+    verifiable: Vec<(StepId, Digest)>,
+    n_unverified: usize,
     has_warned: bool,
 }
 
@@ -148,7 +153,7 @@ pub async fn dispatch(
     control: &Control,
     emitter: &mut Emitter<'_>,
 ) -> (Outcome, Vec<OutputInfo>) {
-    let (messages, inbox) = unbounded_channel();
+    let (messages, mut inbox) = unbounded_channel();
     control.connect(Some(messages.clone()));
     let shared = Arc::new(Shared {
         plan: plan.clone(),
@@ -185,16 +190,19 @@ pub async fn dispatch(
         n_pausing: 0,
         n_jobs: 0,
         n_failed: 0,
+        verifiable: Vec::new(),
+        n_unverified: 0,
         has_warned: false,
     };
     dispatcher.start();
-    dispatcher.run(inbox).await;
+    dispatcher.run(&mut inbox).await;
+    dispatcher.verify(&mut inbox).await;
     control.connect(None);
     dispatcher.end(control)
 }
 
 impl Dispatcher<'_, '_> {
-    async fn run(&mut self, mut inbox: UnboundedReceiver<Message>) {
+    async fn run(&mut self, inbox: &mut UnboundedReceiver<Message>) {
         self.settle();
         self.start_ready();
         while self.n_running > 0 || self.n_pausing > 0 {
@@ -214,26 +222,31 @@ impl Dispatcher<'_, '_> {
             };
             // The dispatcher holds a sender itself, so the channel is never closed.
             let Some(message) = message else { return };
-            match message {
-                Message::Ended { step, job, result, ms, peak_bytes } => self.ended(step, job, result, ms, peak_bytes),
-                Message::Progress { step, done, total, note } => {
-                    self.emitter.emit(What::StepProgress { step, done, total, note });
-                }
-                Message::Preview { step, image } => {
-                    let digest = image.digest();
-                    if self.cache.put_blob(&image).is_ok() {
-                        self.emitter.emit(What::StepPreview { step, image: digest });
-                    }
-                }
-                Message::Log { step, level, text } => self.emitter.log(Some(step), level, text),
-                Message::CacheTrouble { text } => self.warn_once(text),
-                Message::Cancel => {
-                    self.stop_all();
-                    self.emitter.log(None, Level::Info, "stopping: asked to".to_owned());
-                }
-            }
+            self.hear(message);
             self.settle();
             self.start_ready();
+        }
+    }
+
+    fn hear(&mut self, message: Message) {
+        match message {
+            Message::Verified { step, result, ms } => self.verified(step, result, ms),
+            Message::Ended { step, job, result, ms, peak_bytes } => self.ended(step, job, result, ms, peak_bytes),
+            Message::Progress { step, done, total, note } => {
+                self.emitter.emit(What::StepProgress { step, done, total, note });
+            }
+            Message::Preview { step, image } => {
+                let digest = image.digest();
+                if self.cache.put_blob(&image).is_ok() {
+                    self.emitter.emit(What::StepPreview { step, image: digest });
+                }
+            }
+            Message::Log { step, level, text } => self.emitter.log(Some(step), level, text),
+            Message::CacheTrouble { text } => self.warn_once(text),
+            Message::Cancel => {
+                self.stop_all();
+                self.emitter.log(None, Level::Info, "stopping: asked to".to_owned());
+            }
         }
     }
 
@@ -259,6 +272,7 @@ impl Dispatcher<'_, '_> {
         let is_done = self.plan.wanted.iter().all(|id| matches!(self.phases[id.index()], Phase::Done(_)));
         let is_partial = self.plan.wanted.iter().any(|id| matches!(self.phases[id.index()], Phase::Done(_)));
         let outcome = match (is_done, self.n_failed > 0) {
+            _ if self.n_unverified > 0 && !control.is_cancelled() => Outcome::Failed,
             (true, false) => Outcome::Done,
             _ if control.is_cancelled() => Outcome::Cancelled,
             _ if self.options.keep_going && is_partial => Outcome::Partial,

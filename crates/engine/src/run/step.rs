@@ -14,7 +14,7 @@ use rondel_value::{Digest, Value, coerce};
 use tokio::sync::mpsc::UnboundedSender;
 
 use super::call::Call;
-use super::dispatcher::Message;
+use super::dispatcher::{Message, verify::differing};
 use super::halt::Halt;
 use super::{Control, meter::Meter, provenance::Provenance};
 use crate::plan::{Plan, Slot, StepId};
@@ -83,7 +83,26 @@ impl Job {
         let _ = shared.messages.send(Message::Ended { step: self.step, job: self.number, result, ms, peak_bytes });
     }
 
-    fn run(&self, shared: &Shared, began: Instant) -> Result<Made, Ended> {
+    /// [blocking] Runs the step again without keeping anything, and tells at which ports it comes out otherwise than `record`.
+    pub fn verify(self, shared: &Shared, record: &Record) {
+        let began = Instant::now();
+        let compare = || {
+            let inputs = self.inputs(shared)?;
+            let step = shared.plan.step(self.step);
+            let call = Call::new(shared, &step.name, None, &self.halt, began);
+            let values = step.kind.run(&inputs, &call);
+            let values = values.map_err(|failed| Ended::Failed(Box::new(failure(&shared.plan, self.step, failed))))?;
+            let digests: Vec<Digest> = values.iter().map(Value::digest).collect();
+            Ok(differing(record, &digests))
+        };
+        let result = catch_unwind(AssertUnwindSafe(compare))
+            .unwrap_or_else(|panic| Err(Ended::Failed(Box::new(engine_panicked(&*panic)))));
+        let ms = began.elapsed().as_secs_f64() * 1000.0;
+        let _ = shared.messages.send(Message::Verified { step: self.step, result, ms });
+    }
+
+    /// What the node takes, in the form that its ports want.
+    fn inputs(&self, shared: &Shared) -> Result<Vec<Value>, Ended> {
         let step = shared.plan.step(self.step);
         let mut inputs = Vec::with_capacity(step.slots.len());
         for (i, (input, slot)) in step.spec.inputs.iter().zip(&step.slots).enumerate() {
@@ -97,6 +116,12 @@ impl Job {
                 Ended::Failed(Box::new(problem(&shared.plan, self.step, "invalid_input", message, Some(i))))
             })?);
         }
+        Ok(inputs)
+    }
+
+    fn run(&self, shared: &Shared, began: Instant) -> Result<Made, Ended> {
+        let step = shared.plan.step(self.step);
+        let inputs = self.inputs(shared)?;
         if self.begins_anew {
             let removed = shared.cache.remove_checkpoint(&self.action);
             removed.map_err(|error| {

@@ -209,6 +209,7 @@ fn a_run_takes_its_time_from_its_caller() {
         jobs: None,
         fail_fast: false,
         keep_going: false,
+        verify: 0.0,
         budget_bytes: None,
         rerun: Vec::new(),
         previews: false,

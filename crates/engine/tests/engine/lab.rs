@@ -46,6 +46,7 @@ pub struct Setup<'a> {
     pub jobs: Option<usize>,
     pub fail_fast: bool,
     pub keep_going: bool,
+    pub verify: f64,
     /// Moved by hand; one that goes by itself if there is none.
     pub clock: Option<Clock>,
     /// Someone looks at previews.
@@ -143,6 +144,7 @@ impl Lab {
             jobs: setup.jobs,
             fail_fast: setup.fail_fast,
             keep_going: setup.keep_going,
+            verify: setup.verify,
             budget_bytes: Some(BUDGET_BYTES),
             rerun,
             previews: setup.previews,

@@ -11,4 +11,5 @@ mod patience;
 mod plan;
 mod rerun;
 mod resume;
+mod verify;
 mod why;
