@@ -130,7 +130,7 @@ fn pair(text: &str, option: &str, example: &str) -> Result<(String, String)> {
 }
 
 fn swaps(models: &[String]) -> Result<BTreeMap<String, String>> {
-    models.iter().map(|text| pair(text, "--model", "flux=tiny-flux2-nano")).collect()
+    models.iter().map(|text| pair(text, "--model", "flux=tiny-flux2")).collect()
 }
 
 /// The value of `--set`: as it is, the text of a file after `@`, or standard input for `-`.

@@ -14,7 +14,7 @@ const GRAPH: &str = "text_to_image.ron";
 /// One step takes a second.
 const SLOW: &str = r#"Graph(
     format: 1,
-    models: (flux: Flux2(weights: "tiny-flux2-nano")),
+    models: (flux: Flux2(weights: "tiny-flux2")),
     nodes: (
         text:  encode(model: flux, prompt: "an apple on a blue background"),
         noise: noise(model: flux, size: (128, 128), seed: 7),

@@ -100,7 +100,7 @@ fn doctor_says_how_much_there_is_and_what_models_take() {
         "models.ron",
         &format!(
             "Models(format: 1, models: {{ \"nano\": (family: Flux2, source: Folder({:?})) }})",
-            root().join("graphs/models/tiny-flux2-nano")
+            root().join("graphs/models/tiny-flux2")
         ),
     );
     let said = project.rondel(&["doctor", "--memory", "3GB", "--json"]);

@@ -41,9 +41,9 @@ fn another_lora_draws_anew_and_encodes_nothing_anew() {
     let project = Project::with(&["text_to_image.ron"]);
     models(&project, r#"loras: { "ink": (family: Flux2, source: File("ink.safetensors")) }"#);
     project.write("ink.safetensors", &weights(1));
-    let plain = r#"Flux2(weights: "tiny-flux2-nano")"#;
+    let plain = r#"Flux2(weights: "tiny-flux2")"#;
     let [whole, half] = ["1.0", "0.5"]
-        .map(|scale| format!(r#"Flux2(weights: "tiny-flux2-nano", loras: [Lora(weights: "ink", scale: {scale})])"#));
+        .map(|scale| format!(r#"Flux2(weights: "tiny-flux2", loras: [Lora(weights: "ink", scale: {scale})])"#));
     const DRAWN: &str = "image latent saved";
     assert_eq!(changed(&project, || project.edit("text_to_image.ron", plain, &whole)), DRAWN);
     assert_eq!(changed(&project, || project.edit("text_to_image.ron", &whole, &half)), DRAWN);
@@ -61,8 +61,8 @@ fn another_dtype_encodes_and_draws_anew_and_keeps_the_noise() {
     let quantised = || {
         project.edit(
             "text_to_image.ron",
-            r#"(weights: "tiny-flux2-nano")"#,
-            r#"(weights: "tiny-flux2-nano", quant: Q8_0)"#,
+            r#"(weights: "tiny-flux2")"#,
+            r#"(weights: "tiny-flux2", quant: Q8_0)"#,
         )
     };
     assert_eq!(changed(&project, quantised), "blank image latent saved text");
@@ -72,7 +72,7 @@ fn another_dtype_encodes_and_draws_anew_and_keeps_the_noise() {
 fn a_model_with_a_part_from_elsewhere_is_the_same_if_the_part_is() {
     let project = Project::with(&["text_to_image.ron"]);
     project.run("text_to_image.ron", &[]);
-    let from = root().join("graphs/models/tiny-flux2-nano/vae");
+    let from = root().join("graphs/models/tiny-flux2/vae");
     for name in ["config.json", "diffusion_pytorch_model.safetensors"] {
         fs::create_dir_all(project.path("home/vae")).expect("a folder");
         fs::copy(from.join(name), project.path("home/vae").join(name)).expect("a copy");
@@ -80,7 +80,7 @@ fn a_model_with_a_part_from_elsewhere_is_the_same_if_the_part_is() {
     let vae = project.path("home/vae").display().to_string();
     models(
         &project,
-        &format!(r#"models: {{ "mine": (family: Flux2, base: "tiny-flux2-nano", parts: (vae: {vae:?})) }}"#),
+        &format!(r#"models: {{ "mine": (family: Flux2, base: "tiny-flux2", parts: (vae: {vae:?})) }}"#),
     );
     let report = project.run("text_to_image.ron", &["--model", "flux=mine"]);
     assert_eq!(those(&report, How::Ran), "");
@@ -90,7 +90,7 @@ fn a_model_with_a_part_from_elsewhere_is_the_same_if_the_part_is() {
 fn a_file_that_cannot_be_used_is_told_at_its_place_in_the_graph() {
     let project = Project::with(&["text_to_image.ron"]);
     project.write("klein.safetensors", "version https://git-lfs.github.com/spec/v1\noid sha256:0\nsize 9\n");
-    let entry = r#"(family: Flux2, base: "tiny-flux2-nano", parts: (transformer: "klein.safetensors"))"#;
+    let entry = r#"(family: Flux2, base: "tiny-flux2", parts: (transformer: "klein.safetensors"))"#;
     models(&project, &format!(r#"models: {{ "klein": {entry} }}"#));
     let said = project.rondel(&["plan", "text_to_image.ron", "--model", "flux=klein", "--message-format", "json"]);
     assert_eq!(said.code, Some(2), "{}", said.stderr);
@@ -118,7 +118,7 @@ fn a_part_that_a_model_lacks_is_told_before_anything_runs() {
 #[test]
 fn a_tensor_that_weights_lack_is_told_before_anything_runs() {
     let project = Project::with(&["text_to_image.ron"]);
-    let from = root().join("graphs/models/tiny-flux2-nano/transformer");
+    let from = root().join("graphs/models/tiny-flux2/transformer");
     fs::create_dir_all(project.path("broken")).expect("a folder");
     fs::copy(from.join("config.json"), project.path("broken/config.json")).expect("a copy");
     let name = "diffusion_pytorch_model.safetensors";
@@ -131,7 +131,7 @@ fn a_tensor_that_weights_lack_is_told_before_anything_runs() {
     models(
         &project,
         &format!(
-            r#"models: {{ "broken": (family: Flux2, base: "tiny-flux2-nano", parts: (transformer: {broken:?})) }}"#
+            r#"models: {{ "broken": (family: Flux2, base: "tiny-flux2", parts: (transformer: {broken:?})) }}"#
         ),
     );
     let swap = ["--model", "flux=broken"];

@@ -145,7 +145,7 @@ fn the_same_weights_under_another_name_are_the_same_weights() {
     let project = Project::with(&["text_to_image.ron"]);
     project.run("text_to_image.ron", &[]);
 
-    copy_folder(&root().join("graphs/models/tiny-flux2-nano"), &project.path("elsewhere"));
+    copy_folder(&root().join("graphs/models/tiny-flux2"), &project.path("elsewhere"));
     project
         .write("models.ron", r#"Models(format: 1, models: { "twin": (family: Flux2, source: Folder("elsewhere")) })"#);
     let report = project.run("text_to_image.ron", &["--model", "flux=twin"]);

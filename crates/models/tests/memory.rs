@@ -14,7 +14,7 @@ use rondel_models::flux2::{Direction, PictureDecoder, PictureEncoder, Tiling, pe
 static ALLOCATOR: PeakAlloc = PeakAlloc;
 
 fn part() -> PartFiles {
-    let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../graphs/models/tiny-flux2-nano/vae");
+    let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../graphs/models/tiny-flux2/vae");
     let names = ["config.json", "diffusion_pytorch_model.safetensors"];
     PartFiles { files: names.map(|name| folder.join(name)).to_vec() }
 }

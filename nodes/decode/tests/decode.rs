@@ -6,7 +6,7 @@ use node_decode::{Decode, Decoded, TilingChoice};
 use rondel_sdk::prelude::*;
 
 fn cx() -> Cx<'static> {
-    let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../graphs/models/tiny-flux2-nano/vae");
+    let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../graphs/models/tiny-flux2/vae");
     let files = ["config.json", "diffusion_pytorch_model.safetensors"].map(|name| folder.join(name));
     Cx::for_test().with_model_part::<PathBuf>("vae", files)
 }

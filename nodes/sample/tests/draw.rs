@@ -10,7 +10,7 @@ fn model() -> ModelRef {
 }
 
 fn part(folder: &str) -> Vec<PathBuf> {
-    let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../graphs/models/tiny-flux2-nano").join(folder);
+    let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../graphs/models/tiny-flux2").join(folder);
     let entries = std::fs::read_dir(folder).expect("a folder of the model");
     entries.map(|entry| entry.expect("an entry").path()).filter(|path| path.is_file()).collect()
 }

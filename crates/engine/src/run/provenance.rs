@@ -3,8 +3,8 @@
 //! ```json
 //! {"format": 1, "program": "rondel 0.1.0",
 //!  "graph": {"name": "text_to_image", "text": "…", "imports": {"lib/fit.ron": "…"}},
-//!  "inputs": {"prompt": "…", "seed": 7}, "set": {"seed": "7"}, "by_hand": [], "swaps": {"klein": "tiny-flux2-nano"},
-//!  "models": {"tiny-flux2-nano": {"family": "Flux2", "name": "tiny-flux2-nano", "parts": {"vae": "…"}}},
+//!  "inputs": {"prompt": "…", "seed": 7}, "set": {"seed": "7"}, "by_hand": [], "swaps": {"klein": "tiny-flux2"},
+//!  "models": {"tiny-flux2": {"family": "Flux2", "name": "tiny-flux2", "parts": {"vae": "…"}}},
 //!  "kinds": {"encode": 1, "save": 1}}
 //! ```
 //!

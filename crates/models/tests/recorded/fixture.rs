@@ -92,7 +92,7 @@ impl Folder {
 
     /// The small trained model.
     pub fn tiny() -> Self {
-        Self(workspace().join("graphs/models/tiny-flux2-nano"))
+        Self(workspace().join("graphs/models/tiny-flux2"))
     }
 
     pub fn part(&self, name: &str) -> PartFiles {
