@@ -5,6 +5,7 @@
 
 mod cycles;
 mod declarations;
+mod each;
 mod imports;
 mod models;
 mod nodes;

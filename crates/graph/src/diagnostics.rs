@@ -8,6 +8,7 @@ pub(crate) mod bad_name;
 pub(crate) mod bad_value;
 pub(crate) mod cycle;
 pub(crate) mod duplicate_name;
+pub(crate) mod each;
 pub(crate) mod empty;
 pub(crate) mod family_mismatch;
 pub(crate) mod import_cycle;

@@ -89,6 +89,12 @@ pub enum NodeKind {
     Plugin(Arc<NodeSpec>),
     /// An imported graph: its inputs are parameters, its outputs ports.
     Graph(Arc<Graph>),
+    /// An imported graph, once for each element of a list, which is the parameter `over`.
+    Each {
+        graph: Arc<Graph>,
+        /// The input that takes the element.
+        element: String,
+    },
 }
 
 impl NodeKind {
@@ -96,7 +102,7 @@ impl NodeKind {
     pub fn primary(&self) -> Option<&str> {
         match self {
             NodeKind::Plugin(spec) => spec.outputs.first().map(|output| output.name.as_str()),
-            NodeKind::Graph(graph) => graph.outputs.keys().next().map(String::as_str),
+            NodeKind::Graph(graph) | NodeKind::Each { graph, .. } => graph.outputs.keys().next().map(String::as_str),
         }
     }
 }

@@ -5,6 +5,7 @@
 //! | `stub.number(value, plus?)` | a number |
 //! | `stub.add(a, b = 1)`, `stub.join(items)` | sums |
 //! | `stub.halve(a)` | half of it, rounded down, and the `rest`: many inputs, one output |
+//! | `stub.below(n)` | the numbers from 0 to below `n`: a list |
 //! | `stub.paint(value)`, `stub.look(image)` | a number as a picture, which lies in a blob, and back |
 //! | `stub.words(text)`, `stub.read(path)`, `stub.count(json)` | texts, files and JSON |
 //! | `stub.write(text, path)` | a file: the effect |
@@ -42,6 +43,7 @@ rondel_sdk::export_plugin!(
         numbers::Add,
         numbers::Join,
         numbers::Halve,
+        numbers::Below,
         pictures::Paint,
         pictures::Look,
         files::Words,

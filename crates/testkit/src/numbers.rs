@@ -80,6 +80,22 @@ impl Run for Halve {
     }
 }
 
+/// Counts: a list whose length is known only when it was made.
+#[derive(Node)]
+#[node(kind = "stub.below", version = 1, lane = Cpu, category = "stub")]
+pub struct Below {
+    /// How many numbers, from 0 on.
+    pub n: i64,
+}
+
+impl Run for Below {
+    type Output = Vec<i64>;
+
+    fn run(self, _cx: &mut Cx) -> NodeResult<Vec<i64>> {
+        Ok((0..self.n).collect())
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;

@@ -3,6 +3,7 @@
 //! Nodes are taken in topological order, imports where they stand, so that what a step takes exists before it does. An
 //! imported graph's effects never happen, and its steps are in the plan only if something wanted needs them.
 
+mod import;
 mod values;
 
 use std::cmp::Reverse;
@@ -280,7 +281,8 @@ impl Planner<'_> {
             let (name, node) = graph.nodes.get_index(index).expect("an index of the graph");
             let made = match &node.kind {
                 NodeKind::Plugin(_) => self.node(scope, name, node).map(Made::Step),
-                NodeKind::Graph(imported) => Some(Made::Graph(self.import(scope, name, node, imported))),
+                NodeKind::Graph(imported) => Some(Made::Graph(self.import(scope, name, node, imported, None))),
+                NodeKind::Each { graph, element } => Some(Made::Graph(self.each(scope, name, node, graph, element))),
             };
             if let Some(made) = made {
                 scope.nodes.insert(name.clone(), made);
@@ -377,37 +379,6 @@ impl Planner<'_> {
                 }
             }
         }
-    }
-
-    fn import(&mut self, scope: &mut Scope, name: &str, node: &Node, imported: &Arc<Graph>) -> HashMap<String, Slot> {
-        let mut inner = Scope::new(imported, format!("{}{name}.", scope.prefix));
-        let base = folder_of(&scope.graph.path);
-        for (input_name, input) in &imported.inputs {
-            let wanted = |span: &Span| Wanted {
-                ty: &input.ty,
-                is_file: false,
-                step_name: format!("{}{name}.{input_name}", scope.prefix),
-                span: span.clone(),
-            };
-            let slot = match (node.args.get(input_name), &input.default) {
-                (Some(arg), _) => {
-                    let wanted = wanted(&arg.span);
-                    let slot = self.slot(scope, &arg.expr, &base, &wanted);
-                    let at = format!("{name}.{input_name}");
-                    let source = scope.graph.source.clone();
-                    self.check(&slot, &at, input.range, input.multiple_of, &source, &arg.span);
-                    slot
-                }
-                (None, Some(default)) => {
-                    let inner_base = folder_of(&imported.path);
-                    self.slot(&mut inner, default, &inner_base, &wanted(&input.span))
-                }
-                (None, None) => Slot::Value(Value::None),
-            };
-            inner.inputs.insert(input_name.clone(), slot);
-        }
-        self.graph(&mut inner);
-        self.outputs(&mut inner).into_iter().collect()
     }
 
     fn node(&mut self, scope: &mut Scope, name: &str, node: &Node) -> Option<StepId> {

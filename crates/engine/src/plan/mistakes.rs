@@ -67,3 +67,10 @@ pub fn same_place(name: &str, first: &str, source: &Arc<Source>, span: &Span, fi
         .also(first_span, "written here first")
         .help("give each a place of its own; `{seed}` and other inputs may be part of it")
 }
+
+/// A list over which a graph is to run and whose length a step makes.
+pub fn unknown_length(node: &str, step: &str, source: &Arc<Source>, span: &Span) -> Diagnostic {
+    Diagnostic::new("graph::each", format!("how often `{node}` runs its graph is known only when `{step}` has run"))
+        .at(source, span, format!("`{step}` makes this list"))
+        .help("`each` takes a literal list, an input of the graph, or what another `each` returns")
+}

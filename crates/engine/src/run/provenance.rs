@@ -82,7 +82,7 @@ fn describe(plan: &Plan, program: &str) -> Made {
     let folder = graph.path.parent();
     while let Some(next) = open.pop() {
         for node in next.nodes.values() {
-            if let NodeKind::Graph(imported) = &node.kind {
+            if let NodeKind::Graph(imported) | NodeKind::Each { graph: imported, .. } = &node.kind {
                 let path = folder.and_then(|folder| relative(&imported.path, folder)).unwrap_or(imported.name.clone());
                 if imports.insert(path, imported.text.to_string()).is_none() {
                     open.push(imported.clone());

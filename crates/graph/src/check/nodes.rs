@@ -5,6 +5,7 @@ use std::sync::Arc;
 
 use indexmap::IndexMap;
 
+use super::each;
 use super::imports::Kinds;
 use super::scope::{NodeHead, Scope, Signature};
 use super::{Checker, Names, with};
@@ -45,7 +46,7 @@ impl Checker<'_> {
                 continue;
             }
             let name = field.name.text;
-            let (kind, args) = match field.value.form() {
+            let (kind, mut args) = match field.value.form() {
                 Form::Call(kind, Args::Named(args)) => (kind, args),
                 Form::Call(kind, Args::Positional(items)) if items.is_empty() => (kind, Vec::new()),
                 _ => {
@@ -56,6 +57,8 @@ impl Checker<'_> {
             };
             let known = match kinds.get(kind.text) {
                 Some(imported) => imported.is_some().then(|| imported.clone()),
+                None if kind.text == each::EACH => each::signature(source, &kind, &mut args, kinds, diagnostics)
+                    .map(|signature| Some(signature.into())),
                 None => Some(
                     plugins
                         .entry(kind.text)
@@ -73,11 +76,12 @@ impl Checker<'_> {
                     written.push(Written { name: field.name, kind, args, signature, span: field.span() });
                 }
                 Some(None) => {
-                    let all = self.world.kinds().into_iter().chain(kinds.keys().cloned()).collect();
+                    let all = self.world.kinds().into_iter().chain(kinds.keys().cloned());
+                    let all = all.chain([each::EACH.to_owned()]).collect();
                     diagnostics.push(unknown_kind::unknown_kind(source, &kind.span(), kind.text, all, false));
                     names.poison(name);
                 }
-                // The import failed, and that is reported.
+                // That is reported already.
                 None => names.poison(name),
             }
         }

@@ -67,10 +67,10 @@ mod tests {
         check_edit(
             &[("noise: noise(", "noise: photograph(")],
             expect![[r#"
-            graph::unknown-kind: there is no kind of node called `photograph`
-             >test.ron:13:16 `photograph` not a kind of node
-              help: kinds: prompt, compare, encode, noise, decode, solid, invert, save, acme.glow, sample, resize
-        "#]],
+                graph::unknown-kind: there is no kind of node called `photograph`
+                 >test.ron:13:16 `photograph` not a kind of node
+                  help: kinds: prompt, compare, each, encode, noise, decode, solid, invert, save, acme.glow, sample, resize
+            "#]],
         );
     }
 }

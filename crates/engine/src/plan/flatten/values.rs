@@ -116,7 +116,7 @@ impl Planner<'_> {
 }
 
 /// A list of constants is a constant.
-fn folded(items: Vec<Slot>) -> Slot {
+pub(super) fn folded(items: Vec<Slot>) -> Slot {
     let constants: Option<Vec<Value>> = items
         .iter()
         .map(|item| match item {
