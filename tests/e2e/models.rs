@@ -58,13 +58,8 @@ fn another_lora_draws_anew_and_encodes_nothing_anew() {
 #[test]
 fn another_dtype_encodes_and_draws_anew_and_keeps_the_noise() {
     let project = Project::with(&["text_to_image.ron"]);
-    let quantised = || {
-        project.edit(
-            "text_to_image.ron",
-            r#"(weights: "tiny-flux2")"#,
-            r#"(weights: "tiny-flux2", quant: Q8_0)"#,
-        )
-    };
+    let quantised =
+        || project.edit("text_to_image.ron", r#"(weights: "tiny-flux2")"#, r#"(weights: "tiny-flux2", quant: Q8_0)"#);
     assert_eq!(changed(&project, quantised), "blank image latent saved text");
 }
 
@@ -78,10 +73,7 @@ fn a_model_with_a_part_from_elsewhere_is_the_same_if_the_part_is() {
         fs::copy(from.join(name), project.path("home/vae").join(name)).expect("a copy");
     }
     let vae = project.path("home/vae").display().to_string();
-    models(
-        &project,
-        &format!(r#"models: {{ "mine": (family: Flux2, base: "tiny-flux2", parts: (vae: {vae:?})) }}"#),
-    );
+    models(&project, &format!(r#"models: {{ "mine": (family: Flux2, base: "tiny-flux2", parts: (vae: {vae:?})) }}"#));
     let report = project.run("text_to_image.ron", &["--model", "flux=mine"]);
     assert_eq!(those(&report, How::Ran), "");
 }
@@ -130,9 +122,7 @@ fn a_tensor_that_weights_lack_is_told_before_anything_runs() {
     let broken = project.path("broken").display().to_string();
     models(
         &project,
-        &format!(
-            r#"models: {{ "broken": (family: Flux2, base: "tiny-flux2", parts: (transformer: {broken:?})) }}"#
-        ),
+        &format!(r#"models: {{ "broken": (family: Flux2, base: "tiny-flux2", parts: (transformer: {broken:?})) }}"#),
     );
     let swap = ["--model", "flux=broken"];
     let (said, report) = project.try_run("text_to_image.ron", &swap);

@@ -228,8 +228,13 @@ fn a_run_that_keeps_going_is_done_in_part() {
 #[test]
 fn a_run_that_fails_fast_starts_nothing_more() {
     let project = Project::new();
-    project.write("half.ron", HALF_BROKEN);
-    // With one job the longest way goes first, and that is the broken one.
+    // With one job what leads soonest to a result goes first, and that is the broken one.
+    let farther = HALF_BROKEN.replace("image: beside, path", "image: twice, path");
+    let farther = farther.replace(
+        "        kept:",
+        "        thrice: invert(image: beside),\n        twice:  invert(image: thrice),\n        kept:",
+    );
+    project.write("half.ron", &farther);
     let (said, report) = project.try_run("half.ron", &["--fail-fast", "--jobs", "1"]);
     assert_eq!((said.code, ran(&report)), (Some(1), "square".to_owned()));
     for name in ["beside", "kept"] {
