@@ -208,8 +208,14 @@ pub enum CacheCommand {
         #[arg(long)]
         json: bool,
     },
-    /// Why a step of the newest run did what it did
-    Why { step: String },
+    /// Why a step of the newest run did what it did, and what its result is known by
+    Why {
+        step: String,
+        /// The newest run of this graph
+        graph: Option<PathBuf>,
+        #[arg(long)]
+        json: bool,
+    },
     /// Hash everything that is stored
     Verify,
     /// Drop the least valuable results until the rest fits

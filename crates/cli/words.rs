@@ -3,6 +3,8 @@
 use std::io::{ErrorKind, IsTerminal, Write};
 use std::sync::atomic::{AtomicBool, Ordering};
 
+use rondel_event::How;
+
 /// Prints a line of words.
 ///
 /// Standard error may be closed by whoever reads it; that is no reason to stop.
@@ -69,6 +71,16 @@ pub fn count(n: usize, thing: &str) -> String {
     match n {
         1 => format!("1 {thing}"),
         n => format!("{n} {thing}s"),
+    }
+}
+
+/// By what a step is known.
+pub fn how_known(how: How) -> &'static str {
+    match how {
+        How::KnownByRecipe => "same recipe",
+        How::KnownByContent => "same content",
+        How::UpToDate => "up to date",
+        How::Ran | How::Failed | How::Blocked | How::NotNeeded => "",
     }
 }
 

@@ -3,6 +3,7 @@
 //! - [`run`]: from a graph file to a picture, a report and an exit code
 //! - [`cache`]: what runs again after a change, and what survives a crash
 //! - [`models`]: parts from elsewhere, LoRAs, and files that cannot be used
+//! - [`interrupt`]: Ctrl-C, once and twice
 //! - [`memory`]: what is needed before a run and used in it, and previews while it goes on
 //! - [`pictures`]: graphs that draw from other pictures
 //! - [`plugin`]: the same kinds linked in and from a shared object
@@ -12,6 +13,8 @@
 mod architecture;
 mod cache;
 mod fixture;
+#[cfg(unix)]
+mod interrupt;
 mod memory;
 mod models;
 mod pictures;

@@ -1,11 +1,11 @@
 //! `rondel cache`: looks after the cache.
 
+mod why;
+
 use std::time::{SystemTime, UNIX_EPOCH};
 
 use anyhow::{Context, Result};
 use rondel_cache::upkeep;
-use rondel_engine::record;
-use rondel_event::How;
 use rondel_value::cost::bytes_text;
 
 use super::Exit;
@@ -65,7 +65,7 @@ pub fn run(places: &Places, args: CacheArgs) -> Result<Exit> {
                 words::say(format!("{} more; ask for them with -n", entries.len() - n));
             }
         }
-        CacheCommand::Why { step } => return why(&folder.join("v1"), &step),
+        CacheCommand::Why { step, graph, json } => return why::run(folder, graph.as_deref(), &step, json),
         CacheCommand::Verify => {
             let report = upkeep::verify(&folder)?;
             words::data(format!(
@@ -103,36 +103,6 @@ pub fn run(places: &Places, args: CacheArgs) -> Result<Exit> {
             words::say("every result is forgotten; records of runs stay");
         }
     }
-    Ok(Exit::Done)
-}
-
-/// What a step of the newest run did, and why.
-fn why(v1: &std::path::Path, name: &str) -> Result<Exit> {
-    let Some(report) = record::newest_report(v1) else {
-        words::say("error: there is no finished run to ask");
-        return Ok(Exit::NothingMatched);
-    };
-    let Some(step) = report.steps.iter().find(|step| &*step.name == name) else {
-        let names: Vec<&str> = report.steps.iter().map(|step| &*step.name).collect();
-        words::say(format!(
-            "error: the newest run, of {}, has no step `{name}`; steps: {}",
-            report.graph.path,
-            names.join(", ")
-        ));
-        return Ok(Exit::NothingMatched);
-    };
-    words::data(match step.how {
-        How::Ran => format!("`{name}` ran: {}", step.why_text.as_deref().unwrap_or("no reason was kept")),
-        How::KnownByRecipe => format!("`{name}` was known: nothing that it depends on had changed"),
-        How::KnownByContent => format!("`{name}` was known: what it takes was made anew and came out as it was"),
-        How::UpToDate => format!("`{name}` was up to date: its file holds what it would write"),
-        How::Failed => {
-            let message = step.problem.as_ref().map_or("no message was kept", |problem| &problem.message);
-            format!("`{name}` failed: {message}")
-        }
-        How::Blocked => format!("`{name}` was blocked by `{}`", step.blocked_by.as_deref().unwrap_or("another step")),
-        How::NotNeeded => format!("`{name}` was not needed"),
-    });
     Ok(Exit::Done)
 }
 

@@ -4,7 +4,7 @@ use anyhow::Result;
 use petgraph::dot::Dot;
 use rondel_engine::last::Last;
 use rondel_engine::plan::Edge;
-use rondel_engine::{Forecast, Plan, StepNeed, Weighed, failure, forecast, needs, weigh};
+use rondel_engine::{Forecast, KeyParts, Plan, StepNeed, Weighed, failure, forecast, key_parts, needs, weigh};
 use serde_json::json;
 
 use super::{Exit, Opened, open};
@@ -30,7 +30,7 @@ pub fn run(places: &Places, args: PlanArgs) -> Result<Exit> {
             memory(&plan, &needs, &weighed, budget_bytes);
         }
         PlanFormat::Json => {
-            let mut machine = machine(&plan, &forecasts, &needs);
+            let mut machine = machine(&plan, &forecasts, &needs, &key_parts(&plan, &cache));
             machine["memory"] = json!({
                 "budget_bytes": budget_bytes, "peak_bytes": weighed.peak_bytes, "let_go": weighed.let_go,
                 "streamed": weighed.streamed,
@@ -88,7 +88,7 @@ fn human(plan: &Plan, forecasts: &[Forecast]) {
     let width = plan.steps.node_weights().map(|step| step.name.len()).max().unwrap_or(0);
     for (id, forecast) in plan.ids().zip(forecasts) {
         let text = match forecast {
-            Forecast::Known(_) => "known".to_owned(),
+            Forecast::Known(how) => format!("known, {}", words::how_known(*how)),
             Forecast::Runs(why) => format!("runs: {why}"),
             Forecast::NotNeeded => "not needed".to_owned(),
         };
@@ -99,7 +99,7 @@ fn human(plan: &Plan, forecasts: &[Forecast]) {
     words::say(format!("{} to run, {n_known} known", words::count(n_runs, "step")));
 }
 
-fn machine(plan: &Plan, forecasts: &[Forecast], needs: &[StepNeed]) -> serde_json::Value {
+fn machine(plan: &Plan, forecasts: &[Forecast], needs: &[StepNeed], keys: &[KeyParts]) -> serde_json::Value {
     let inputs: serde_json::Map<_, _> = plan
         .inputs
         .iter()
@@ -125,6 +125,7 @@ fn machine(plan: &Plan, forecasts: &[Forecast], needs: &[StepNeed]) -> serde_jso
             json!({
                 "name": step.name, "kind": step.spec.kind, "lane": step.spec.lane.name(), "after": after,
                 "will": will, "why": why, "why_text": why.map(|why| why.to_string()), "recipe": step.recipe,
+                "action": keys[id.index()].action, "parts": keys[id.index()].parts,
                 "needs": needs,
             })
         })

@@ -49,7 +49,7 @@ pub fn line(event: &Event, view: &RunView, width: usize) -> Option<String> {
             format!("  ran    {step:width$}  {:>8}  {}", words::span(*ms), why.unwrap_or_default())
         }
         What::StepFinished { step, how, .. } => {
-            format!("  known  {step:width$}  {}", known_words(*how)).trim_end().to_owned()
+            format!("  known  {step:width$}  {}", words::how_known(*how)).trim_end().to_owned()
         }
         What::StepFailed { step, problem, retry_in_ms: Some(wait), .. } => {
             let when = if *wait > 0.0 { format!("in {}", words::span(*wait)) } else { "when it is alone".to_owned() };
@@ -80,14 +80,6 @@ pub fn line(event: &Event, view: &RunView, width: usize) -> Option<String> {
         What::Log { step: None, level, text } if *level > Level::Debug => format!("  {}  {text}", level_word(*level)),
         _ => return None,
     })
-}
-
-fn known_words(how: How) -> &'static str {
-    match how {
-        How::KnownByContent => "same content",
-        How::UpToDate => "up to date",
-        _ => "",
-    }
 }
 
 fn level_word(level: Level) -> &'static str {

@@ -8,6 +8,7 @@
 //!
 //! The engine links no tensor library, prints nothing and reads no environment: time, randomness and folders are given.
 
+pub mod because;
 pub mod last;
 pub mod plan;
 pub mod record;
@@ -15,7 +16,8 @@ pub mod run;
 pub mod site;
 pub mod weights;
 
-pub use plan::explain::{Forecast, forecast};
+pub use because::{Because, BecauseError, because};
+pub use plan::explain::{Forecast, KeyParts, forecast, key_parts};
 pub use plan::flatten::{PlanError, PlanOptions, plan};
 pub use plan::inputs::Given;
 pub use plan::needs::{StepNeed, Weighed, needs, weigh};

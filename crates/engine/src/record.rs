@@ -74,9 +74,10 @@ fn forget_old(runs: &Path) -> io::Result<()> {
     Ok(())
 }
 
-/// The newest run with a report, and that report.
-pub fn newest_report(v1: &Path) -> Option<Report> {
-    let mut runs: Vec<PathBuf> = fs::read_dir(v1.join("runs")).ok()?.flatten().map(|entry| entry.path()).collect();
+/// The reports of finished runs, the newest first; each is read when it is asked for.
+pub fn reports(v1: &Path) -> impl Iterator<Item = Report> + use<> {
+    let entries = fs::read_dir(v1.join("runs")).into_iter().flatten();
+    let mut runs: Vec<PathBuf> = entries.flatten().map(|entry| entry.path()).collect();
     runs.sort();
-    runs.iter().rev().find_map(|run| serde_json::from_slice(&fs::read(run.join("report.json")).ok()?).ok())
+    runs.into_iter().rev().filter_map(|run| serde_json::from_slice(&fs::read(run.join("report.json")).ok()?).ok())
 }

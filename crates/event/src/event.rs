@@ -59,6 +59,9 @@ pub enum What {
     StepFinished {
         step: StepName,
         how: How,
+        /// The key that its result is known by, from the content of what it took.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        action: Option<Digest>,
         outputs: Vec<Digest>,
         ms: f64,
         /// The most memory the process held while the step ran, 0 if it did not run.
@@ -293,9 +296,10 @@ mod tests {
                 note
             }),
             (name(), digest()).prop_map(|(step, image)| What::StepPreview { step, image }),
-            (name(), proptest::collection::vec(digest(), 0..3), ms(), any::<u64>()).prop_map(
-                |(step, outputs, ms, peak_bytes)| What::StepFinished { step, how: How::Ran, outputs, ms, peak_bytes }
-            ),
+            (name(), proptest::option::of(digest()), proptest::collection::vec(digest(), 0..3), ms(), any::<u64>())
+                .prop_map(|(step, action, outputs, ms, peak_bytes)| {
+                    What::StepFinished { step, how: How::Ran, action, outputs, ms, peak_bytes }
+                }),
             (name(), problem, ms(), 1u32..9, proptest::option::of(ms())).prop_map(
                 |(step, problem, ms, attempt, retry_in_ms)| What::StepFailed {
                     step,

@@ -52,6 +52,9 @@ pub struct StepReport {
     /// How often it was begun, if more than once.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub attempts: Option<u32>,
+    /// The key that its result is known by: its record in the cache says what that is made of.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub action: Option<Digest>,
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub outputs: Vec<Digest>,
     #[serde(default, skip_serializing_if = "Option::is_none")]
@@ -79,6 +82,7 @@ impl Report {
             ms: step.ms,
             peak_bytes: step.peak_bytes,
             attempts: (step.n_attempts > 1).then_some(step.n_attempts),
+            action: step.action,
             outputs: step.outputs.clone(),
             problem: step.problem.clone(),
             blocked_by: step.blocked_by.clone(),

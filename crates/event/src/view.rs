@@ -66,6 +66,8 @@ pub struct StepView {
     /// Done, total, note.
     pub progress: Option<(u64, u64, String)>,
     pub preview: Option<Digest>,
+    /// The key that its result is known by.
+    pub action: Option<Digest>,
     pub outputs: Vec<Digest>,
     pub ms: f64,
     pub peak_bytes: u64,
@@ -142,8 +144,9 @@ impl RunView {
                 self.change(step, |view| view.progress = Some((*done, *total, note.clone())));
             }
             What::StepPreview { step, image } => self.change(step, |view| view.preview = Some(*image)),
-            What::StepFinished { step, how, outputs, ms, peak_bytes } => self.change(step, |view| {
+            What::StepFinished { step, how, action, outputs, ms, peak_bytes } => self.change(step, |view| {
                 view.state = State::Over(*how);
+                view.action = *action;
                 view.outputs.clone_from(outputs);
                 view.ms = *ms;
                 view.peak_bytes = *peak_bytes;
@@ -210,6 +213,7 @@ impl StepView {
             why: None,
             progress: None,
             preview: None,
+            action: None,
             outputs: Vec::new(),
             ms: 0.0,
             peak_bytes: 0,
@@ -250,7 +254,14 @@ mod tests {
     fn a_step_goes_from_waiting_over_running_to_its_end() {
         let start = What::StepStarted { step: "a".into(), lane: Lane::Cpu, why: Why::NoRecord };
         let progress = What::StepProgress { step: "a".into(), done: 1, total: 2, note: String::new() };
-        let end = What::StepFinished { step: "a".into(), how: How::Ran, outputs: vec![], ms: 2.0, peak_bytes: 3 };
+        let end = What::StepFinished {
+            step: "a".into(),
+            how: How::Ran,
+            action: None,
+            outputs: vec![],
+            ms: 2.0,
+            peak_bytes: 3,
+        };
         let view = view_of(vec![started(), start.clone(), progress.clone()]);
         assert_eq!(view.steps["a"].state, State::Running);
         assert_eq!(view.steps["a"].progress, Some((1, 2, String::new())));
@@ -265,7 +276,14 @@ mod tests {
         let start = What::StepStarted { step: "a".into(), lane: Lane::Cpu, why: Why::NoRecord };
         let problem = Problem { kind: "transient".to_owned(), message: "busy".to_owned(), port: None, place: None };
         let failed = What::StepFailed { step: "a".into(), problem, ms: 1.0, attempt: 1, retry_in_ms: Some(1000.0) };
-        let end = What::StepFinished { step: "a".into(), how: How::Ran, outputs: vec![], ms: 2.0, peak_bytes: 3 };
+        let end = What::StepFinished {
+            step: "a".into(),
+            how: How::Ran,
+            action: None,
+            outputs: vec![],
+            ms: 2.0,
+            peak_bytes: 3,
+        };
         let view = view_of(vec![started(), start.clone(), failed.clone()]);
         assert_eq!((view.steps["a"].state, view.n_over()), (State::Waiting, 0));
         assert_eq!(view.steps["a"].problem.as_ref().unwrap().message, "busy");

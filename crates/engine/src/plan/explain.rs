@@ -125,7 +125,7 @@ pub fn shown(plan: &Plan, from: StepId, digest: &Digest) -> String {
     format!("`{}` ({})", plan.step(from).name, digest.short())
 }
 
-fn changes(before: &[Part], now: &[Part], is_open: impl Fn(&str) -> bool) -> Vec<Change> {
+pub(crate) fn changes(before: &[Part], now: &[Part], is_open: impl Fn(&str) -> bool) -> Vec<Change> {
     fn find<'a>(parts: &'a [Part], port: &str) -> Option<&'a Part> {
         parts.iter().find(|part| part.port == port)
     }
@@ -215,8 +215,35 @@ pub fn forecast(plan: &Plan, cache: &Cache, last: &mut Last) -> Vec<(StepId, For
         .collect()
 }
 
+/// What a step's key is made of, as far as that is known before a run.
+pub struct KeyParts {
+    /// The key of the result, if everything that the step takes is known.
+    pub action: Option<Digest>,
+    pub parts: Vec<Part>,
+}
+
+/// Says for each step what its key is made of: for a known one, what its result was made from.
+pub fn key_parts(plan: &Plan, cache: &Cache) -> Vec<KeyParts> {
+    let survey = survey(plan, cache, &[]);
+    let of = |id: StepId| match &survey.findings[id.index()] {
+        Finding::Known(known) => KeyParts { action: Some(known.action), parts: known.record.parts.clone() },
+        _ => {
+            let (is_whole, parts) = known_parts(plan, &survey.findings, id);
+            let is_named = is_whole && !plan.step(id).is_volatile;
+            KeyParts { action: is_named.then(|| keys::key(Domain::Action, &parts)), parts }
+        }
+    };
+    plan.ids().map(of).collect()
+}
+
 /// The action key of a step, if all that it takes is known.
 fn action_of_known(plan: &Plan, findings: &[Finding], id: StepId) -> Option<Digest> {
+    let (is_whole, parts) = known_parts(plan, findings, id);
+    is_whole.then(|| keys::key(Domain::Action, &parts))
+}
+
+/// The parts of a step's key that are known, and whether these are all.
+fn known_parts(plan: &Plan, findings: &[Finding], id: StepId) -> (bool, Vec<Part>) {
     let step = plan.step(id);
     let mut is_open = false;
     let parts = keys::parts(&step.spec, &step.slots, &step.with, &plan.out, |from, port| {
@@ -227,7 +254,7 @@ fn action_of_known(plan: &Plan, findings: &[Finding], id: StepId) -> Option<Dige
         let digest = known.record.outputs[port].digest;
         Some((digest, shown(plan, from, &digest)))
     });
-    (!is_open).then(|| keys::key(Domain::Action, &parts))
+    (!is_open, parts)
 }
 
 /// For each step whether it must run: it is not known, and one of `ends` needs it, or it is one.

@@ -1,6 +1,7 @@
 //! The engine on graphs of stub kinds: what runs, what is known, and why.
 
 mod against;
+mod because;
 mod each;
 mod events;
 mod failure;

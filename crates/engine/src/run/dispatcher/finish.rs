@@ -29,13 +29,14 @@ impl Dispatcher<'_, '_> {
         if let Some(reason) = made.not_kept {
             self.warn_once(format!("results cannot be kept in the cache: {reason}"));
         }
-        if let Some(action) = self.release(id) {
+        let action = self.release(id);
+        if let Some(action) = action {
             self.last.put(&step.name, action);
         }
         let outputs = made.record.outputs.iter().map(|stored| stored.digest).collect();
         let values = (self.n_takers[id.index()] > 0).then_some(made.values);
         self.phases[id.index()] = Phase::Done(Done { record: made.record, values });
-        let finished = What::StepFinished { step: step.name.clone(), how: How::Ran, outputs, ms, peak_bytes };
+        let finished = What::StepFinished { step: step.name.clone(), how: How::Ran, action, outputs, ms, peak_bytes };
         self.emitter.emit(finished);
         self.let_go(id);
         self.wake(id);

@@ -71,11 +71,12 @@ impl Dispatcher<'_, '_> {
     pub(super) fn known(&mut self, id: StepId, known: Known, how: How) {
         let step = self.plan.step(id);
         let how = if step.spec.effect { How::UpToDate } else { how };
+        let action = Some(known.action);
         let outputs = known.record.outputs.iter().map(|stored| stored.digest).collect();
         self.last.put(&step.name, known.action);
         self.may_verify(id, known.action, how);
         self.phases[id.index()] = Phase::Done(Done { record: known.record, values: None });
-        self.emitter.emit(What::StepFinished { step: step.name.clone(), how, outputs, ms: 0.0, peak_bytes: 0 });
+        self.emitter.emit(What::StepFinished { step: step.name.clone(), how, action, outputs, ms: 0.0, peak_bytes: 0 });
         self.let_go(id);
         self.wake(id);
     }
