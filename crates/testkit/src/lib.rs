@@ -15,6 +15,7 @@
 //! | `stub.deaf(a, until)` | a number when a file is there, and does not hear that it is to stop |
 //! | `stub.sly(a)` | a number, and another one at every call, without being declared impure |
 //! | `stub.impure()` | another number at every call |
+//! | `stub.wait(a, ms)`, `stub.toil(a, rounds)` | a number after a while, in which a core is idle or busy |
 //! | `stub.climb(steps, stop)` | a number in many steps, with previews and checkpoints |
 //! | `stub.heavy(a, weights, bytes, …)` | the number after `a`, with weights and scratch in memory |
 //! | `stub.work(a, bytes, …)` | a number, with scratch in memory for a while |
@@ -57,6 +58,8 @@ rondel_sdk::export_plugin!(
         faults::Deaf,
         faults::Sly,
         faults::Impure,
+        long::Wait,
+        long::Toil,
         long::Climb,
         weights::Heavy,
         weights::Work,

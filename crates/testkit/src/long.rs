@@ -2,6 +2,54 @@
 
 use rondel_sdk::prelude::*;
 
+/// Waits, as for an answer from elsewhere.
+#[derive(Node)]
+#[node(kind = "stub.wait", version = 1, lane = Net, category = "stub")]
+pub struct Wait {
+    /// What comes out.
+    pub a: i64,
+    /// How long, in milliseconds.
+    pub ms: u64,
+}
+
+impl Run for Wait {
+    type Output = i64;
+
+    fn run(self, cx: &mut Cx) -> NodeResult<i64> {
+        let began = std::time::Instant::now();
+        while began.elapsed().as_millis() < u128::from(self.ms) {
+            cx.check()?;
+            std::thread::sleep(std::time::Duration::from_millis(1));
+        }
+        Ok(self.a)
+    }
+}
+
+/// Keeps a core busy.
+#[derive(Node)]
+#[node(kind = "stub.toil", version = 1, lane = Cpu, category = "stub")]
+pub struct Toil {
+    /// Where to start from.
+    pub a: i64,
+    /// How many thousand rounds.
+    pub rounds: u64,
+}
+
+impl Run for Toil {
+    type Output = i64;
+
+    fn run(self, cx: &mut Cx) -> NodeResult<i64> {
+        let mut value = self.a as u64;
+        for _ in 0..self.rounds {
+            cx.check()?;
+            for _ in 0..1000 {
+                value = std::hint::black_box(value.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1));
+            }
+        }
+        Ok(value as i64)
+    }
+}
+
 /// Climbs, and keeps a checkpoint after each step.
 ///
 /// Every step changes the result, so a climb that loses or repeats one ends elsewhere.

@@ -1,7 +1,9 @@
 //! Digests of files, computed once and remembered.
 //!
-//! Each is remembered by path, size, time of change and inode, in one small file under `<cache>/v1/weights/`: a changed file is
-//! hashed anew. A note is written when a file was read to its end and not before, so whoever stops a long hashing finds
+//! Each is remembered by path, size, both times of change and inode, in one small file under `<cache>/v1/weights/`: a changed
+//! file is hashed anew. The time of modification can be put back by whoever replaces a file; the time at which the file system
+//! noted a change cannot, where there is one. What is not noticed is a change of equal size within the same tick of the file
+//! system's clock, a few milliseconds, in which the file was hashed; `rondel models verify` hashes anew. A note is written when a file was read to its end and not before, so whoever stops a long hashing finds
 //! nothing wrong later, and the next begins again.
 //!
 //! One thread reads and hashes, a mebibyte at a time. Mapping the file and hashing it with all cores was no faster where
@@ -129,6 +131,9 @@ struct Note {
 struct Stamp {
     bytes: u64,
     modified_ns: u128,
+    /// When content, name or permissions were last changed, by the file system's own account; 0 if it keeps none.
+    #[serde(default)]
+    changed_ns: i128,
     inode: u64,
 }
 
@@ -137,10 +142,13 @@ impl Stamp {
         let metadata = fs::metadata(path)?;
         let modified = metadata.modified()?.duration_since(UNIX_EPOCH).unwrap_or_default();
         #[cfg(unix)]
-        let inode = std::os::unix::fs::MetadataExt::ino(&metadata);
+        let (inode, changed_ns) = {
+            use std::os::unix::fs::MetadataExt as _;
+            (metadata.ino(), i128::from(metadata.ctime()) * 1_000_000_000 + i128::from(metadata.ctime_nsec()))
+        };
         #[cfg(not(unix))]
-        let inode = 0;
-        Ok(Stamp { bytes: metadata.len(), modified_ns: modified.as_nanos(), inode })
+        let (inode, changed_ns) = (0, 0);
+        Ok(Stamp { bytes: metadata.len(), modified_ns: modified.as_nanos(), changed_ns, inode })
     }
 }
 
@@ -228,6 +236,34 @@ mod tests {
         assert_eq!(place.seen(), [(chunk, total), (chunk + 5, total), (total, total)]);
         assert_eq!(place.digests().of(&[&large, &small]).unwrap()[0].digest, hashed[0].digest);
         assert_eq!(place.seen(), []);
+    }
+
+    /// Puts other bytes of the same number under the same name, as if that had been at `modified`.
+    #[cfg(unix)]
+    fn replace(path: &Path, bytes: &[u8], modified: std::time::SystemTime) {
+        let before = Stamp::of(path).unwrap();
+        fs::write(path, bytes).unwrap();
+        let file = fs::File::options().write(true).open(path).unwrap();
+        // The file system's clock goes by ticks: until it has gone on.
+        while Stamp::of(path).unwrap().changed_ns == before.changed_ns {
+            file.set_modified(modified).unwrap();
+        }
+        file.set_modified(modified).unwrap();
+    }
+
+    #[cfg(unix)]
+    #[test]
+    fn a_file_that_was_replaced_is_noticed_whatever_its_time_of_modification_says() {
+        let place = Place::new();
+        let path = place.file("weights", b"abc");
+        let digest = || place.digests().of(&[&path]).unwrap()[0].digest;
+        assert_eq!(digest(), Digest::of(b"abc"));
+        let modified = fs::metadata(&path).unwrap().modified().unwrap();
+        let hour = std::time::Duration::from_secs(3600);
+        for (bytes, modified) in [(b"abd", modified), (b"abe", modified - hour), (b"abf", modified + hour)] {
+            replace(&path, bytes, modified);
+            assert_eq!(digest(), Digest::of(bytes));
+        }
     }
 
     #[test]
