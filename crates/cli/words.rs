@@ -80,7 +80,7 @@ pub fn how_known(how: How) -> &'static str {
         How::KnownByRecipe => "same recipe",
         How::KnownByContent => "same content",
         How::UpToDate => "up to date",
-        How::Ran | How::Failed | How::Blocked | How::NotNeeded => "",
+        How::Ran | How::Took | How::Failed | How::Blocked | How::NotNeeded => "",
     }
 }
 

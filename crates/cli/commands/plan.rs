@@ -43,6 +43,7 @@ pub fn run(places: &Places, args: PlanArgs) -> Result<Exit> {
                 |_, step| step.name.to_string(),
                 |_, edge| match edge {
                     Edge::Takes => "",
+                    Edge::May => "maybe",
                     Edge::Repeats => "repeats",
                 },
             );
@@ -89,10 +90,12 @@ fn human(plan: &Plan, forecasts: &[Forecast]) {
     for (id, forecast) in plan.ids().zip(forecasts) {
         let text = match forecast {
             Forecast::Known(how) => format!("known, {}", words::how_known(*how)),
-            Forecast::Runs(why) => format!("runs: {why}"),
-            Forecast::NotNeeded => "not needed".to_owned(),
+            other => other.to_string(),
         };
         words::data(format!("  {:width$}  {text}", plan.step(id).name));
+    }
+    for left_out in &plan.left_out {
+        words::data(format!("  {:width$}  {}", left_out.name, left_out.why));
     }
     let n_runs = forecasts.iter().filter(|forecast| matches!(forecast, Forecast::Runs(_))).count();
     let n_known = forecasts.iter().filter(|forecast| matches!(forecast, Forecast::Known(_))).count();
@@ -113,8 +116,11 @@ fn machine(plan: &Plan, forecasts: &[Forecast], needs: &[StepNeed], keys: &[KeyP
             let (will, why) = match forecast {
                 Forecast::Known(how) => (how.word(), None),
                 Forecast::Runs(why) => ("run", Some(why)),
-                Forecast::NotNeeded => ("not_needed", None),
+                Forecast::HandsOn(_) => ("hand_on", None),
+                Forecast::NotNeeded | Forecast::OnlyIf(_) => ("not_needed", None),
             };
+            let takes = if let Forecast::HandsOn(taken) = forecast { taken.as_deref() } else { None };
+            let only_if = if let Forecast::OnlyIf(condition) = forecast { Some(condition) } else { None };
             let after: Vec<&str> = plan.before(id).map(|before| &*plan.step(before).name).collect();
             let needs = needs.iter().find(|need| need.step == id).map(|need| match &need.cost {
                 Ok(cost) => json!({
@@ -126,9 +132,10 @@ fn machine(plan: &Plan, forecasts: &[Forecast], needs: &[StepNeed], keys: &[KeyP
                 "name": step.name, "kind": step.spec.kind, "lane": step.spec.lane.name(), "after": after,
                 "will": will, "why": why, "why_text": why.map(|why| why.to_string()), "recipe": step.recipe,
                 "action": keys[id.index()].action, "parts": keys[id.index()].parts,
-                "needs": needs,
+                "needs": needs, "takes": takes, "only_if": only_if,
             })
         })
         .collect();
-    json!({ "graph": plan.graph.name, "inputs": inputs, "steps": steps })
+    let left_out: Vec<_> = plan.left_out.iter().map(|out| json!({ "name": out.name, "only_if": out.why })).collect();
+    json!({ "graph": plan.graph.name, "inputs": inputs, "steps": steps, "left_out": left_out })
 }

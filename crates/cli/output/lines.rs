@@ -48,6 +48,8 @@ pub fn line(event: &Event, view: &RunView, width: usize) -> Option<String> {
             let why = view.steps.get(step).and_then(|step| step.why.as_ref()).map(ToString::to_string);
             format!("  ran    {step:width$}  {:>8}  {}", words::span(*ms), why.unwrap_or_default())
         }
+        What::StepFinished { how: How::Took, .. } => return None,
+        What::StepTook { step, took, .. } => format!("  took   {step:width$}  {took}"),
         What::StepFinished { step, how, .. } => {
             format!("  known  {step:width$}  {}", words::how_known(*how)).trim_end().to_owned()
         }

@@ -13,6 +13,7 @@ pub mod explain;
 pub mod flatten;
 pub mod inputs;
 pub mod keys;
+pub mod lazy;
 pub mod mistakes;
 pub mod needs;
 
@@ -26,9 +27,9 @@ use petgraph::stable_graph::{NodeIndex, StableDiGraph};
 use petgraph::visit::{Dfs, Reversed};
 use rondel_event::StepName;
 use rondel_graph::{Graph, Source, Span, With};
-use rondel_plugin::NodeKind;
 use rondel_value::{Digest, ModelRef, NodeSpec, Value};
 
+use self::lazy::Work;
 use crate::weights::Weights;
 pub use inputs::{InputValue, Origin, Repeat};
 
@@ -45,10 +46,20 @@ pub struct Plan {
     /// What the run is for: the sources of the outputs, and the effects of the file that is run.
     pub wanted: Vec<StepId>,
     pub weights: Weights,
+    /// Nodes that no run of this plan can need.
+    pub left_out: Vec<LeftOut>,
     /// The other weights that were put in place of the graph's.
     pub swaps: BTreeMap<String, String>,
     /// The folder that effects write to, absolute.
     pub out: PathBuf,
+}
+
+/// A node that was not planned.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct LeftOut {
+    pub name: String,
+    /// What would have to be otherwise: "only if `style` is Hard".
+    pub why: String,
 }
 
 /// Why one step comes after another.
@@ -56,6 +67,8 @@ pub struct Plan {
 pub enum Edge {
     /// It takes a result.
     Takes,
+    /// It takes a result if it comes to that.
+    May,
     /// It would compute the same, so it waits for what the other leaves in the cache.
     Repeats,
 }
@@ -63,7 +76,7 @@ pub enum Edge {
 /// One execution of a node.
 pub struct Step {
     pub name: StepName,
-    pub kind: Arc<NodeKind>,
+    pub work: Work,
     pub spec: Arc<NodeSpec>,
     /// In the order of the specification's inputs.
     pub slots: Vec<Slot>,
@@ -72,6 +85,8 @@ pub struct Step {
     pub recipe: Digest,
     /// Results are not kept beyond the run.
     pub is_volatile: bool,
+    /// Near or far, it takes what a `first_ok` hands on, so that its recipe may not tell what it is made of.
+    pub has_fallback: bool,
     pub place: StepPlace,
 }
 

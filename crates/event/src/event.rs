@@ -97,6 +97,15 @@ pub enum What {
         #[serde(default, skip_serializing_if = "Option::is_none")]
         by: Option<StepName>,
     },
+    /// The step hands on one of its alternatives.
+    StepTook {
+        step: StepName,
+        /// The alternative, as it is written.
+        took: String,
+        /// Those before it, which could not be made.
+        #[serde(default, skip_serializing_if = "Vec::is_empty")]
+        passed_over: Vec<String>,
+    },
     /// The step's result is wanted by nothing that runs.
     StepNotNeeded {
         step: StepName,
@@ -315,6 +324,8 @@ mod tests {
             }),
             (name(), proptest::option::of(name())).prop_map(|(step, by)| What::StepBlocked { step, by }),
             name().prop_map(|step| What::StepNotNeeded { step }),
+            (name(), text(), proptest::collection::vec(text(), 0..2))
+                .prop_map(|(step, took, passed_over)| What::StepTook { step, took, passed_over }),
             (proptest::option::of(name()), level, text()).prop_map(|(step, level, text)| What::Log {
                 step,
                 level,

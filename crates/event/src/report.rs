@@ -61,6 +61,12 @@ pub struct StepReport {
     pub problem: Option<Problem>,
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub blocked_by: Option<StepName>,
+    /// Which of its alternatives a step handed on, as written.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub took: Option<String>,
+    /// The alternatives before that one, which could not be made.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub passed_over: Vec<String>,
     /// It was known, and computed again to compare.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub verified: Option<Verified>,
@@ -86,6 +92,8 @@ impl Report {
             outputs: step.outputs.clone(),
             problem: step.problem.clone(),
             blocked_by: step.blocked_by.clone(),
+            took: step.took.clone(),
+            passed_over: step.passed_over.clone(),
             verified: step.verified.clone(),
         });
         Report {

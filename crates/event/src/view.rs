@@ -21,6 +21,8 @@ pub enum How {
     KnownByContent,
     /// The file that it would write is there and holds what it would hold.
     UpToDate,
+    /// It handed on one of its alternatives.
+    Took,
     Failed,
     /// Something that it needs failed, or the run was stopped before its turn.
     Blocked,
@@ -36,6 +38,7 @@ impl How {
             How::KnownByRecipe => "known_by_recipe",
             How::KnownByContent => "known_by_content",
             How::UpToDate => "up_to_date",
+            How::Took => "took",
             How::Failed => "failed",
             How::Blocked => "blocked",
             How::NotNeeded => "not_needed",
@@ -44,7 +47,7 @@ impl How {
 
     /// Whether the step has its result.
     pub const fn is_done(self) -> bool {
-        matches!(self, How::Ran | How::KnownByRecipe | How::KnownByContent | How::UpToDate)
+        matches!(self, How::Ran | How::KnownByRecipe | How::KnownByContent | How::UpToDate | How::Took)
     }
 }
 
@@ -76,6 +79,10 @@ pub struct StepView {
     /// Of the last attempt that failed.
     pub problem: Option<Problem>,
     pub blocked_by: Option<StepName>,
+    /// Which of its alternatives it handed on, as written.
+    pub took: Option<String>,
+    /// The alternatives before that one, which could not be made.
+    pub passed_over: Vec<String>,
     /// What came of computing it again, if that was done.
     pub verified: Option<Verified>,
 }
@@ -169,6 +176,10 @@ impl RunView {
                 view.state = State::Over(How::Blocked);
                 view.blocked_by.clone_from(by);
             }),
+            What::StepTook { step, took, passed_over } => self.change(step, |view| {
+                view.took = Some(took.clone());
+                view.passed_over.clone_from(passed_over);
+            }),
             What::StepNotNeeded { step } => self.change(step, |view| view.state = State::Over(How::NotNeeded)),
             What::Log { step, level, text } => {
                 if self.log.len() == Self::LOG_LINES {
@@ -220,6 +231,8 @@ impl StepView {
             n_attempts: 0,
             problem: None,
             blocked_by: None,
+            took: None,
+            passed_over: Vec::new(),
             verified: None,
         }
     }

@@ -7,6 +7,7 @@ mod cycles;
 mod declarations;
 mod each;
 mod imports;
+mod lazy;
 mod models;
 mod nodes;
 mod outputs;
@@ -119,8 +120,13 @@ impl Checker<'_> {
             declared: &names.declared,
             poisoned: &names.poisoned,
         };
-        let (nodes, edges) = nodes::nodes(self.world, source, &scope, &written, diagnostics);
-        let types = types::check(source, &scope, &edges, diagnostics);
+        let (mut nodes, edges, rules) = nodes::nodes(self.world, source, &scope, &written, diagnostics);
+        let types = types::check(source, &scope, &edges, &rules, diagnostics);
+        for (index, rule) in rules.iter().enumerate() {
+            if let (Some(rule), Some(ty)) = (rule, types.common(index)) {
+                nodes[index].kind = rule.kind(ty.clone());
+            }
+        }
         let outputs = outputs::outputs(self.world, source, &scope, &types, &document.outputs, diagnostics);
         let presets = declarations::presets(self.world, source, &document.presets, &inputs, &names, diagnostics);
         Some(Graph {

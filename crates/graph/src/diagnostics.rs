@@ -6,6 +6,7 @@
 pub(crate) mod bad_import;
 pub(crate) mod bad_name;
 pub(crate) mod bad_value;
+pub(crate) mod choose;
 pub(crate) mod cycle;
 pub(crate) mod duplicate_name;
 pub(crate) mod each;

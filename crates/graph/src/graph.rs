@@ -95,6 +95,17 @@ pub enum NodeKind {
         /// The input that takes the element.
         element: String,
     },
+    /// The first of the parameters `of.0`, `of.1`, … that can be made.
+    FirstOk {
+        /// What the alternatives have in common.
+        ty: Type,
+    },
+    /// Of the parameters behind the first, which is `on`, the one whose key is the value of that.
+    Choose {
+        ty: Type,
+        /// In the order of the branches.
+        keys: Vec<Value>,
+    },
 }
 
 impl NodeKind {
@@ -102,6 +113,7 @@ impl NodeKind {
     pub fn primary(&self) -> Option<&str> {
         match self {
             NodeKind::Plugin(spec) => spec.outputs.first().map(|output| output.name.as_str()),
+            NodeKind::FirstOk { .. } | NodeKind::Choose { .. } => Some("value"),
             NodeKind::Graph(graph) | NodeKind::Each { graph, .. } => graph.outputs.keys().next().map(String::as_str),
         }
     }

@@ -39,6 +39,13 @@ fn headline(step: &StepReport) -> String {
         How::KnownByRecipe => format!("`{name}` was known: nothing that it depends on had changed"),
         How::KnownByContent => format!("`{name}` was known: what it takes was made anew and came out as it was"),
         How::UpToDate => format!("`{name}` was up to date: its file holds what it would write"),
+        How::Took => {
+            let took = step.took.as_deref().unwrap_or("an alternative");
+            match step.passed_over.as_slice() {
+                [] => format!("`{name}` took `{took}`"),
+                passed => format!("`{name}` took `{took}`; could not be made: {}", passed.join(", ")),
+            }
+        }
         How::Failed => {
             let message = step.problem.as_ref().map_or("no message was kept", |problem| &problem.message);
             format!("`{name}` failed: {message}")

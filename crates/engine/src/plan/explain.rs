@@ -1,5 +1,6 @@
 //! What a plan would do, and why: looked up in the cache before anything runs.
 
+use std::fmt;
 use std::sync::Arc;
 
 use rondel_cache::{Cache, Part, Record, StoredValue};
@@ -8,6 +9,7 @@ use rondel_value::Digest;
 
 use crate::last::Last;
 use crate::plan::keys::{self, Domain};
+use crate::plan::lazy::{self, Work, branch};
 use crate::plan::{Plan, StepId};
 
 /// What is known of a step by its recipe.
@@ -152,7 +154,24 @@ pub(crate) fn changes(before: &[Part], now: &[Part], is_open: impl Fn(&str) -> b
 pub enum Forecast {
     Known(How),
     Runs(Why),
+    /// It hands on an alternative: which one, as far as that is known.
+    HandsOn(Option<String>),
     NotNeeded,
+    /// It runs if something happens that is not expected, or not known yet: "only if `hosted` fails".
+    OnlyIf(String),
+}
+
+impl fmt::Display for Forecast {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Forecast::Known(_) => f.write_str("known"),
+            Forecast::Runs(why) => write!(f, "runs: {why}"),
+            Forecast::HandsOn(Some(name)) => write!(f, "takes `{name}`"),
+            Forecast::HandsOn(None) => f.write_str("takes one branch"),
+            Forecast::NotNeeded => f.write_str("not needed"),
+            Forecast::OnlyIf(condition) => f.write_str(condition),
+        }
+    }
 }
 
 /// What the cache says of all steps before a run, each by its index.
@@ -162,6 +181,8 @@ pub struct Survey {
     pub by_content: Vec<bool>,
     /// It is not known, and something wanted needs it.
     pub runs: Vec<bool>,
+    /// Of steps with alternatives the one that a run would look at first, as far as that is known.
+    pub turns: Vec<Option<usize>>,
 }
 
 impl Survey {
@@ -172,40 +193,62 @@ impl Survey {
             _ => None,
         }
     }
+
+    /// How the alternative is written that a run would look at first.
+    fn taken(&self, plan: &Plan, id: StepId) -> Option<String> {
+        Some(plan.step(id).names()[self.turns[id.index()]?].clone())
+    }
 }
 
 /// Asks the cache for every step; those that `rerun` names run even if they are known.
 pub fn survey(plan: &Plan, cache: &Cache, rerun: &[String]) -> Survey {
     let is_forced = |id: &StepId| rerun.iter().any(|name| **name == *plan.step(*id).name);
     let look = |id| if is_forced(&id) { Finding::Spoilt(Why::Forced) } else { look_up(plan, cache, id) };
-    let mut findings: Vec<Finding> = plan.ids().map(look).collect();
+    let mut findings: Vec<Finding> = Vec::with_capacity(plan.steps.node_count());
+    let mut turns = vec![None; plan.steps.node_count()];
+    for id in plan.ids() {
+        // What a step takes comes before it.
+        let finding = match plan.step(id).is_lazy() {
+            true => look_at_alternatives(plan, &findings, &mut turns, id),
+            false => look(id),
+        };
+        findings.push(finding);
+    }
     let ends: Vec<StepId> = plan.wanted.iter().copied().chain(plan.ids().filter(is_forced)).collect();
-    let wanted = must_run(plan, &ends, &findings);
+    let wanted = must_run(plan, &ends, &findings, &turns);
     // Of those that a run would take up, some are known once all that they take is.
     let mut by_content = vec![false; findings.len()];
     for id in plan.ids().filter(|id| wanted[id.index()]) {
-        if matches!(findings[id.index()], Finding::Unknown)
+        if plan.step(id).is_lazy() {
+            findings[id.index()] = look_at_alternatives(plan, &findings, &mut turns, id);
+        } else if matches!(findings[id.index()], Finding::Unknown)
             && let Some(action) = action_of_known(plan, &findings, id)
         {
             findings[id.index()] = look_up_action(plan, cache, id, action);
             by_content[id.index()] = true;
         }
     }
-    let runs = must_run(plan, &ends, &findings);
-    Survey { findings, by_content, runs }
+    let runs = must_run(plan, &ends, &findings, &turns);
+    Survey { findings, by_content, runs, turns }
 }
 
 /// Says for each step what a run would do with it, in the order of the plan.
 pub fn forecast(plan: &Plan, cache: &Cache, last: &mut Last) -> Vec<(StepId, Forecast)> {
     let survey = survey(plan, cache, &[]);
     let content = |from: StepId, port: usize| Some(survey.known(from)?.record.outputs[port].digest);
+    let conditions = conditions(plan, &survey);
     plan.ids()
         .map(|id| {
             let forecast = match &survey.findings[id.index()] {
+                Finding::Known(_) if plan.step(id).is_lazy() => Forecast::HandsOn(survey.taken(plan, id)),
                 Finding::Known(_) if plan.step(id).spec.effect => Forecast::Known(How::UpToDate),
                 Finding::Known(_) if survey.by_content[id.index()] => Forecast::Known(How::KnownByContent),
                 Finding::Known(_) => Forecast::Known(How::KnownByRecipe),
-                _ if !survey.runs[id.index()] => Forecast::NotNeeded,
+                _ if !survey.runs[id.index()] => match &conditions[id.index()] {
+                    Some(condition) => Forecast::OnlyIf(condition.clone()),
+                    None => Forecast::NotNeeded,
+                },
+                _ if plan.step(id).is_lazy() => Forecast::HandsOn(survey.taken(plan, id)),
                 Finding::Spoilt(why) => Forecast::Runs(why.clone()),
                 Finding::Unknown if plan.is_twin(id) => Forecast::Known(How::KnownByRecipe),
                 Finding::Unknown => Forecast::Runs(why(plan, cache, last, id, content)),
@@ -258,14 +301,67 @@ fn known_parts(plan: &Plan, findings: &[Finding], id: StepId) -> (bool, Vec<Part
 }
 
 /// For each step whether it must run: it is not known, and one of `ends` needs it, or it is one.
-fn must_run(plan: &Plan, ends: &[StepId], findings: &[Finding]) -> Vec<bool> {
+fn must_run(plan: &Plan, ends: &[StepId], findings: &[Finding], turns: &[Option<usize>]) -> Vec<bool> {
     let mut runs = vec![false; findings.len()];
     let mut open = ends.to_vec();
     while let Some(id) = open.pop() {
         let is_known = matches!(findings[id.index()], Finding::Known(_));
         if !is_known && !std::mem::replace(&mut runs[id.index()], true) {
-            open.extend(plan.before(id));
+            match plan.step(id).is_lazy() {
+                true => plan.step(id).asked(turns[id.index()]).into_iter().for_each(|slot| open.extend(slot.steps())),
+                false => open.extend(plan.before(id)),
+            }
         }
     }
     runs
+}
+
+/// Finds the alternative that a run would look at first, and whether its result is known.
+fn look_at_alternatives(plan: &Plan, findings: &[Finding], turns: &mut [Option<usize>], id: StepId) -> Finding {
+    let record = |from: StepId| match findings.get(from.index()) {
+        Some(Finding::Known(known)) => Some(&*known.record),
+        _ => None,
+    };
+    let step = plan.step(id);
+    let turn = match &step.work {
+        Work::Choose { keys, .. } => match step.slots[0].outputs().first() {
+            Some((from, port)) => {
+                record(*from).and_then(|record| record.outputs[*port].value.inline()).and_then(|on| branch(keys, &on))
+            }
+            None => None,
+        },
+        _ => Some(0),
+    };
+    turns[id.index()] = turn;
+    match turn.and_then(|turn| lazy::handed_on(plan, id, turn, &record)) {
+        Some(record) => Finding::Known(Known { action: step.recipe, record: Arc::new(record) }),
+        None => Finding::Unknown,
+    }
+}
+
+/// For steps that a run would not begin: what would have to happen before one of them is needed.
+fn conditions(plan: &Plan, survey: &Survey) -> Vec<Option<String>> {
+    let mut conditions = vec![None; plan.steps.node_count()];
+    for id in plan.ids().filter(|id| survey.runs[id.index()] && plan.step(*id).is_lazy()) {
+        let step = plan.step(id);
+        let turn = survey.turns[id.index()];
+        for (i, name) in step.names().iter().enumerate().filter(|(i, _)| Some(*i) != turn) {
+            let condition = match &step.work {
+                Work::Choose { keys, .. } => {
+                    let port = step.slots[0].outputs().first().map(|(from, _)| plan.step(*from).name.clone());
+                    format!("only if `{}` gives {}", port.as_deref().unwrap_or(name), keys[i].display(60))
+                }
+                _ => format!("only if `{}` fails", step.names()[i.saturating_sub(1)]),
+            };
+            let mut open = step.alternative(i).steps();
+            while let Some(from) = open.pop() {
+                let is_open = !survey.runs[from.index()] && !matches!(survey.findings[from.index()], Finding::Known(_));
+                if is_open && conditions[from.index()].is_none() {
+                    conditions[from.index()] = Some(condition.clone());
+                    open.extend(plan.before(from));
+                }
+            }
+        }
+    }
+    conditions
 }

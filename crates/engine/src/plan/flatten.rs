@@ -4,6 +4,7 @@
 //! imported graph's effects never happen, and its steps are in the plan only if something wanted needs them.
 
 mod import;
+mod lazy;
 mod values;
 
 use std::cmp::Reverse;
@@ -19,7 +20,8 @@ use rondel_value::{Digest, InputSpec, Value, coerce, spec};
 use self::values::Wanted;
 use super::inputs::{self, Given, InputValue, Repeat};
 use super::keys::{self, Domain};
-use super::{Edge, Output, Plan, Slot, Step, StepId, StepPlace, mistakes};
+use super::lazy::Work;
+use super::{Edge, LeftOut, Output, Plan, Slot, Step, StepId, StepPlace, mistakes};
 use crate::site::Site;
 use crate::weights::Weights;
 
@@ -65,6 +67,7 @@ pub fn plan<'a>(
         steps: StableDiGraph::new(),
         weights: Weights::default(),
         leaders: HashMap::new(),
+        left_out: Vec::new(),
         mistakes: Vec::new(),
     };
 
@@ -88,7 +91,7 @@ pub fn plan<'a>(
         input_values.insert(name.clone(), value);
         root.inputs.insert(name, slot);
     }
-    planner.graph(&mut root);
+    planner.graph(&mut root, &only);
 
     let outputs: Vec<Output> =
         planner.outputs(&mut root).into_iter().map(|(name, slot)| Output { name, slot }).collect();
@@ -105,6 +108,7 @@ pub fn plan<'a>(
         outputs,
         wanted,
         weights: planner.weights,
+        left_out: planner.left_out,
         swaps,
         out,
     };
@@ -262,27 +266,32 @@ struct Planner<'a> {
     weights: Weights,
     /// The first step with a recipe key.
     leaders: HashMap<Digest, StepId>,
+    left_out: Vec<LeftOut>,
     mistakes: Vec<Diagnostic>,
 }
 
 impl Planner<'_> {
-    fn graph(&mut self, scope: &mut Scope) {
+    /// Plans the nodes of a graph; `only` names nodes that take part in any case.
+    fn graph(&mut self, scope: &mut Scope, only: &[String]) {
         let graph = scope.graph.clone();
-        for (name, model) in &graph.models {
-            match self.site.model(&graph, model) {
+        let order = topological(&graph);
+        let part = self.part(scope, &order, only);
+        for name in Self::models_of(&graph, &part) {
+            match self.site.model(&graph, &graph.models[&name]) {
                 Ok(found) => {
                     self.weights.add(&found);
-                    scope.models.insert(name.clone(), Slot::Model(Arc::new(found.reference)));
+                    scope.models.insert(name, Slot::Model(Arc::new(found.reference)));
                 }
                 Err(mistakes) => self.mistakes.extend(mistakes),
             }
         }
-        for index in topological(&graph) {
+        for index in order.into_iter().filter(|index| part.is_alive[*index]) {
             let (name, node) = graph.nodes.get_index(index).expect("an index of the graph");
             let made = match &node.kind {
                 NodeKind::Plugin(_) => self.node(scope, name, node).map(Made::Step),
                 NodeKind::Graph(imported) => Some(Made::Graph(self.import(scope, name, node, imported, None))),
                 NodeKind::Each { graph, element } => Some(Made::Graph(self.each(scope, name, node, graph, element))),
+                NodeKind::FirstOk { .. } | NodeKind::Choose { .. } => self.lazy(scope, index, name, node, &part),
             };
             if let Some(made) = made {
                 scope.nodes.insert(name.clone(), made);
@@ -317,7 +326,7 @@ impl Planner<'_> {
             wanted.extend(made.clone().filter(|id| self.steps[*id].spec.effect));
             if outputs.is_empty() && wanted.is_empty() {
                 // Nothing says what the graph is for: everything that nothing else takes.
-                let is_taken = |id: &StepId| self.steps.edges(*id).any(|edge| *edge.weight() == Edge::Takes);
+                let is_taken = |id: &StepId| self.steps.edges(*id).any(|edge| *edge.weight() != Edge::Repeats);
                 wanted.extend(made.filter(|id| !is_taken(id)));
             }
         }
@@ -439,7 +448,7 @@ impl Planner<'_> {
         let spec = kind.spec().clone();
         let is_volatile = spec.impure || with.never_cache;
         let mut parts = keys::parts(&spec, &slots, &with, &self.options.out, |from, port| {
-            Some((keys::recipe_of_output(&self.steps[from].recipe, port), String::new()))
+            Some((self.recipe_of(from, port), String::new()))
         });
         if is_volatile {
             let nonce = format!("{} {name}", self.nonce);
@@ -451,16 +460,23 @@ impl Planner<'_> {
         for slot in &slots {
             slot.for_each_step(&mut |from| before.push((from, Edge::Takes)));
         }
-        // Effects are not shared: each looks at its own file.
+        // Effects are not shared: each looks at its own file. Nor is what lies below a `first_ok`: equal recipes may become
+        // unlike, or one of two may have a fallback that the other has not.
+        let has_fallback = before.iter().any(|(from, _)| self.steps[*from].has_fallback);
         if !spec.effect
+            && !has_fallback
             && let Some(leader) = self.leaders.get(&recipe)
         {
             before.push((*leader, Edge::Repeats));
         }
         before.sort_by_key(|(from, _)| *from);
         before.dedup_by_key(|(from, _)| *from);
-        let id = self.steps.add_node(Step { name: name.into(), kind, spec, slots, with, recipe, is_volatile, place });
-        self.leaders.entry(recipe).or_insert(id);
+        let (name, work) = (name.into(), Work::Plugin(kind));
+        let step = Step { name, work, spec, slots, with, recipe, is_volatile, has_fallback, place };
+        let id = self.steps.add_node(step);
+        if !has_fallback {
+            self.leaders.entry(recipe).or_insert(id);
+        }
         for (from, edge) in before {
             self.steps.add_edge(from, id, edge);
         }

@@ -97,15 +97,21 @@ fn part(
         Slot::Step { step, port } => result(*step, *port),
         Slot::List(items) => {
             let items: Vec<_> = items.iter().map(|item| part(input, item, result)).collect::<Option<_>>()?;
-            let mut hasher = blake3::Hasher::new();
-            hasher.update(b"list");
-            items.iter().for_each(|(digest, _)| {
-                hasher.update(&digest.0);
-            });
+            let digest = list_digest(items.iter().map(|(digest, _)| digest));
             let shown: Vec<String> = items.into_iter().map(|(_, shown)| shown).collect();
-            Some((hasher.finalize().into(), format!("[{}]", shown.join(", "))))
+            Some((digest, format!("[{}]", shown.join(", "))))
         }
     }
+}
+
+/// What stands for a list of which not every item is a constant.
+pub fn list_digest<'a>(items: impl Iterator<Item = &'a Digest>) -> Digest {
+    let mut hasher = blake3::Hasher::new();
+    hasher.update(b"list");
+    for digest in items {
+        hasher.update(&digest.0);
+    }
+    hasher.finalize().into()
 }
 
 /// What stands in a recipe key for an output of a step.

@@ -4,8 +4,8 @@ use std::fmt::Display;
 use std::sync::Arc;
 
 use rondel_graph::{Diagnostic, Source, Span};
-use rondel_value::ModelRef;
 use rondel_value::spec::BoundsError;
+use rondel_value::{ModelRef, Value};
 
 /// A value that came through an input of the graph to a port that is narrower.
 pub fn out_of_bounds(at: &str, error: &BoundsError, source: &Arc<Source>, span: &Span) -> Diagnostic {
@@ -73,4 +73,25 @@ pub fn unknown_length(node: &str, step: &str, source: &Arc<Source>, span: &Span)
     Diagnostic::new("graph::each", format!("how often `{node}` runs its graph is known only when `{step}` has run"))
         .at(source, span, format!("`{step}` makes this list"))
         .help("`each` takes a literal list, an input of the graph, or what another `each` returns")
+}
+
+/// A value that is known when the run is planned, and for which `choose` has no branch.
+pub fn no_branch(node: &str, value: &Value, keys: &[Value], source: &Arc<Source>, span: &Span) -> Diagnostic {
+    let message = format!("`{node}` has no branch for {}", value.display(60));
+    Diagnostic::new("input::no-branch", message)
+        .at(source, span, format!("this is {}", value.display(60)))
+        .help(format!("branches: {}", branches(keys)))
+}
+
+/// The keys of branches, as they are listed to people.
+pub fn branches(keys: &[Value]) -> String {
+    let shown: Vec<String> = keys.iter().map(|key| key.display(60)).collect();
+    shown.join(", ")
+}
+
+/// A model that a step would choose.
+pub fn undecided_model(node: &str, source: &Arc<Source>, span: &Span) -> Diagnostic {
+    Diagnostic::new("graph::choose", format!("which model `{node}` is has to be known before the run"))
+        .at(source, span, "known only when a step has run")
+        .help("choose a model by an input of the graph; of what a model made, a step may choose: `first_ok`, `choose`")
 }

@@ -54,12 +54,17 @@ pub fn needs(plan: &Plan, cache: &Cache, rerun: &[String]) -> Vec<StepNeed> {
     let mut needs = Vec::new();
     for id in plan.ids().filter(|id| survey.runs[id.index()]) {
         let step = plan.step(id);
+        if step.is_lazy() {
+            made[id.index()] =
+                vec![value(cache, &survey, &made, step.alternative(survey.turns[id.index()].unwrap_or(0)))];
+            continue;
+        }
         let inputs = step.spec.inputs.iter().zip(&step.slots).map(|(input, slot)| {
             let value = value(cache, &survey, &made, slot);
             coerce::to(&value, &input.ty).unwrap_or(Value::None)
         });
         let inputs: Vec<Value> = inputs.collect();
-        let estimate = step.kind.estimate(&inputs, &|model, part| plan.weights.files(model, part));
+        let estimate = step.plugin().estimate(&inputs, &|model, part| plan.weights.files(model, part));
         let cost = match estimate {
             Ok(None) => continue,
             Ok(Some(estimate)) => {

@@ -9,6 +9,7 @@
 
 mod begin;
 mod finish;
+mod lazy;
 mod look_up;
 mod patience;
 mod queue;
@@ -123,6 +124,16 @@ struct Dispatcher<'a, 'b> {
     phases: Vec<Phase>,
     /// Reasons that hold whatever the keys say: a lost result, a changed file, a wish.
     reasons: Vec<Option<Why>>,
+    /// Of steps with alternatives the one that they are at.
+    turns: Vec<Option<usize>>,
+    /// What a step is known under, where that is not its recipe.
+    recipes: Vec<Option<Digest>>,
+    /// What the run is for, and what it was asked to run.
+    is_end: Vec<bool>,
+    /// Something that the run is for cannot be made.
+    has_failed: bool,
+    /// Of steps that are blocked the one that failed.
+    blamed: HashMap<StepId, StepName>,
     /// How often each step was begun.
     n_attempts: Vec<u32>,
     alarms: Alarms,
@@ -178,6 +189,11 @@ pub async fn dispatch(
         lanes: Lanes::new(n_cpu, options.jobs == Some(1)),
         phases: (0..n_steps).map(|_| Phase::Idle).collect(),
         reasons: vec![None; n_steps],
+        turns: vec![None; n_steps],
+        recipes: vec![None; n_steps],
+        is_end: vec![false; n_steps],
+        has_failed: false,
+        blamed: HashMap::new(),
         n_attempts: vec![0; n_steps],
         alarms: Alarms::default(),
         urgencies: distances.zip(plan.heights()).map(|(distance, height)| Urgency { distance, height }).collect(),
@@ -269,11 +285,12 @@ impl Dispatcher<'_, '_> {
             Phase::Done(done) => Some(&*done.record),
             _ => None,
         });
-        let is_done = self.plan.wanted.iter().all(|id| matches!(self.phases[id.index()], Phase::Done(_)));
+        let is_done = self.plan.ids().filter(|id| self.is_end[id.index()]).all(|id| self.is_done(id));
         let is_partial = self.plan.wanted.iter().any(|id| matches!(self.phases[id.index()], Phase::Done(_)));
-        let outcome = match (is_done, self.n_failed > 0) {
+        // A failure for which there was an alternative is none of the run.
+        let outcome = match is_done {
             _ if self.n_unverified > 0 && !control.is_cancelled() => Outcome::Failed,
-            (true, false) => Outcome::Done,
+            true => Outcome::Done,
             _ if control.is_cancelled() => Outcome::Cancelled,
             _ if self.options.keep_going && is_partial => Outcome::Partial,
             _ => Outcome::Failed,

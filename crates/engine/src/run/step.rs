@@ -38,6 +38,8 @@ pub struct Job {
     pub number: u64,
     pub halt: Arc<Halt>,
     pub action: Digest,
+    /// What it is known under besides: its recipe, or what that is once another alternative was taken.
+    pub recipe: Digest,
     pub parts: Arc<Vec<Part>>,
     /// It does not go on where an earlier attempt was.
     pub begins_anew: bool,
@@ -90,7 +92,7 @@ impl Job {
             let inputs = self.inputs(shared)?;
             let step = shared.plan.step(self.step);
             let call = Call::new(shared, &step.name, None, &self.halt, began);
-            let values = step.kind.run(&inputs, &call);
+            let values = step.plugin().run(&inputs, &call);
             let values = values.map_err(|failed| Ended::Failed(Box::new(failure(&shared.plan, self.step, failed))))?;
             let digests: Vec<Digest> = values.iter().map(Value::digest).collect();
             Ok(differing(record, &digests))
@@ -131,7 +133,7 @@ impl Job {
         }
         // The key of a step whose result is not kept is not met again, so there is nothing to keep a checkpoint for.
         let call = Call::new(shared, &step.name, (!step.is_volatile).then_some(&self.action), &self.halt, began);
-        let values = step.kind.run(&inputs, &call).map_err(|failed| {
+        let values = step.plugin().run(&inputs, &call).map_err(|failed| {
             // None of these is the fault of what the node went on from.
             if !matches!(failed.kind, FailureKind::Cancelled | FailureKind::OutOfMemory | FailureKind::Transient) {
                 call.drop_old_checkpoint();
@@ -189,7 +191,7 @@ impl Job {
         let not_kept = match step.is_volatile {
             true => None,
             false => {
-                shared.cache.store(&step.recipe, &self.action, &record, &values).err().map(|error| error.to_string())
+                shared.cache.store(&self.recipe, &self.action, &record, &values).err().map(|error| error.to_string())
             }
         };
         if not_kept.is_none() && !step.is_volatile {

@@ -6,6 +6,7 @@ mod each;
 mod events;
 mod failure;
 mod lab;
+mod lazy;
 mod memory;
 mod models;
 mod order;

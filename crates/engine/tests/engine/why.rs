@@ -28,7 +28,7 @@ fn forecast_of(lab: &Lab, graph: &str, setup: &Setup) -> String {
         let words = match forecast {
             Forecast::Known(how) => how.word().to_owned(),
             Forecast::Runs(why) => format!("runs, {}", mask(&why.to_string())),
-            Forecast::NotNeeded => "not needed".to_owned(),
+            other => other.to_string(),
         };
         format!("{}: {words}\n", plan.step(id).name)
     };

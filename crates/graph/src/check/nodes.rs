@@ -7,6 +7,7 @@ use indexmap::IndexMap;
 
 use super::each;
 use super::imports::Kinds;
+use super::lazy::{self, Rule};
 use super::scope::{NodeHead, Scope, Signature};
 use super::{Checker, Names, with};
 use crate::diagnostic::Diagnostic;
@@ -59,6 +60,9 @@ impl Checker<'_> {
                 Some(imported) => imported.is_some().then(|| imported.clone()),
                 None if kind.text == each::EACH => each::signature(source, &kind, &mut args, kinds, diagnostics)
                     .map(|signature| Some(signature.into())),
+                None if matches!(kind.text, lazy::FIRST_OK | lazy::CHOOSE) => {
+                    Some(lazy::signature(kind.text).map(Arc::new))
+                }
                 None => Some(
                     plugins
                         .entry(kind.text)
@@ -77,7 +81,7 @@ impl Checker<'_> {
                 }
                 Some(None) => {
                     let all = self.world.kinds().into_iter().chain(kinds.keys().cloned());
-                    let all = all.chain([each::EACH.to_owned()]).collect();
+                    let all = all.chain([each::EACH, lazy::FIRST_OK, lazy::CHOOSE].map(str::to_owned)).collect();
                     diagnostics.push(unknown_kind::unknown_kind(source, &kind.span(), kind.text, all, false));
                     names.poison(name);
                 }
@@ -89,19 +93,24 @@ impl Checker<'_> {
     }
 }
 
-/// Reads the parameters of all nodes; for each node, what it refers to.
+/// Nodes, and for each of them what it refers to and what is to be checked of its alternatives.
+type Read = (IndexMap<String, Node>, Vec<Vec<Reference>>, Vec<Option<Rule>>);
+
+/// Reads the parameters of all nodes.
 pub(super) fn nodes(
     world: &dyn World,
     source: &Arc<Source>,
     scope: &Scope<'_>,
     written: &[Written<'_>],
     diagnostics: &mut Vec<Diagnostic>,
-) -> (IndexMap<String, Node>, Vec<Vec<Reference>>) {
+) -> Read {
+    let mut rules = Vec::with_capacity(written.len());
     let mut nodes = IndexMap::with_capacity(written.len());
     let mut references = Vec::with_capacity(written.len());
     for node in written {
-        let (args, with, found) = parameters(world, source, scope, node, diagnostics);
+        let (args, with, found, rule) = parameters(world, source, scope, node, diagnostics);
         references.push(found);
+        rules.push(rule);
         nodes.insert(
             node.name.text.to_owned(),
             Node {
@@ -113,7 +122,7 @@ pub(super) fn nodes(
             },
         );
     }
-    (nodes, references)
+    (nodes, references, rules)
 }
 
 fn parameters(
@@ -122,8 +131,10 @@ fn parameters(
     scope: &Scope<'_>,
     node: &Written<'_>,
     diagnostics: &mut Vec<Diagnostic>,
-) -> (IndexMap<String, Arg>, With, Vec<Reference>) {
+) -> (IndexMap<String, Arg>, With, Vec<Reference>, Option<Rule>) {
     let signature = &node.signature;
+    let lazy_params = lazy::params(&signature.kind);
+    let mut rule = (!lazy_params.is_empty()).then(|| Rule::new(node.span.clone()));
     let mut args = IndexMap::with_capacity(node.args.len());
     let mut with = With::default();
     let mut given: Vec<&str> = Vec::with_capacity(node.args.len());
@@ -137,8 +148,14 @@ fn parameters(
             with = with::read(source, field, &signature.kind, reader.diagnostics);
             continue;
         }
+        if let Some(rule) = rule.as_mut().filter(|_| lazy_params.contains(&name)) {
+            given.push(name);
+            lazy::read(&mut reader, &signature.name, name, &field.value, &mut args, rule);
+            continue;
+        }
         let Some(param) = signature.params.get(name) else {
-            let open = signature.params.keys().map(String::as_str).filter(|param| !written.contains(param));
+            let all = signature.params.keys().map(String::as_str).chain(lazy_params.iter().copied());
+            let open = all.filter(|param| !written.contains(param));
             // A slip of the pen is not a missing parameter as well.
             given.extend(suggest::closest(name, open.clone()));
             let open: Vec<&str> = open.collect();
@@ -161,14 +178,21 @@ fn parameters(
         }
     }
     let references = std::mem::take(&mut reader.references);
+    // Wherever it is written, what chooses stands before the branches.
+    if let Some(at) = args.get_index_of("on").filter(|_| rule.is_some()) {
+        args.move_index(at, 0);
+    }
     let missing: Vec<(&str, &rondel_value::Type)> = signature
         .params
         .iter()
         .filter(|(name, param)| param.required && !given.contains(&name.as_str()))
         .map(|(name, param)| (name.as_str(), &param.ty))
         .collect();
+    if let Some(open) = lazy_params.iter().find(|name| !given.contains(name)) {
+        diagnostics.push(missing_param::alternatives(source, &node.kind, open));
+    }
     if !missing.is_empty() {
         diagnostics.push(missing_param::missing_param(source, &node.kind, &missing, scope, node.name.text));
     }
-    (args, with, references)
+    (args, with, references, rule)
 }

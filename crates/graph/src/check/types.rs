@@ -10,10 +10,11 @@ use std::sync::Arc;
 use rondel_value::{Family, Type, coerce};
 
 use super::cycles;
+use super::lazy::Rule;
 use super::scope::Scope;
 use crate::diagnostic::Diagnostic;
 use crate::diagnostics::{family_mismatch, type_mismatch};
-use crate::graph::Expr;
+use crate::graph::{Expr, NodeKind};
 use crate::literal::Reference;
 use crate::source::{Source, Span};
 
@@ -32,6 +33,8 @@ pub(crate) struct Bound {
 #[derive(Debug, Default)]
 pub(crate) struct Types {
     bound: Vec<Vec<Bound>>,
+    /// What nodes with alternatives return, as far as it is known.
+    common: Vec<Option<Type>>,
 }
 
 /// Checks the references of all nodes, and that no node needs itself.
@@ -39,9 +42,11 @@ pub(super) fn check(
     source: &Arc<Source>,
     scope: &Scope<'_>,
     references: &[Vec<Reference>],
+    rules: &[Option<Rule>],
     diagnostics: &mut Vec<Diagnostic>,
 ) -> Types {
-    let mut types = Types { bound: vec![Vec::new(); references.len()] };
+    let n = references.len();
+    let mut types = Types { bound: vec![Vec::new(); n], common: vec![None; n] };
     // For each node: how many references are not yet visited, and who waits for it.
     let mut open = vec![0_usize; references.len()];
     let mut waiting: Vec<Vec<usize>> = vec![Vec::new(); references.len()];
@@ -55,7 +60,7 @@ pub(super) fn check(
     let mut visited = vec![false; references.len()];
     while let Some(node) = ready.pop_front() {
         visited[node] = true;
-        types.visit(source, scope, node, &references[node], diagnostics);
+        types.visit(source, scope, node, &references[node], rules[node].as_ref(), diagnostics);
         for &next in &waiting[node] {
             open[next] -= 1;
             if open[next] == 0 {
@@ -68,7 +73,7 @@ pub(super) fn check(
         cycles::report(source, scope, references, &rest, diagnostics);
         // Behind a cycle families may be unknown, but types are not.
         for node in rest {
-            types.visit(source, scope, node, &references[node], diagnostics);
+            types.visit(source, scope, node, &references[node], rules[node].as_ref(), diagnostics);
         }
     }
     types
@@ -89,7 +94,11 @@ impl Types {
             Expr::Input(name) => scope.inputs.get(name).map(|input| input.ty.clone()),
             Expr::Model(name) => scope.models.get(name).map(|model| Type::Model(Family::Named(model.family.clone()))),
             Expr::Output { node, port } => {
-                let (_, _, head) = scope.nodes.get_full(node.as_str())?;
+                let (index, _, head) = scope.nodes.get_full(node.as_str())?;
+                let is_lazy = matches!(head.signature.kind, NodeKind::FirstOk { .. } | NodeKind::Choose { .. });
+                if is_lazy && head.signature.kind.primary() == Some(port) {
+                    return self.common[index].clone();
+                }
                 let ty = head.signature.output(port)?;
                 Some(match self.binding(scope, expr) {
                     Some(bound) => ty.with_family(&Family::Named(bound.family.clone())),
@@ -98,6 +107,11 @@ impl Types {
             }
             _ => None,
         }
+    }
+
+    /// What a node with alternatives returns.
+    pub fn common(&self, node: usize) -> Option<&Type> {
+        self.common[node].as_ref()
     }
 
     /// What bound the family of a node's output.
@@ -116,8 +130,15 @@ impl Types {
         scope: &Scope<'_>,
         node: usize,
         references: &[Reference],
+        rule: Option<&Rule>,
         diagnostics: &mut Vec<Diagnostic>,
     ) {
+        if let Some(rule) = rule {
+            // What they refer to may have any type.
+            let name = scope.nodes.get_index(node).map_or("", |(name, _)| name.as_str());
+            self.common[node] = rule.check(source, scope, self, name, diagnostics);
+            return;
+        }
         let is_model = |reference: &&Reference| matches!(reference.wanted.required(), Type::Model(_));
         let models = references.iter().filter(is_model);
         for reference in models.chain(references.iter().filter(|reference| !is_model(reference))) {

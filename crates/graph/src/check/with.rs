@@ -26,8 +26,8 @@ pub(super) fn read(
     diagnostics: &mut Vec<Diagnostic>,
 ) -> With {
     let mut with = With::default();
-    if let NodeKind::Graph(_) = kind {
-        // Nothing of it would reach the nodes inside, which may be many.
+    if !matches!(kind, NodeKind::Plugin(_)) {
+        // Nothing of it would reach the nodes inside, which may be many; and alternatives have nothing of their own to run.
         diagnostics.push(malformed::with_at_a_graph(source, &field.name));
         return with;
     }
@@ -160,9 +160,9 @@ mod tests {
         check_text(
             "Graph(format: 1, imports: (paint: Graph(\"lib/good.ron\")), nodes: (a: paint(with: (salt: 2))))",
             expect![[r#"
-                graph::malformed: `with` cannot stand at a graph that is used as a node
-                 >test.ron:1:76 `with` speaks of one node
-                  help: write it at the nodes inside of that graph
+                graph::malformed: `with` cannot stand at a graph that is used as a node, or at alternatives
+                 >test.ron:1:76 `with` speaks of one node that runs
+                  help: write it at the nodes inside of that graph, or at the alternatives
             "#]],
         );
     }

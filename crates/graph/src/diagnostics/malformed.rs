@@ -49,11 +49,11 @@ pub(crate) fn nested_call(source: &Arc<Source>, span: &Span, kind: &str) -> Diag
         .help("give it a line of its own in `nodes` and refer to it by name; `node(port)` is another output of a node")
 }
 
-/// `with` at a graph that is used as a node.
+/// `with` at a graph that is used as a node, or at a node that hands on an alternative.
 pub(crate) fn with_at_a_graph(source: &Arc<Source>, word: &Word<'_>) -> Diagnostic {
-    Diagnostic::new("graph::malformed", "`with` cannot stand at a graph that is used as a node")
-        .at(source, &word.span(), "speaks of one node")
-        .help("write it at the nodes inside of that graph")
+    Diagnostic::new("graph::malformed", "`with` cannot stand at a graph that is used as a node, or at alternatives")
+        .at(source, &word.span(), "speaks of one node that runs")
+        .help("write it at the nodes inside of that graph, or at the alternatives")
 }
 
 #[cfg(test)]

@@ -35,6 +35,18 @@ pub(crate) fn missing_param(
         .help(offers.join("\n"))
 }
 
+/// A parameter of a kind that takes alternatives.
+pub(crate) fn alternatives(source: &Arc<Source>, kind: &Word<'_>, name: &str) -> Diagnostic {
+    let example = match name {
+        "of" => "`of: [hosted, local]` lists what to try, the best first",
+        "on" => "`on: style` is the value that chooses: an input or the result of a node",
+        _ => "`from: {\"soft\": a, \"hard\": b}` says which branch is for which value",
+    };
+    Diagnostic::new("graph::missing-param", format!("`{}.{name}` is missing", kind.text))
+        .at(source, &kind.span(), format!("needs `{name}: …`"))
+        .help(example)
+}
+
 #[cfg(test)]
 mod tests {
     use expect_test::expect;

@@ -88,6 +88,21 @@ pub(crate) fn mixed_list(source: &Arc<Source>, span: &Span, name: &str, types: &
         .help("give each its own name in `outputs`")
 }
 
+/// Alternatives that have no type in common; each with its place.
+pub(crate) fn alternatives(
+    source: &Arc<Source>,
+    node: &str,
+    first: (&Span, &Type),
+    other: (&Span, &Type),
+) -> Diagnostic {
+    let (first_text, other_text) = (&source.text[first.0.clone()], &source.text[other.0.clone()]);
+    let message = format!("`{node}` would be {} as `{first_text}` is, or {} as `{other_text}` is", first.1, other.1);
+    Diagnostic::new("graph::type-mismatch", message)
+        .at(source, other.0, format!("this is {}", other.1))
+        .also(first.0, format!("this is {}", first.1))
+        .help("alternatives have one type, which is that of the node")
+}
+
 /// What would fit: nodes, or names in general if no node does.
 fn offer(scope: &Scope<'_>, wanted: &Type, node: Option<&str>, written: &str) -> Option<String> {
     let nodes = scope.fitting_nodes(wanted, node);

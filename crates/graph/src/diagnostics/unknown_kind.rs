@@ -69,7 +69,7 @@ mod tests {
             expect![[r#"
                 graph::unknown-kind: there is no kind of node called `photograph`
                  >test.ron:13:16 `photograph` not a kind of node
-                  help: kinds: prompt, compare, each, encode, noise, decode, solid, invert, save, acme.glow, sample, resize
+                  help: kinds: prompt, choose, compare, each, encode, noise, decode, solid, invert, save, acme.glow, sample, …
             "#]],
         );
     }

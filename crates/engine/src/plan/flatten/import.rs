@@ -50,7 +50,7 @@ impl Planner<'_> {
             };
             inner.inputs.insert(input_name.clone(), slot);
         }
-        self.graph(&mut inner);
+        self.graph(&mut inner, &[]);
         self.outputs(&mut inner).into_iter().collect()
     }
 

@@ -39,12 +39,17 @@ impl Dispatcher<'_, '_> {
                 wanted.push(id);
                 continue;
             }
+            if self.plan.step(id).is_lazy() {
+                self.look_at_alternatives(id);
+                continue;
+            }
             match explain::look_up(self.plan, self.cache, id) {
                 Finding::Known(known) => self.known(id, known, How::KnownByRecipe),
                 Finding::Spoilt(why) => self.reasons[id.index()] = Some(why),
                 Finding::Unknown => {}
             }
         }
+        wanted.iter().for_each(|id| self.is_end[id.index()] = true);
         wanted.iter().for_each(|id| self.want(*id));
         self.refuse(&wanted);
     }
@@ -75,10 +80,10 @@ impl Dispatcher<'_, '_> {
                 continue;
             }
             self.phases[id.index()] = Phase::Waiting;
-            let n_open = open.len();
-            open.extend(self.plan.before(id).filter(|before| !self.is_done(*before)));
-            if open.len() == n_open {
-                self.open.push_back(id);
+            let asked: Vec<StepId> = self.asked(id).into_iter().filter(|before| !self.is_done(*before)).collect();
+            match asked.is_empty() || asked.iter().any(|before| self.is_over(*before)) {
+                true => self.open.push_back(id),
+                false => open.extend(asked),
             }
         }
     }

@@ -60,20 +60,42 @@ impl Dispatcher<'_, '_> {
         self.let_go(id);
         let mut after: Vec<StepId> = self.plan.after(id).collect();
         after.sort();
-        after.into_iter().for_each(|next| self.block(next, step.clone()));
-        if self.options.fail_fast && self.n_failed == 1 {
+        self.lose(id);
+        for next in after {
+            match self.plan.step(next).is_lazy() {
+                true => self.open.push_back(next),
+                false => self.block(next, step.clone()),
+            }
+        }
+    }
+
+    /// Notes that a step has no result, which matters if the run is for it.
+    fn lose(&mut self, id: StepId) {
+        if self.is_end[id.index()] && !std::mem::replace(&mut self.has_failed, true) && self.options.fail_fast {
             self.stop_all();
         }
+    }
+
+    /// The step whose failure is to blame for one that is over.
+    pub(super) fn blame(&self, over: StepId) -> StepName {
+        self.blamed.get(&over).cloned().unwrap_or_else(|| self.plan.step(over).name.clone())
     }
 
     /// Ends a waiting step, and all that wait for it, because of one that failed.
     pub(super) fn block(&mut self, id: StepId, by: StepName) {
         let mut open = vec![id];
         while let Some(next) = open.pop() {
+            // It may have another alternative.
+            if next != id && self.plan.step(next).is_lazy() {
+                self.open.push_back(next);
+                continue;
+            }
             if matches!(self.phases[next.index()], Phase::Waiting) {
                 self.phases[next.index()] = Phase::Over;
+                self.blamed.insert(next, by.clone());
                 self.emitter.emit(What::StepBlocked { step: self.plan.step(next).name.clone(), by: Some(by.clone()) });
                 self.let_go(next);
+                self.lose(next);
                 open.extend(self.plan.after(next));
             }
         }
@@ -81,6 +103,9 @@ impl Dispatcher<'_, '_> {
 
     /// A result that was thought known is lost: its step runs again, and whoever needed it waits.
     pub(super) fn lost(&mut self, id: StepId, from: StepId, port: usize) {
+        if self.plan.step(from).is_lazy() {
+            return self.lost_alternative(id, from);
+        }
         self.release(id);
         self.phases[id.index()] = Phase::Waiting;
         match &self.phases[from.index()] {
@@ -88,12 +113,18 @@ impl Dispatcher<'_, '_> {
             Phase::Done(Done { values: Some(_), .. }) => return self.open.push_back(id),
             Phase::Done(_) => {}
             // It failed when it ran again.
-            Phase::Over => return self.block(id, self.plan.step(from).name.clone()),
+            Phase::Over => return self.block(id, self.blame(from)),
             // Someone else found out first.
             _ => return,
         }
         let port = self.plan.step(from).spec.outputs[port].name.clone();
         self.reasons[from.index()] = Some(Why::ResultLost { port });
+        self.take_back(from);
+        self.want(from);
+    }
+
+    /// Takes back the result of a step, and the readiness of those that were about to take it.
+    pub(super) fn take_back(&mut self, from: StepId) {
         self.phases[from.index()] = Phase::Idle;
         // It will take once more what it took.
         for before in self.plan.before(from) {
@@ -110,7 +141,6 @@ impl Dispatcher<'_, '_> {
                 self.phases[taker.index()] = Phase::Waiting;
             }
         }
-        self.want(from);
     }
 
     /// Notes the steps that may have waited for this one, in the order of the plan.

@@ -22,7 +22,17 @@ impl Dispatcher<'_, '_> {
     /// Takes up a step if all that it takes is there: it is known by content, or goes to its lane.
     pub(super) fn take_up(&mut self, id: StepId) {
         let is_waiting = matches!(self.phases[id.index()], Phase::Waiting);
-        if !is_waiting || !self.plan.before(id).all(|before| self.is_done(before)) {
+        if !is_waiting {
+            return;
+        }
+        if self.plan.step(id).is_lazy() {
+            return self.take_up_alternatives(id);
+        }
+        // One that was asked for late may come after a failure.
+        if let Some(over) = self.plan.before(id).find(|before| self.is_over(*before)) {
+            return self.block(id, self.blame(over));
+        }
+        if !self.plan.before(id).all(|before| self.is_done(before)) {
             return;
         }
         let step = self.plan.step(id);
@@ -35,14 +45,16 @@ impl Dispatcher<'_, '_> {
             parts.push(Part { port: "#run".to_owned(), digest: step.recipe, shown: self.options.id.clone() });
         }
         let action = keys::key(Domain::Action, &parts);
+        let recipe = self.recipe(id);
+        self.recipes[id.index()] = (recipe != step.recipe).then_some(recipe);
         if self.reasons[id.index()].is_none() {
             match explain::look_up_action(self.plan, self.cache, id, action) {
                 Finding::Known(known) => {
                     // A twin's recipe leads to the action by now: the step that it repeats is done.
-                    if matches!(self.cache.action(&step.recipe), Ok(Some(found)) if found == action) {
+                    if matches!(self.cache.action(&recipe), Ok(Some(found)) if found == action) {
                         return self.known(id, known, How::KnownByRecipe);
                     }
-                    if let Err(error) = self.cache.put_alias(&step.recipe, &action) {
+                    if let Err(error) = self.cache.put_alias(&recipe, &action) {
                         self.warn_once(format!("the cache cannot be written: {error}"));
                     }
                     return self.known(id, known, How::KnownByContent);

@@ -45,7 +45,7 @@ impl Dispatcher<'_, '_> {
     pub(super) fn is_stopped(&self) -> bool {
         self.shared.control.is_cancelled()
             || self.emitter.has_lost_display()
-            || (self.options.fail_fast && self.n_failed > 0)
+            || (self.options.fail_fast && self.has_failed)
     }
 
     pub(super) fn start_step(&mut self, id: StepId, lane: Lane) {
@@ -65,7 +65,9 @@ impl Dispatcher<'_, '_> {
         let due = step.with.timeout.as_ref().map(|limit| began + limit.duration);
         let halt = Arc::new(Halt::default());
         let (action, parts) = (ready.action, ready.parts.clone());
-        let job = Job { step: id, number: self.n_jobs, halt: halt.clone(), action, parts, begins_anew, sources };
+        let recipe = self.recipes[id.index()].unwrap_or(step.recipe);
+        let job =
+            Job { step: id, number: self.n_jobs, halt: halt.clone(), action, recipe, parts, begins_anew, sources };
         let had_company = self.n_running > 0;
         let attempt = Attempt { job: self.n_jobs, had_company, halt, halted: None, began, due };
         self.phases[id.index()] = Phase::Running(ready, attempt);

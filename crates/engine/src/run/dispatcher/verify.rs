@@ -56,6 +56,7 @@ impl Dispatcher<'_, '_> {
             step: id,
             number: self.n_jobs,
             halt: Arc::new(Halt::default()),
+            recipe: self.plan.step(id).recipe,
             action,
             parts: Arc::new(record.parts.clone()),
             begins_anew: false,
