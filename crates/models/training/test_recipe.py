@@ -6,7 +6,7 @@ import unittest
 import numpy as np
 import torch
 
-from recipe import latents, pool
+from recipe import gate, latents, own_words, pool
 from recipe.captions import MAX_WORDS, caption, n_words
 from recipe.edits import KINDS, TWO_REFERENCES, instruction, random_edit
 from recipe.judge import Judge, kept
@@ -54,6 +54,20 @@ class Edits(unittest.TestCase):
                 edit = random_edit(rng, 24, kind)
                 self.assertNotEqual(edit.sources[0], edit.target)
                 self.assertEqual(len(edit.sources), 2 if kind in TWO_REFERENCES else 1)
+
+
+class Gate(unittest.TestCase):
+    def test_the_list_is_fixed_and_asks_for_every_kind_of_edit(self):
+        listed = gate.cases(24)
+        self.assertEqual(listed, gate.cases(24))
+        groups = {case["group"] for case in listed}
+        self.assertEqual(groups, {"single", "several", "own words", *KINDS})
+        self.assertEqual([case["seed"] for case in listed], list(range(len(listed))))
+
+    def test_own_words_are_no_captions(self):
+        rng = random.Random(3)
+        captions = {caption(random_scene(rng, 24), rng) for _ in range(20_000)}
+        self.assertFalse(captions & {text for text, _ in own_words.prompts()})
 
 
 class Pools(unittest.TestCase):

@@ -14,17 +14,17 @@ from pathlib import Path
 
 os.environ.setdefault("OMP_NUM_THREADS", "1")  # more threads than this gain little for sizes like these
 
-from recipe import autoencoder, card, evaluate, export, pool, tokenizer, transformer  # noqa: E402
+from recipe import autoencoder, card, evaluate, export, gate, pool, tokenizer, transformer  # noqa: E402
 from recipe.presets import Preset, preset  # noqa: E402
 from recipe.scenes import Sprites  # noqa: E402
 from recipe.sitting import Budget  # noqa: E402
 
-STAGES = ("tokenizer", "autoencoder", "pool", "transformer", "decoder", "export", "evaluate")
+STAGES = ("tokenizer", "autoencoder", "pool", "transformer", "decoder", "export", "evaluate", "gate")
 
 SHARES = {"autoencoder": 0.25, "transformer": 0.63, "decoder": 0.12}
 """How the minutes are shared among the stages that take them."""
 
-POOLS = {"toy": (3000, 5000), "small": (8000, 16000), "large": (60000, 140000)}
+POOLS = {"toy": (8000, 16000), "small": (8000, 16000), "large": (60000, 140000)}
 """Scenes for text to image, and edits."""
 
 BATCHES = {"toy": (8, 64), "small": (8, 64), "large": (128, 512)}
@@ -60,12 +60,14 @@ def run(stage: str, options: argparse.Namespace, sizes: Preset, sprites: Sprites
         counts = (100, 200) if options.smoke else POOLS[options.preset]
         pool.encode(sizes, sprites, autoencoder.load(work / "vae"), work / "pool.pt", *counts)
     elif stage == "transformer":
-        transformer.train(sizes, work, budget, start=start, batch=sample_batch)
+        transformer.train(sizes, work, budget, start=start, batch=sample_batch, compiled=options.compile)
     elif stage == "export":
         export.export(sizes, work, out)
-    else:
+    elif stage == "evaluate":
         evaluate.evaluate(sprites, out, options.prompts, work / "metrics.jsonl")
         card.write(sizes, work / "metrics.jsonl", out)
+    else:
+        gate.write(sprites, out, work / "gate")
 
 
 def arguments() -> argparse.Namespace:
@@ -80,6 +82,7 @@ def arguments() -> argparse.Namespace:
     parser.add_argument("--start", type=Path, help="trained folder to go on from")
     parser.add_argument("--stages", nargs="+", choices=STAGES, default=STAGES)
     parser.add_argument("--prompts", type=int, default=192, help="of each group in the evaluation")
+    parser.add_argument("--compile", action="store_true", help="compile the transformer first: minutes once, then a quarter faster")
     parser.add_argument("--smoke", action="store_true", help="ten minutes, to see that every stage runs")
     options = parser.parse_args()
     if options.smoke:

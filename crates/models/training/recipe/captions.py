@@ -5,7 +5,8 @@ caption asks for exactly one picture: no background named means white, no place 
 several objects, the arrangement that `arrangement` lists first), no size named means medium.
 
 About a seventh of the captions name no background, a quarter leave out articles, some start with a capital letter or
-end with a full stop, because people write like that.
+end with a full stop, because people write like that. A tenth carries words that mean nothing here ("please draw", "a
+cute"), so that what matters is found among words that were never learnt.
 """
 
 from __future__ import annotations
@@ -50,6 +51,14 @@ PLACE_PHRASES: dict[str, tuple[str, ...]] = {
 }
 
 _OPENINGS = ("a picture of ", "an image of ", "draw ", "show ")
+
+_EMPTY_OPENINGS = (
+    "please draw ", "please paint ", "I want ", "I would like ", "there is ", "this is ", "here is ", "a photo of ",
+    "a drawing of ", "an icon of ", "an emoji of ", "a painting of ", "a nice picture of ", "can you draw ", "make ",
+    "just ", "we see ", "flat design, ", "simple style, ", "cartoon of ",
+)
+_EMPTY_ENDINGS = (" please", ", please", "!", " for me", ", thank you", ", flat style", ", simple", ", cartoon", ", icon", " only")
+_EMPTY_ADJECTIVES = ("cute", "nice", "happy", "beautiful", "shiny", "funny", "fresh", "old", "new", "lonely", "pretty", "single")
 
 
 def article(words: str) -> str:
@@ -103,7 +112,7 @@ def caption(scene: Scene, rng: random.Random) -> str:
     while True:
         text = _dress(_with_background(_objects(scene, rng), scene.color, rng), rng)
         if n_words(text) <= MAX_WORDS:
-            return text
+            return _chatter(text, scene, rng) if rng.random() < 0.10 else text
 
 
 def _objects(scene: Scene, rng: random.Random) -> str:
@@ -150,8 +159,24 @@ def _with_background(core: str, color: str, rng: random.Random) -> str:
         [f"{core} on {behind}"] * 5
         + [f"{core}, {word} background"] * 2
         + [f"{word} background, {core}", f"{core} on {word}", f"{core} with {behind}", f"{core} in front of {behind}",
-           f"{behind} with {core}", f"on {behind}, {core}"]
+           f"{core} against {behind}", f"{behind} with {core}", f"on {behind}, {core}"]
     )
+
+
+def _chatter(text: str, scene: Scene, rng: random.Random) -> str:
+    """Adds words that change nothing, as far as they fit: each of them may take three tokens."""
+    longer = text
+    if rng.random() < 0.4:
+        noun = rng.choice([item.name for item in scene.items])
+        described = f"{rng.choice(_EMPTY_ADJECTIVES)} {noun}"
+        longer = re.sub(rf"\ban? {noun}", article(described), text, count=1)
+        longer = re.sub(rf"\b{noun}", described, text, count=1) if longer == text else longer
+    elif rng.random() < 0.6 and not text.startswith(("on ", "in ", "at ", *_OPENINGS)):
+        longer = rng.choice(_EMPTY_OPENINGS) + text[0].lower() + text[1:]
+    else:
+        longer = text.rstrip(".") + rng.choice(_EMPTY_ENDINGS)
+    added = n_words(longer) - n_words(text)
+    return longer if n_words(text) + 3 * added <= MAX_WORDS else text
 
 
 def _dress(text: str, rng: random.Random) -> str:

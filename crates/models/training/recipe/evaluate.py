@@ -13,6 +13,7 @@ from pathlib import Path
 
 import numpy as np
 
+from . import own_words
 from .captions import caption
 from .edits import KINDS, TWO_REFERENCES, Edit, instruction, random_edit
 from .judge import Judge, Verdict, kept
@@ -24,9 +25,12 @@ SEED = 123
 
 THRESHOLDS = {
     "single.object": 0.95, "single.position": 0.95, "single.background": 0.99, "single.all": 0.90,
-    "several.all": 0.80, "edits.all": 0.85, "edits.kept_db": 30.0,
+    "two_objects.all": 0.80, "own_words.all": 0.75, "edits.all": 0.85, "edits.kept_db": 30.0,
 }
 """What is to be reached."""
+
+SEVERAL = {"beside": 5, "above": 4, "two over one": 2, "one over two": 2, "count": 3}
+"""Weights of the layouts with several objects."""
 
 CHANCE = 0.05
 """Shuffled captions may be right this often at most."""
@@ -38,8 +42,8 @@ def evaluate(sprites: Sprites, folder: Path, n: int, log: Path) -> dict:
     rng = random.Random(SEED)
     result: dict = dict(steps=painter.defaults["trained_steps"], n=n)
     pictures: list[Picture] = []
-    for name, layouts in (("single", {"single": 1}), ("several", {"beside": 5, "above": 4, "two over one": 2, "one over two": 2, "count": 3})):
-        scenes = [_until_held_back(lambda: random_scene(rng, sprites.n_objects, layouts)) for _ in range(n)]
+    for name, layouts in (("single", {"single": 1}), ("several", SEVERAL)):
+        scenes = [until_held_back(lambda: random_scene(rng, sprites.n_objects, layouts)) for _ in range(n)]
         texts = [caption(scene, rng) for scene in scenes]
         drawn = painter.draw(texts, seed=SEED)
         result[name] = summary([judge.verdict(picture, scene) for picture, scene in zip(drawn, scenes)])
@@ -50,6 +54,10 @@ def evaluate(sprites: Sprites, folder: Path, n: int, log: Path) -> dict:
             two = [judge.verdict(p, s) for p, s in zip(drawn, scenes) if s.layout in ("beside", "above")]
             result["two_objects"] = summary(two)
         pictures += list(drawn[:24])
+    texts, scenes = zip(*own_words.prompts())
+    drawn = painter.draw(list(texts), seed=SEED)
+    result["own_words"] = summary([judge.verdict(picture, scene) for picture, scene in zip(drawn, scenes)])
+    pictures += list(drawn)
     _grid(pictures, folder.parent / f"{folder.name}_text.png")
     result["edits"] = _edits(sprites, painter, judge, rng, n, folder)
     with open(log, "a") as file:
@@ -67,7 +75,7 @@ def summary(verdicts: list[Verdict]) -> dict:
 def _edits(sprites: Sprites, painter: Painter, judge: Judge, rng: random.Random, n: int, folder: Path) -> dict:
     result, verdicts, decibels, pictures = {}, [], [], []
     for kind in KINDS:
-        edits = [_until_target_held_back(rng, sprites.n_objects, kind) for _ in range(max(4, n // len(KINDS)))]
+        edits = [until_target_held_back(rng, sprites.n_objects, kind) for _ in range(max(4, n // len(KINDS)))]
         references = [tuple(sprites.draw(scene) for scene in edit.sources) for edit in edits]
         drawn = painter.draw([instruction(edit, rng) for edit in edits], references, seed=SEED + 1)
         of_kind = [judge.verdict(picture, edit.target) for picture, edit in zip(drawn, edits)]
@@ -83,13 +91,15 @@ def _edits(sprites: Sprites, painter: Painter, judge: Judge, rng: random.Random,
     return dict(summary(verdicts), kept_db=_mean(decibels, 1), kinds=result)
 
 
-def _until_held_back(draw: Callable[[], Scene]) -> Scene:
+def until_held_back(draw: Callable[[], Scene]) -> Scene:
+    """Draws until a scene comes that training held back."""
     while not is_held_back(scene := draw()):
         pass
     return scene
 
 
-def _until_target_held_back(rng: random.Random, n_objects: int, kind: str) -> Edit:
+def until_target_held_back(rng: random.Random, n_objects: int, kind: str) -> Edit:
+    """Draws edits of a kind until one comes whose wanted scene training held back."""
     while not is_held_back((edit := random_edit(rng, n_objects, kind)).target):
         pass
     return edit

@@ -138,7 +138,7 @@ class Batches:
 
 
 def train(preset: Preset, work: Path, budget: Budget, *, start: Path | None = None, batch: int = 64, lr: float = 2e-3,
-          edit_share: float = 0.5, ema_decay: float = 0.997, seed: int = 0) -> None:
+          edit_share: float = 0.6, ema_decay: float = 0.997, seed: int = 0, compiled: bool = False) -> None:
     """Trains transformer and text encoder; the checkpoint is `transformer.pt` in `work`."""
     torch.manual_seed(seed)
     sitting = Sitting(work / "transformer.pt", budget)
@@ -150,6 +150,8 @@ def train(preset: Preset, work: Path, budget: Budget, *, start: Path | None = No
     if start and not state:
         take_over(pair, tokenizer, start)
     pair = pair.to(device())
+    if compiled:
+        pair["transformer"].compile(dynamic=True)
     optimizer = Both(*_split(pair), lr=lr, weight_decay=0.02)
     ema = Ema(pair, ema_decay)
     if state:
