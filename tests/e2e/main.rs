@@ -6,6 +6,7 @@
 //! - [`interrupt`]: Ctrl-C, once and twice
 //! - [`memory`]: what is needed before a run and used in it, and previews while it goes on
 //! - [`pictures`]: graphs that draw from other pictures
+//! - [`pages`]: what the README and the tutorial show is what happens
 //! - [`plugin`]: the same kinds linked in and from a shared object
 //! - [`architecture`]: what `crates/README.md` says of the sources is true
 //! - [`fixture`]: a folder with everything of its own around it
@@ -17,6 +18,7 @@ mod fixture;
 mod interrupt;
 mod memory;
 mod models;
+mod pages;
 mod pictures;
 mod plugin;
 mod run;
