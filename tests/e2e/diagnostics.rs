@@ -65,7 +65,7 @@ fn values_from_the_command_line_are_told_with_the_place_of_their_declaration() {
     check("set_unknown_input", &["plan", graph, "--set", "sed=3"]);
     check("set_wrong_type", &["plan", graph, "--set", "seed=blue"]);
     check("unknown_preset", &["plan", "../../graphs/compare_seeds.ron", "--preset", "fare"]);
-    check("unknown_weights", &["plan", graph, "--model", "flux=tiny-flux2-nanno"]);
+    check("unknown_weights", &["plan", graph, "--model", "flux=tiny-flux3"]);
 }
 
 #[test]
