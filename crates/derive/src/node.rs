@@ -30,7 +30,7 @@ pub fn derive(input: &DeriveInput) -> Result<TokenStream> {
     let category = category.map(|category| category.value()).unwrap_or_default();
     let ports = params.iter().zip(&fields).map(|(param, field)| {
         let (name, doc, ty, settings) = (&param.name, &param.doc, param.port_type(&field.ty), param.settings());
-        let make = quote!(::rondel_sdk::node::input(#name, #ty, #doc));
+        let make = quote!(::rondel_sdk::__private::InputSpec::new(#name, #ty, #doc));
         match settings {
             [] => make,
             _ => quote!({ let mut port = #make; #(#settings;)* port }),
@@ -47,7 +47,7 @@ pub fn derive(input: &DeriveInput) -> Result<TokenStream> {
         #[automatically_derived]
         impl ::rondel_sdk::Node for #ident {
             fn declare() -> ::rondel_sdk::__private::NodeSpec {
-                let mut spec = ::rondel_sdk::node::spec_of(#kind, #version, #doc);
+                let mut spec = ::rondel_sdk::__private::NodeSpec::new(#kind, #version, #doc);
                 spec.lane = ::rondel_sdk::__private::Lane::#lane;
                 spec.category = #category.to_owned();
                 #(spec.#flags = true;)*

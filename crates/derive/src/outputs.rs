@@ -17,7 +17,7 @@ pub fn derive(input: &DeriveInput) -> Result<TokenStream> {
     let ident = &input.ident;
     let ports = params.iter().zip(&fields).map(|(param, field)| {
         let (name, doc, ty) = (&param.name, &param.doc, param.port_type(&field.ty));
-        quote!(::rondel_sdk::node::output(#name, #ty, #doc))
+        quote!(::rondel_sdk::__private::OutputSpec::new(#name, #ty, #doc))
     });
     let names = fields.iter().map(|field| &field.ident);
 

@@ -263,23 +263,20 @@ mod tests {
         What::RunStarted { graph: GraphRef::default(), inputs: IndexMap::new(), steps: vec![step("a"), step("b")] }
     }
 
+    fn ended() -> What {
+        let (step, how, outputs) = ("a".into(), How::Ran, Vec::new());
+        What::StepFinished { step, how, action: None, outputs, ms: 2.0, peak_bytes: 3 }
+    }
+
     #[test]
     fn a_step_goes_from_waiting_over_running_to_its_end() {
         let start = What::StepStarted { step: "a".into(), lane: Lane::Cpu, why: Why::NoRecord };
         let progress = What::StepProgress { step: "a".into(), done: 1, total: 2, note: String::new() };
-        let end = What::StepFinished {
-            step: "a".into(),
-            how: How::Ran,
-            action: None,
-            outputs: vec![],
-            ms: 2.0,
-            peak_bytes: 3,
-        };
         let view = view_of(vec![started(), start.clone(), progress.clone()]);
         assert_eq!(view.steps["a"].state, State::Running);
         assert_eq!(view.steps["a"].progress, Some((1, 2, String::new())));
         assert_eq!(view.steps["b"].state, State::Waiting);
-        let view = view_of(vec![started(), start, progress, end]);
+        let view = view_of(vec![started(), start, progress, ended()]);
         assert_eq!((view.steps["a"].state, view.n_over()), (State::Over(How::Ran), 1));
         assert_eq!(view.steps["a"].why, Some(Why::NoRecord));
     }
@@ -289,18 +286,10 @@ mod tests {
         let start = What::StepStarted { step: "a".into(), lane: Lane::Cpu, why: Why::NoRecord };
         let problem = Problem { kind: "transient".to_owned(), message: "busy".to_owned(), port: None, place: None };
         let failed = What::StepFailed { step: "a".into(), problem, ms: 1.0, attempt: 1, retry_in_ms: Some(1000.0) };
-        let end = What::StepFinished {
-            step: "a".into(),
-            how: How::Ran,
-            action: None,
-            outputs: vec![],
-            ms: 2.0,
-            peak_bytes: 3,
-        };
         let view = view_of(vec![started(), start.clone(), failed.clone()]);
         assert_eq!((view.steps["a"].state, view.n_over()), (State::Waiting, 0));
         assert_eq!(view.steps["a"].problem.as_ref().unwrap().message, "busy");
-        let view = view_of(vec![started(), start.clone(), failed, start, end]);
+        let view = view_of(vec![started(), start.clone(), failed, start, ended()]);
         assert_eq!((&view.steps["a"].problem, view.steps["a"].n_attempts), (&None, 2));
     }
 

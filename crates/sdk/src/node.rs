@@ -2,7 +2,7 @@
 //!
 //! [`Node`] and [`Outputs`] are written by the derives; [`Run`] is the one trait that an author implements.
 
-use rondel_value::{Family, InputSpec, NodeSpec, OutputSpec, Type, Value, coerce};
+use rondel_value::{Family, NodeSpec, OutputSpec, Type, Value, coerce};
 
 use crate::cx::Cx;
 use crate::error::{NodeError, NodeResult};
@@ -48,7 +48,7 @@ pub trait Outputs {
 impl<T: Port> Outputs for T {
     fn declare() -> Vec<OutputSpec> {
         let ty = T::ty();
-        vec![output(name_of(&ty), ty, "")]
+        vec![OutputSpec::new(name_of(&ty), ty, "")]
     }
 
     fn into_values(self) -> Vec<Value> {
@@ -125,46 +125,6 @@ impl Inputs<'_> {
         let value = self.values.get(index).filter(|value| **value != Value::None)?;
         T::from_value(coerce::to(value, &self.spec.inputs[index].ty).ok()?).ok()
     }
-}
-
-/// A specification without ports and flags.
-pub fn spec_of(kind: &str, version: u32, doc: &str) -> NodeSpec {
-    NodeSpec {
-        kind: kind.to_owned(),
-        version,
-        doc: doc.to_owned(),
-        category: String::new(),
-        lane: Default::default(),
-        inputs: Vec::new(),
-        outputs: Vec::new(),
-        effect: false,
-        seeded: false,
-        impure: false,
-        serial: false,
-    }
-}
-
-/// An input of which nothing is said but name, type and documentation.
-pub fn input(name: &str, ty: Type, doc: &str) -> InputSpec {
-    InputSpec {
-        name: name.to_owned(),
-        ty,
-        doc: doc.to_owned(),
-        default: None,
-        range: None,
-        soft: None,
-        step: None,
-        unit: None,
-        multiple_of: None,
-        expand: false,
-        file: false,
-        parts: Vec::new(),
-    }
-}
-
-/// An output port.
-pub fn output(name: &str, ty: Type, doc: &str) -> OutputSpec {
-    OutputSpec { name: name.to_owned(), ty, doc: doc.to_owned() }
 }
 
 /// The same type for one family; one capital letter is a variable.

@@ -169,6 +169,23 @@ impl fmt::Display for Range {
 }
 
 impl NodeSpec {
+    /// A kind without ports and flags.
+    pub fn new(kind: &str, version: u32, doc: &str) -> NodeSpec {
+        NodeSpec {
+            kind: kind.to_owned(),
+            version,
+            doc: doc.to_owned(),
+            category: String::new(),
+            lane: Lane::default(),
+            inputs: Vec::new(),
+            outputs: Vec::new(),
+            effect: false,
+            seeded: false,
+            impure: false,
+            serial: false,
+        }
+    }
+
     pub fn input(&self, name: &str) -> Option<&InputSpec> {
         self.inputs.iter().find(|input| input.name == name)
     }
@@ -249,6 +266,24 @@ pub enum BoundsError {
 }
 
 impl InputSpec {
+    /// An input of which nothing is said but name, type and documentation.
+    pub fn new(name: &str, ty: Type, doc: &str) -> InputSpec {
+        InputSpec {
+            name: name.to_owned(),
+            ty,
+            doc: doc.to_owned(),
+            default: None,
+            range: None,
+            soft: None,
+            step: None,
+            unit: None,
+            multiple_of: None,
+            expand: false,
+            file: false,
+            parts: Vec::new(),
+        }
+    }
+
     /// Whether the input must be set in a graph file.
     pub fn is_required(&self) -> bool {
         self.default.is_none() && !self.ty.is_optional()
@@ -265,6 +300,12 @@ impl InputSpec {
     /// Checks the numbers of `value` against range and multiple.
     pub fn admits(&self, value: &Value) -> Result<(), BoundsError> {
         bounds(value, self.range, self.multiple_of)
+    }
+}
+
+impl OutputSpec {
+    pub fn new(name: &str, ty: Type, doc: &str) -> OutputSpec {
+        OutputSpec { name: name.to_owned(), ty, doc: doc.to_owned() }
     }
 }
 

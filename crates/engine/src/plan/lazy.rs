@@ -12,7 +12,7 @@ use std::sync::Arc;
 
 use rondel_cache::{Record, Stored, StoredValue};
 use rondel_plugin::NodeKind;
-use rondel_value::{Digest, InputSpec, Lane, NodeSpec, OutputSpec, Type, Value};
+use rondel_value::{Digest, InputSpec, NodeSpec, OutputSpec, Type, Value};
 
 use super::keys;
 use super::{Plan, Slot, Step, StepId};
@@ -157,32 +157,9 @@ fn stored<'a>(slot: &Slot, record: &impl Fn(StepId) -> Option<&'a Record>) -> Op
 
 /// What is known of the step itself, in the form in which kinds of plugins say it.
 pub fn spec(kind: &str, inputs: Vec<(String, Type)>, outputs: Vec<(&str, Type)>) -> NodeSpec {
-    let input = |(name, ty)| InputSpec {
-        name,
-        ty,
-        doc: String::new(),
-        default: None,
-        range: None,
-        soft: None,
-        step: None,
-        unit: None,
-        multiple_of: None,
-        expand: false,
-        file: false,
-        parts: Vec::new(),
-    };
-    let output = |(name, ty): (&str, Type)| OutputSpec { name: name.to_owned(), ty, doc: String::new() };
     NodeSpec {
-        kind: kind.to_owned(),
-        version: 1,
-        doc: String::new(),
-        category: String::new(),
-        lane: Lane::Cpu,
-        inputs: inputs.into_iter().map(input).collect(),
-        outputs: outputs.into_iter().map(output).collect(),
-        effect: false,
-        seeded: false,
-        impure: false,
-        serial: false,
+        inputs: inputs.into_iter().map(|(name, ty)| InputSpec::new(&name, ty, "")).collect(),
+        outputs: outputs.into_iter().map(|(name, ty)| OutputSpec::new(name, ty, "")).collect(),
+        ..NodeSpec::new(kind, 1, "")
     }
 }

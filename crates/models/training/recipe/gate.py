@@ -99,6 +99,4 @@ def _draw(sprites: Sprites, model: Path, listed: list[dict], out: Path) -> None:
 
 
 def _scene(plain: dict) -> Scene:
-    numbers = {name: number for number, (name, _) in enumerate(OBJECTS)}
-    items = tuple(Item(numbers[name], place, size) for name, place, size in plain["items"])
-    return Scene(plain["color"], items, plain["layout"])
+    return Scene(plain["color"], tuple(Item.named(*item) for item in plain["items"]), plain["layout"])

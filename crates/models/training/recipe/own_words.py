@@ -6,7 +6,7 @@ meets who types what comes to mind.
 
 from __future__ import annotations
 
-from .scenes import OBJECTS, UNNAMED_COLOR, Item, Scene
+from .scenes import UNNAMED_COLOR, Item, Scene
 
 _PROMPTS: list[tuple[str, str, str, str, str]] = [
     ("a cat, sitting", UNNAMED_COLOR, "cat", "center", "medium"),
@@ -38,5 +38,4 @@ _PROMPTS: list[tuple[str, str, str, str, str]] = [
 
 def prompts() -> list[tuple[str, Scene]]:
     """Returns prompts and what they ask for."""
-    numbers = {name: number for number, (name, _) in enumerate(OBJECTS)}
-    return [(text, Scene(color, (Item(numbers[name], place, size),), "single")) for text, color, name, place, size in _PROMPTS]
+    return [(text, Scene(color, (Item.named(*item),), "single")) for text, color, *item in _PROMPTS]

@@ -76,6 +76,11 @@ class Item:
         """The object's word."""
         return OBJECTS[self.object][0]
 
+    @staticmethod
+    def named(name: str, place: str, size: str) -> Item:
+        """Makes an item of an object's word."""
+        return Item([word for word, _ in OBJECTS].index(name), place, size)
+
 
 @dataclass(frozen=True)
 class Scene:

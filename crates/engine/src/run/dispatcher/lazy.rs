@@ -147,9 +147,11 @@ impl Dispatcher<'_, '_> {
     fn in_memory(&self, slot: &Slot) -> Option<Value> {
         let made = |from: StepId| matches!(&self.phases[from.index()], Phase::Done(Done { values: Some(_), .. }));
         let outputs = slot.outputs();
-        if !outputs.is_empty() && !outputs.iter().any(|(from, _)| made(*from)) {
-            return None;
-        }
+        let is_elsewhere = !outputs.is_empty() && !outputs.iter().any(|(from, _)| made(*from));
+        if is_elsewhere { None } else { self.value(slot) }
+    }
+
+    fn value(&self, slot: &Slot) -> Option<Value> {
         Some(match slot {
             Slot::Value(value) => value.clone(),
             Slot::Model(model) => model.to_value(),
@@ -159,16 +161,7 @@ impl Dispatcher<'_, '_> {
                 Phase::Done(done) => self.cache.fetch(&done.record.outputs[*port]).ok().flatten()?,
                 _ => return None,
             },
-            Slot::List(items) => {
-                let item = |item: &Slot| match item {
-                    Slot::Step { step, port } if !made(*step) => match &self.phases[step.index()] {
-                        Phase::Done(done) => self.cache.fetch(&done.record.outputs[*port]).ok().flatten(),
-                        _ => None,
-                    },
-                    item => self.in_memory(item),
-                };
-                Value::list(items.iter().map(item).collect::<Option<Vec<Value>>>()?)
-            }
+            Slot::List(items) => Value::list(items.iter().map(|item| self.value(item)).collect::<Option<Vec<_>>>()?),
         })
     }
 
