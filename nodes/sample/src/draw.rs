@@ -147,8 +147,11 @@ impl<'a> Plan<'a> {
                 Err(_) => ControlFlow::Break(()),
             }
         };
-        let drawn = draw.run(transformer, from, &mut on_step);
-        outcome.map(|()| drawn)
+        let drawn = draw.run_while(transformer, from, &mut on_step, &|| go_on(cx));
+        match (outcome, drawn) {
+            (Ok(()), Err(DrawError::Cancelled)) => Err(NodeError::cancelled()),
+            (outcome, drawn) => outcome.map(|()| drawn),
+        }
     }
 }
 

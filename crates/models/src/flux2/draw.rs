@@ -117,6 +117,17 @@ impl Draw<'_> {
         from: Option<DrawState>,
         on_step: &mut dyn FnMut(&StepInfo) -> ControlFlow<()>,
     ) -> Result<Tensor, DrawError> {
+        self.run_while(transformer, from, on_step, &|| ControlFlow::Continue(()))
+    }
+
+    /// As [`run`](Self::run), and asks before each block of the transformer whether to go on: a step may take minutes.
+    pub fn run_while(
+        &self,
+        transformer: &Transformer,
+        from: Option<DrawState>,
+        on_step: &mut dyn FnMut(&StepInfo) -> ControlFlow<()>,
+        go_on: &dyn Fn() -> ControlFlow<()>,
+    ) -> Result<Tensor, DrawError> {
         self.check(transformer)?;
         let (b, _, height, width) = self.noise.dims4()?;
         let sigmas = self.options.schedule.sigmas(self.options.steps, height * width)?;
@@ -162,7 +173,7 @@ impl Draw<'_> {
         let mut look = |tokens: &Tensor, sigma: f32| {
             // The roundings of the reference, which goes by way of timesteps of 0 to 1000.
             let timestep = sigma * 1000.0 / 1000.0;
-            let velocity = |sequence: &mut Sequence| transformer.velocity(tokens, sequence, timestep);
+            let velocity = |sequence: &mut Sequence| transformer.velocity_while(tokens, sequence, timestep, go_on);
             let towards = velocity(&mut sequence)?;
             match &mut away_from {
                 Some(sequence) => {
@@ -172,7 +183,11 @@ impl Draw<'_> {
                 None => Ok(towards),
             }
         };
-        let tokens = walk.run(state, &mut look, on_step)?;
+        let tokens = walk.run(state, &mut look, on_step).map_err(|error| match error {
+            // A pass that is broken off has no other way to say so.
+            DrawError::Tensor(_) if go_on().is_break() => DrawError::Cancelled,
+            error => error,
+        })?;
         Ok(unpack(&tokens, height, width)?)
     }
 

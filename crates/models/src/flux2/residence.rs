@@ -4,6 +4,7 @@
 //! read from its file while the one before it computes, and let go after its turn. What is computed is the same: the
 //! same code reads the same bytes.
 
+use std::ops::ControlFlow;
 use std::thread::{Scope, ScopedJoinHandle};
 
 use crate::layers::Linear;
@@ -70,15 +71,25 @@ pub(super) struct Turns<'scope, 'env> {
     blocks: Vec<&'env dyn Weighted>,
     n_kept: usize,
     next: Option<ScopedJoinHandle<'scope, Result<()>>>,
+    go_on: &'env dyn Fn() -> ControlFlow<()>,
 }
 
 impl<'scope, 'env: 'scope> Turns<'scope, 'env> {
-    pub fn new(scope: &'scope Scope<'scope, 'env>, blocks: Vec<&'env dyn Weighted>, residence: Residence) -> Self {
-        Self { scope, blocks, n_kept: residence.n_kept, next: None }
+    /// `go_on` is asked before each block whether it is still wanted.
+    pub fn new(
+        scope: &'scope Scope<'scope, 'env>,
+        blocks: Vec<&'env dyn Weighted>,
+        residence: Residence,
+        go_on: &'env dyn Fn() -> ControlFlow<()>,
+    ) -> Self {
+        Self { scope, blocks, n_kept: residence.n_kept, next: None, go_on }
     }
 
-    /// Waits until block `idx` is in memory and begins to read the one after it.
+    /// Waits until block `idx` is in memory and begins to read the one after it; fails if the pass is not wanted any more.
     pub fn begin(&mut self, idx: usize) -> Result<()> {
+        if (self.go_on)().is_break() {
+            return Err(candle_core::Error::msg("the pass was cancelled"));
+        }
         match self.next.take() {
             Some(reading) => reading.join().unwrap_or_else(|panic| std::panic::resume_unwind(panic))?,
             None => self.blocks[idx].load()?,
@@ -161,7 +172,7 @@ mod tests {
         let residence = Residence { n_kept: 1, peak_bytes: 3 };
         std::thread::scope(|scope| {
             let weighted = blocks.iter().map(|block| block as &dyn Weighted).collect();
-            let mut turns = Turns::new(scope, weighted, residence);
+            let mut turns = Turns::new(scope, weighted, residence, &|| ControlFlow::Continue(()));
             for idx in 0..3 {
                 turns.begin(idx).unwrap();
                 turns.end(idx);

@@ -5,6 +5,8 @@
 //!
 //! Source: diffusers `transformer_flux2.py`, `Flux2Transformer2DModel`; recorded in `tests/recorded/transformer.rs`.
 
+use std::ops::ControlFlow;
+
 use candle_core::{DType, Device, Tensor};
 
 use super::blocks::{DoubleBlock, Kept, KeyValues, ModulationLinear, Modulations, SingleBlock};
@@ -129,7 +131,21 @@ impl Transformer {
     /// `image` is `[b, tokens, channels]`, like the result; `timestep` is the noise level, 0 to 1. The first call may
     /// leave in `sequence` what later ones need of its reference pictures.
     pub fn velocity(&self, image: &Tensor, sequence: &mut Sequence, timestep: f32) -> Result<Tensor> {
-        self.velocity_observed(image, sequence, timestep, &mut |_, _| ())
+        self.velocity_while(image, sequence, timestep, &|| ControlFlow::Continue(()))
+    }
+
+    /// As [`velocity`](Self::velocity), and asks before each block whether to go on; fails if not.
+    pub fn velocity_while(
+        &self,
+        image: &Tensor,
+        sequence: &mut Sequence,
+        timestep: f32,
+        go_on: &dyn Fn() -> ControlFlow<()>,
+    ) -> Result<Tensor> {
+        std::thread::scope(|scope| {
+            let mut turns = Turns::new(scope, self.blocks.weighted(), self.residence, go_on);
+            self.velocity_in_turns(image, sequence, timestep, &mut turns, &mut |_, _| ())
+        })
     }
 
     /// As [`velocity`](Self::velocity), and shows every stage to `observe`.
@@ -143,7 +159,7 @@ impl Transformer {
         observe: &mut Observe,
     ) -> Result<Tensor> {
         std::thread::scope(|scope| {
-            let mut turns = Turns::new(scope, self.blocks.weighted(), self.residence);
+            let mut turns = Turns::new(scope, self.blocks.weighted(), self.residence, &|| ControlFlow::Continue(()));
             self.velocity_in_turns(image, sequence, timestep, &mut turns, observe)
         })
     }

@@ -59,6 +59,21 @@ fn a_run_in_bfloat16_was_as_far_away_as_the_manifest_says() {
 }
 
 #[test]
+fn a_draw_that_is_not_wanted_any_more_ends_before_the_next_block() {
+    let (case, options) = small(Sampler::Euler);
+    let (noise, transformer) = (case.noise(), case.transformer());
+    let n_asked = std::cell::Cell::new(0);
+    let go_on_once = || {
+        n_asked.set(n_asked.get() + 1);
+        if n_asked.get() == 1 { ControlFlow::Continue(()) } else { ControlFlow::Break(()) }
+    };
+    let drawn = case.draw(&noise, &options).run_while(&transformer, None, &mut go_on, &go_on_once);
+    assert!(matches!(drawn, Err(DrawError::Cancelled)));
+    // Once before each of two blocks, and once to tell this from a failure.
+    assert_eq!(n_asked.get(), 3);
+}
+
+#[test]
 fn a_draw_that_goes_on_from_any_step_ends_with_the_same_bits() {
     for sampler in [Sampler::Euler, Sampler::Heun, Sampler::Dpmpp2m, Sampler::EulerAncestral { seed: 5, eta: 1.0 }] {
         let (case, options) = small(sampler);
