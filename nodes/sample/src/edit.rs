@@ -1,8 +1,8 @@
 //! `edit`: a picture drawn while looking at others.
 
 use rondel_models::flux2::{
-    self, AutoencoderConfig, Direction, PictureEncoder, Pixels, ReferenceError, Tiling, noise, peak_bytes,
-    prepare_reference, prepared_size,
+    self, AutoencoderConfig, Direction, PictureEncoder, PictureError, Pixels, ReferenceError, Tiling, noise,
+    peak_bytes, prepare_reference, prepared_size,
 };
 use rondel_models::{PartFiles, Tensor, needs};
 use rondel_sdk::candle::from_candle;
@@ -175,7 +175,10 @@ fn encode(model: &ModelRef, part: &PartFiles, pictures: &[Pixels], cx: &Cx) -> N
     let mut encoded = Vec::new();
     for picture in pictures {
         cx.check()?;
-        encoded.push(encoder.encode_tiled(&picture.to_tensor()?, &tiling, &mut |_, _| draw::go_on(cx))?);
+        encoded.push(match encoder.encode_tiled(&picture.to_tensor()?, &tiling, &mut |_, _| draw::go_on(cx)) {
+            Err(PictureError::Cancelled) => return Err(NodeError::cancelled()),
+            latent => latent?,
+        });
     }
     Ok(encoded)
 }
