@@ -36,6 +36,34 @@ pub struct Places {
     /// Folder with plugins; may be given again [also: RONDEL_PLUGIN_PATH, `plugins/` beside the graph, the user's data folder]
     #[arg(long, global = true, value_name = "DIR")]
     pub plugin_dir: Vec<PathBuf>,
+    /// Where machines share results: s3://bucket/prefix, gs://…, az://…, https://… or file:///folder [also: RONDEL_REMOTE]
+    #[arg(long, global = true, value_name = "URL")]
+    pub remote_url: Option<String>,
+    /// What to do with results that machines share [default: read, if there is an address]
+    #[arg(long, global = true, value_enum, value_name = "MODE")]
+    pub remote: Option<RemoteMode>,
+}
+
+/// What is done with results that machines share.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub enum RemoteMode {
+    /// Take what others made
+    Read,
+    /// Take, and give what was made here
+    Readwrite,
+    /// Neither
+    Off,
+}
+
+impl RemoteMode {
+    /// As it is typed.
+    pub const fn word(self) -> &'static str {
+        match self {
+            RemoteMode::Read => "read",
+            RemoteMode::Readwrite => "readwrite",
+            RemoteMode::Off => "off",
+        }
+    }
 }
 
 #[derive(Debug, Subcommand)]

@@ -22,7 +22,7 @@ use rondel_plugin::{HostOptions, LoadError, Registry};
 
 use crate::args::{Args, Command, GraphArgs, MessageFormat, Places};
 use crate::output::{diagnostics, hashing};
-use crate::{alloc, folders, words};
+use crate::{alloc, folders, remote, words};
 
 /// How the program ends; the numbers are documented and stable.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -157,7 +157,14 @@ struct Opened {
 }
 
 /// Reads, checks and plans a graph; mistakes are printed, and the exit code is returned in place of a plan.
-fn open(places: &Places, args: &GraphArgs, memory_budget_bytes: Option<u64>) -> Result<Result<Opened, Exit>> {
+///
+/// `only_reads` says that nothing is to be given to the remote tier. What it knows of the plan is known when this returns.
+fn open(
+    places: &Places,
+    args: &GraphArgs,
+    memory_budget_bytes: Option<u64>,
+    only_reads: bool,
+) -> Result<Result<Opened, Exit>> {
     let (site, cache_folder) = site(places, Some(&args.graph), memory_budget_bytes)?;
     let checked = site.open(&args.graph, &swaps(&args.model)?);
     diagnostics::print(&checked.diagnostics, args.message_format);
@@ -177,6 +184,10 @@ fn open(places: &Places, args: &GraphArgs, memory_budget_bytes: Option<u64>) -> 
         Err(error) => return Ok(Err(not_planned(&graph, error, args.message_format))),
     };
     let cache = Cache::open(CacheOptions { folder: cache_folder, ..CacheOptions::default() });
+    let cache = remote::behind(places, only_reads, cache)?;
+    if let Err(error) = rondel_engine::ask(&plan, &cache) {
+        words::say(format!("warning: {error}"));
+    }
     Ok(Ok(Opened { cache: Arc::new(cache), plan }))
 }
 

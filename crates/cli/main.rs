@@ -8,6 +8,7 @@ mod commands;
 mod folders;
 mod memory;
 mod output;
+mod remote;
 mod words;
 
 use std::process::ExitCode;

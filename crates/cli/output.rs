@@ -6,7 +6,7 @@ pub mod hashing;
 pub mod needs;
 
 mod bars;
-mod lines;
+pub mod lines;
 mod previews;
 
 use std::fs::File;

@@ -85,6 +85,7 @@ impl Project {
             .env("XDG_CONFIG_HOME", self.path("home/config"))
             .env("XDG_DATA_HOME", self.path("home/data"))
             .env_remove("RONDEL_PLUGIN_PATH")
+            .env_remove("RONDEL_REMOTE")
             .env_remove("HF_HOME")
             .env_remove("HF_HUB_CACHE")
             .stdin(Stdio::null());

@@ -7,6 +7,7 @@
 //! - [`memory`]: what is needed before a run and used in it, and previews while it goes on
 //! - [`pictures`]: graphs that draw from other pictures
 //! - [`pages`]: what the README and the tutorial show is what happens
+//! - [`remote`]: results that machines share
 //! - [`plugin`]: the same kinds linked in and from a shared object
 //! - [`architecture`]: what `crates/README.md` says of the sources is true
 //! - [`fixture`]: a folder with everything of its own around it
@@ -21,4 +22,5 @@ mod models;
 mod pages;
 mod pictures;
 mod plugin;
+mod remote;
 mod run;

@@ -1,5 +1,6 @@
-//! Memory over disk: what a run holds.
+//! Memory over disk, over a remote tier if there is one: what a run holds.
 
+mod behind;
 #[cfg(test)]
 mod honest;
 
@@ -10,6 +11,7 @@ use std::sync::Arc;
 
 use rondel_value::{Bundle, Digest, Value};
 
+use self::behind::Behind;
 use crate::checkpoint::{self, Checkpoint, CheckpointError};
 use crate::disk::DiskTier;
 use crate::memory::MemoryTier;
@@ -35,7 +37,8 @@ impl Default for CacheOptions {
 pub struct Cache {
     memory: MemoryTier,
     /// The disk, but for tests, where it is one that fails.
-    below: Box<dyn Tier>,
+    below: Arc<dyn Tier>,
+    behind: Option<Behind>,
     v1: PathBuf,
     /// Shared with other runs as long as this one lives, so that `gc` stays away; none if there was nothing to lock.
     _lock: Option<File>,
@@ -51,7 +54,7 @@ impl Cache {
             let _ = lock.lock_shared();
         }
         let v1 = disk.v1().to_owned();
-        Cache { memory: MemoryTier::new(options.memory_bytes), below: Box::new(disk), v1, _lock: lock }
+        Cache { memory: MemoryTier::new(options.memory_bytes), below: Arc::new(disk), behind: None, v1, _lock: lock }
     }
 
     /// The folder of this version's files.
@@ -96,7 +99,10 @@ impl Cache {
         if let Some(bundle) = self.memory.blob(digest)? {
             return Ok(Some(bundle));
         }
-        let bundle = self.below.blob(digest)?;
+        let mut bundle = self.below.blob(digest)?;
+        if let (None, Some(behind)) = (&bundle, &self.behind) {
+            bundle = behind.blob(digest, &*self.below);
+        }
         if let Some(bundle) = &bundle {
             // A mapped file: it costs memory only as it is read, and leaves first.
             self.memory.hold(*digest, bundle, 0.0);
@@ -104,10 +110,13 @@ impl Cache {
         Ok(bundle)
     }
 
-    /// Whether every blob of an output is there, without looking into it.
+    /// Whether every blob of an output is there or promised by the remote tier, without looking into it.
     pub fn has(&self, stored: &Stored) -> bool {
+        let is_promised = |digest: &Digest| self.behind.as_ref().is_some_and(|behind| behind.promises(digest));
+        let has_blob =
+            |digest: &Digest| self.memory.has_blob(digest) || self.below.has_blob(digest) || is_promised(digest);
         let mut has = true;
-        stored.value.for_each_blob(&mut |digest| has &= self.memory.has_blob(digest) || self.below.has_blob(digest));
+        stored.value.for_each_blob(&mut |digest| has &= has_blob(digest));
         has
     }
 

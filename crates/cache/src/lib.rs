@@ -8,7 +8,8 @@
 //!
 //! - [`record`]: what is known of an executed step
 //! - [`tier`]: what every place that keeps results can do; [`memory`], [`disk`]: the places
-//! - [`cache`]: memory over disk, what a run holds
+//! - [`remote`]: what a place that several machines share can do beside
+//! - [`cache`]: memory over disk over a remote tier, what a run holds
 //! - [`checkpoint`]: how far unfinished steps are
 //! - [`upkeep`]: stats, verify, gc, clear
 //! - [`conformance`]: the suite that each tier runs
@@ -19,6 +20,7 @@ pub mod conformance;
 pub mod disk;
 pub mod memory;
 pub mod record;
+pub mod remote;
 pub mod tier;
 pub mod upkeep;
 
@@ -27,4 +29,5 @@ pub use checkpoint::{Checkpoint, CheckpointError};
 pub use disk::DiskTier;
 pub use memory::MemoryTier;
 pub use record::{Part, Record, Stored, StoredValue};
+pub use remote::{Offer, Remote, RemoteCounts};
 pub use tier::{CacheError, Tier};

@@ -6,11 +6,13 @@ use std::time::{SystemTime, UNIX_EPOCH};
 
 use anyhow::{Context, Result};
 use rondel_cache::upkeep;
+use rondel_engine::record;
 use rondel_value::cost::bytes_text;
 
 use super::Exit;
 use crate::args::{CacheArgs, CacheCommand, Places};
-use crate::{folders, words};
+use crate::output::lines;
+use crate::{folders, remote, words};
 
 pub fn run(places: &Places, args: CacheArgs) -> Result<Exit> {
     let folder = folders::cache(places)?;
@@ -33,6 +35,12 @@ pub fn run(places: &Places, args: CacheArgs) -> Result<Exit> {
                 words::data(format!("         {n} of unfinished steps, {}", bytes_text(stats.checkpoint_bytes)));
             }
             words::data(format!("saves    {} of computing", words::span(stats.ms)));
+            if let Some((_, address)) = remote::open(places, true)? {
+                words::data(format!("remote   {address}"));
+            }
+            if let Some(remote) = record::reports(&folder.join("v1")).next().and_then(|report| report.remote) {
+                words::data(format!("         in the newest run: {}", lines::remote_words(&remote)));
+            }
             let width = stats.kinds.keys().map(String::len).max().unwrap_or(0);
             for (kind, stats) in &stats.kinds {
                 words::data(format!(

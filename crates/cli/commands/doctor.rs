@@ -15,7 +15,7 @@ use super::{Exit, registry};
 use crate::args::{DoctorArgs, MessageFormat, Places};
 use crate::memory::Memory;
 use crate::output::diagnostics;
-use crate::{folders, words};
+use crate::{folders, remote, words};
 
 pub fn run(places: &Places, args: DoctorArgs) -> Result<Exit> {
     let cache = folders::cache(places)?;
@@ -33,8 +33,12 @@ pub fn run(places: &Places, args: DoctorArgs) -> Result<Exit> {
     let registry = site.registry();
     let models: Vec<_> = folders::models().into_iter().filter(|file| file.is_file()).collect();
     let writable = cache_is_writable(&cache);
+    let remote = remote::open(places, true)?.map(|(tier, address)| (address, tier.probe()));
     let cores = std::thread::available_parallelism().map_or(1, usize::from);
-    let is_right = errors.is_empty() && mistakes.is_empty() && writable.is_ok();
+    let is_right = errors.is_empty()
+        && mistakes.is_empty()
+        && writable.is_ok()
+        && remote.as_ref().is_none_or(|(_, answer)| answer.is_ok());
 
     if args.json {
         let plugins: Vec<_> = registry
@@ -47,6 +51,9 @@ pub fn run(places: &Places, args: DoctorArgs) -> Result<Exit> {
             "cores": cores,
             "device": "cpu",
             "cache": cache, "cache_problem": writable.as_ref().err().map(ToString::to_string),
+            "remote": remote.as_ref().map(|(address, answer)| {
+                json!({ "address": address, "problem": answer.as_ref().err().map(ToString::to_string) })
+            }),
             "memory": { "free_bytes": memory.free_bytes, "budget_bytes": memory.budget_bytes },
             "models_files": models,
             "models": sizes.iter().map(|(sizes, name)| match sizes {
@@ -72,6 +79,11 @@ pub fn run(places: &Places, args: DoctorArgs) -> Result<Exit> {
         Err(error) => format!("cannot be written, results will not be kept: {error}"),
     };
     words::data(format!("cache     {} ({state})", cache.display()));
+    words::data(match &remote {
+        None => "remote    none (--remote-url, RONDEL_REMOTE)".to_owned(),
+        Some((address, Ok(()))) => format!("remote    {address} (answers)"),
+        Some((address, Err(error))) => format!("remote    {address} (does not answer, runs go without it: {error})"),
+    });
     match models.is_empty() {
         true => words::data("models    no models.ron besides those beside graphs"),
         false => models.iter().for_each(|file| words::data(format!("models    {}", file.display()))),

@@ -15,10 +15,13 @@ use crate::words;
 
 pub fn run(places: &Places, args: PlanArgs) -> Result<Exit> {
     let budget_bytes = Memory::find(&args.memory).budget_bytes;
-    let Opened { cache, plan } = match open(places, &args.graph, budget_bytes)? {
+    let Opened { cache, plan } = match open(places, &args.graph, budget_bytes, true)? {
         Ok(opened) => opened,
         Err(exit) => return Ok(exit),
     };
+    for trouble in cache.take_remote_troubles() {
+        words::say(format!("warning: the remote tier {trouble}"));
+    }
     let mut last = Last::open(cache.v1(), &plan.graph.path);
     let forecasts: Vec<Forecast> =
         forecast(&plan, &cache, &mut last).into_iter().map(|(_, forecast)| forecast).collect();

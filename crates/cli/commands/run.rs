@@ -23,7 +23,7 @@ pub fn run(places: &Places, args: RunArgs) -> Result<Exit> {
         words::be_quiet();
     }
     let memory = Memory::find(&args.memory);
-    let Opened { cache, plan } = match open(places, &args.graph, memory.budget_bytes)? {
+    let Opened { cache, plan } = match open(places, &args.graph, memory.budget_bytes, false)? {
         Ok(opened) => opened,
         Err(exit) => return Ok(exit),
     };

@@ -1,7 +1,8 @@
 //! Plain lines: one when a step is over.
 
 use rondel_engine::Plan;
-use rondel_event::{Event, How, Level, Outcome, Report, RunView, StepReport, What};
+use rondel_event::{Event, How, Level, Outcome, RemoteUse, Report, RunView, StepReport, What};
+use rondel_value::cost::bytes_text;
 
 use crate::words;
 
@@ -75,6 +76,7 @@ pub fn line(event: &Event, view: &RunView, width: usize) -> Option<String> {
         }
         What::StepBlocked { step, by: Some(by) } => format!("  blocked {step:width$} by {by}"),
         What::StepBlocked { step, by: None } => format!("  -      {step:width$}  not begun"),
+        What::RemoteUsed(remote) => format!("  remote {}", remote_words(remote)),
         What::StepNotNeeded { step } => format!("  -      {step:width$}  not needed"),
         What::Log { step: Some(step), level, text } if *level > Level::Debug => {
             format!("  {}  {step}: {text}", level_word(*level))
@@ -82,6 +84,20 @@ pub fn line(event: &Event, view: &RunView, width: usize) -> Option<String> {
         What::Log { step: None, level, text } if *level > Level::Debug => format!("  {}  {text}", level_word(*level)),
         _ => return None,
     })
+}
+
+/// What the tier that machines share did, in words.
+pub fn remote_words(remote: &RemoteUse) -> String {
+    let (taken, given) = (bytes_text(remote.blob_bytes), bytes_text(remote.put_bytes));
+    let parts = [
+        (remote.n_found, format!("{} found", words::count(remote.n_found as usize, "result"))),
+        (remote.n_blobs, format!("{} fetched ({taken})", words::count(remote.n_blobs as usize, "blob"))),
+        (remote.n_put, format!("{} shared ({given} written)", words::count(remote.n_put as usize, "result"))),
+        (remote.n_left, format!("{} not shared", words::count(remote.n_left as usize, "result"))),
+        (remote.n_failed, format!("{} failed", words::count(remote.n_failed as usize, "request"))),
+    ];
+    let parts: Vec<String> = parts.into_iter().filter(|(n, _)| *n > 0).map(|(_, words)| words).collect();
+    if parts.is_empty() { "nothing found".to_owned() } else { parts.join(", ") }
 }
 
 fn level_word(level: Level) -> &'static str {

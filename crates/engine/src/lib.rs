@@ -21,6 +21,7 @@ pub use plan::explain::{Forecast, KeyParts, forecast, key_parts};
 pub use plan::flatten::{PlanError, PlanOptions, plan};
 pub use plan::inputs::Given;
 pub use plan::needs::{StepNeed, Weighed, needs, weigh};
+pub use plan::remote::ask;
 pub use plan::{Plan, StepId};
 pub use run::{Clock, Control, MemoryProbe, RunOptions, failure, run};
 pub use site::Site;

@@ -16,6 +16,7 @@ pub mod keys;
 pub mod lazy;
 pub mod mistakes;
 pub mod needs;
+pub mod remote;
 
 use std::collections::BTreeMap;
 use std::path::PathBuf;

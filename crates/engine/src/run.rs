@@ -21,6 +21,7 @@ mod lanes;
 mod meter;
 mod outputs;
 pub mod provenance;
+mod remote;
 mod step;
 
 use std::panic::{AssertUnwindSafe, catch_unwind};
@@ -93,7 +94,10 @@ pub fn run<'a>(
         runtime.block_on(dispatcher::dispatch(plan, cache, options, control, &mut emitter))
     }));
     match ended {
-        Ok((outcome, outputs)) => emitter.finish(outcome, outputs),
+        Ok((outcome, outputs)) => {
+            remote::end(cache, control, &mut emitter);
+            emitter.finish(outcome, outputs)
+        }
         Err(panic) => {
             emitter.log_error(&format!("the engine panicked, which is a bug: {}", step::panic_message(&*panic)));
             emitter.finish(Outcome::Failed, Vec::new())

@@ -116,6 +116,8 @@ pub enum What {
         level: Level,
         text: String,
     },
+    /// What the tier that machines share did for the run; told once, at its end.
+    RemoteUsed(RemoteUse),
     Resources {
         memory: Gauge,
         cache: Gauge,
@@ -215,6 +217,24 @@ pub struct Gauge {
     pub used_bytes: u64,
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub limit_bytes: Option<u64>,
+}
+
+/// What a tier that machines share did for a run.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct RemoteUse {
+    /// Results that were found there.
+    pub n_found: u64,
+    /// Blobs that were fetched.
+    pub n_blobs: u64,
+    pub blob_bytes: u64,
+    /// Results of the run that are there now.
+    pub n_put: u64,
+    /// Of blobs that were written.
+    pub put_bytes: u64,
+    /// Results that should be there and are not.
+    pub n_left: u64,
+    /// Requests that failed.
+    pub n_failed: u64,
 }
 
 /// How a run ended.
@@ -335,6 +355,7 @@ mod tests {
                 memory: Gauge { used_bytes, limit_bytes: None },
                 cache: Gauge { used_bytes, limit_bytes: Some(used_bytes) },
             }),
+            any::<u64>().prop_map(|n_found| What::RemoteUsed(RemoteUse { n_found, ..RemoteUse::default() })),
             proptest::collection::vec(output, 0..3)
                 .prop_map(|outputs| What::RunFinished { outcome: Outcome::Partial, outputs }),
         ]

@@ -15,7 +15,9 @@ pub mod report;
 pub mod view;
 pub mod why;
 
-pub use event::{Event, Gauge, GraphRef, Level, Outcome, OutputInfo, Place, Problem, StepInfo, StepName, What};
+pub use event::{
+    Event, Gauge, GraphRef, Level, Outcome, OutputInfo, Place, Problem, RemoteUse, StepInfo, StepName, What,
+};
 pub use report::{Report, StepReport};
 pub use view::{How, RunView, State, StepView};
 pub use why::{Change, Why};

@@ -14,7 +14,7 @@ use indexmap::IndexMap;
 use rondel_value::Digest;
 use serde::{Deserialize, Serialize};
 
-use crate::event::{GraphRef, Outcome, OutputInfo, Problem, StepName};
+use crate::event::{GraphRef, Outcome, OutputInfo, Problem, RemoteUse, StepName};
 use crate::view::{How, RunView, State, Verified};
 use crate::why::Why;
 
@@ -35,6 +35,9 @@ pub struct Report {
     pub inputs: IndexMap<String, serde_json::Value>,
     pub outputs: Vec<OutputInfo>,
     pub steps: Vec<StepReport>,
+    /// What the tier that machines share did; none if there is none.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub remote: Option<RemoteUse>,
 }
 
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
@@ -106,6 +109,7 @@ impl Report {
             inputs: view.inputs.clone(),
             outputs: view.outputs.clone(),
             steps: steps.collect(),
+            remote: view.remote,
         }
     }
 }

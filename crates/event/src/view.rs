@@ -7,7 +7,7 @@ use indexmap::IndexMap;
 use rondel_value::Digest;
 use serde::{Deserialize, Serialize};
 
-use crate::event::{Event, Gauge, GraphRef, Level, Outcome, OutputInfo, Problem, StepInfo, StepName, What};
+use crate::event::{Event, Gauge, GraphRef, Level, Outcome, OutputInfo, Problem, RemoteUse, StepInfo, StepName, What};
 use crate::why::Why;
 
 /// How a step came to its result, or to none.
@@ -110,6 +110,8 @@ pub struct RunView {
     pub log: VecDeque<LogLine>,
     pub memory: Gauge,
     pub cache: Gauge,
+    /// What the tier that machines share did; none while the run goes on, or if there is none.
+    pub remote: Option<RemoteUse>,
     pub outputs: Vec<OutputInfo>,
     pub outcome: Option<Outcome>,
     /// The time of the newest event.
@@ -159,6 +161,10 @@ impl RunView {
                 view.peak_bytes = *peak_bytes;
                 view.progress = None;
                 view.problem = None;
+                // It was begun, and then found where other machines keep results.
+                if *how != How::Ran {
+                    view.why = None;
+                }
             }),
             What::StepFailed { step, problem, ms, retry_in_ms, .. } => self.change(step, |view| {
                 view.state = match retry_in_ms {
@@ -192,6 +198,7 @@ impl RunView {
                 self.memory = *memory;
                 self.cache = *cache;
             }
+            What::RemoteUsed(remote) => self.remote = Some(*remote),
             What::RunFinished { outcome, outputs } => {
                 self.outcome = Some(*outcome);
                 self.outputs.clone_from(outputs);

@@ -34,8 +34,9 @@ use super::lanes::Lanes;
 use super::meter::Meter;
 use super::provenance::Provenance;
 use super::step::{Ended, Made, Shared};
-use super::{Control, RunOptions, outputs};
+use super::{Control, RunOptions, outputs, remote};
 use crate::last::Last;
+use crate::plan::remote::shared;
 use crate::plan::{Plan, StepId};
 
 /// All that can happen to a run from outside of its dispatcher.
@@ -175,6 +176,7 @@ pub async fn dispatch(
         now: options.now,
         previews: options.previews,
         messages,
+        is_shared: shared(plan),
     });
     let n_steps = plan.steps.node_count();
     let n_cpu = options.jobs.or_else(|| std::thread::available_parallelism().ok().map(Into::into)).unwrap_or(1);
@@ -211,6 +213,7 @@ pub async fn dispatch(
         has_warned: false,
     };
     dispatcher.start();
+    remote::tell(cache, dispatcher.emitter);
     dispatcher.run(&mut inbox).await;
     dispatcher.verify(&mut inbox).await;
     control.connect(None);

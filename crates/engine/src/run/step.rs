@@ -10,7 +10,7 @@ use rondel_cache::{Cache, Part, Record, Stored};
 use rondel_event::{Place, Problem};
 use rondel_graph::Span;
 use rondel_plugin::{FailureKind, NodeFailure};
-use rondel_value::{Digest, Value, coerce};
+use rondel_value::{Digest, Lane, Value, coerce};
 use tokio::sync::mpsc::UnboundedSender;
 
 use super::call::Call;
@@ -29,6 +29,8 @@ pub struct Shared {
     pub now: u64,
     pub previews: bool,
     pub messages: UnboundedSender<Message>,
+    /// For each step whether its result is shared with other machines.
+    pub is_shared: Vec<bool>,
 }
 
 /// One step to run.
@@ -65,6 +67,8 @@ pub struct Made {
 /// Why a job ended without a result.
 pub enum Ended {
     Failed(Box<Problem>),
+    /// It was not needed: the remote tier knew the result.
+    Known(Arc<Record>),
     /// The stored result of another step is lost or damaged.
     Lost {
         from: StepId,
@@ -123,6 +127,9 @@ impl Job {
 
     fn run(&self, shared: &Shared, began: Instant) -> Result<Made, Ended> {
         let step = shared.plan.step(self.step);
+        if let Some(record) = self.known_elsewhere(shared) {
+            return Err(Ended::Known(record));
+        }
         let inputs = self.inputs(shared)?;
         if self.begins_anew {
             let removed = shared.cache.remove_checkpoint(&self.action);
@@ -144,6 +151,17 @@ impl Job {
             self.check_file(shared, slot, i)?;
         }
         Ok(self.keep(shared, began, values))
+    }
+
+    /// Asks the remote tier for the result, now that all that goes into it is known.
+    ///
+    /// Not for what runs on the processor: as a rule it is done in the time of the question.
+    fn known_elsewhere(&self, shared: &Shared) -> Option<Arc<Record>> {
+        let step = shared.plan.step(self.step);
+        let is_asked =
+            shared.is_shared[self.step.index()] && matches!(step.spec.lane, Lane::Gpu | Lane::Net) && !self.begins_anew;
+        let record = is_asked.then(|| shared.cache.ask_by_content(&self.recipe, &self.action))??;
+        (record.outputs.len() == step.spec.outputs.len()).then_some(record)
     }
 
     /// Fails if a file that the node read is not what it was when the run was planned: the result would be kept under the
@@ -198,7 +216,11 @@ impl Job {
             // One that stays goes with `gc`: its step has a record.
             let _ = shared.cache.remove_checkpoint(&self.action);
         }
-        Made { values, record: Arc::new(record), not_kept }
+        let record = Arc::new(record);
+        if not_kept.is_none() && shared.is_shared[self.step.index()] {
+            shared.cache.offer(&self.recipe, &self.action, &record);
+        }
+        Made { values, record, not_kept }
     }
 }
 

@@ -7,8 +7,8 @@ use std::fs;
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, LazyLock};
 
-use rondel_cache::{Cache, CacheOptions};
-use rondel_engine::{Clock, Control, Given, Plan, PlanError, PlanOptions, RunOptions, Site, needs, plan, run};
+use rondel_cache::{Cache, CacheOptions, Remote};
+use rondel_engine::{Clock, Control, Given, Plan, PlanError, PlanOptions, RunOptions, Site, ask, needs, plan, run};
 use rondel_event::{Event, How, OutputInfo, Report, RunView};
 use rondel_plugin::{HostOptions, Registry};
 
@@ -34,6 +34,7 @@ pub struct Lab {
     folder: tempfile::TempDir,
     n_draws: Cell<u64>,
     n_runs: Cell<u64>,
+    remote: Option<Arc<dyn Remote>>,
 }
 
 /// What a caller chose, beside the graph.
@@ -65,7 +66,13 @@ pub struct Ran {
 
 impl Lab {
     pub fn new() -> Lab {
-        Lab { folder: tempfile::tempdir().unwrap(), n_draws: Cell::default(), n_runs: Cell::default() }
+        let (n_draws, n_runs) = Default::default();
+        Lab { folder: tempfile::tempdir().unwrap(), n_draws, n_runs, remote: None }
+    }
+
+    /// One that shares results.
+    pub fn sharing(remote: Arc<dyn Remote>) -> Lab {
+        Lab { remote: Some(remote), ..Lab::new() }
     }
 
     pub fn path(&self, path: &str) -> PathBuf {
@@ -80,7 +87,11 @@ impl Lab {
     }
 
     pub fn cache(&self) -> Arc<Cache> {
-        Arc::new(Cache::open(CacheOptions { folder: self.path("cache"), ..CacheOptions::default() }))
+        let cache = Cache::open(CacheOptions { folder: self.path("cache"), ..CacheOptions::default() });
+        Arc::new(match &self.remote {
+            Some(remote) => cache.with_remote(remote.clone()),
+            None => cache,
+        })
     }
 
     /// Plans `graph.ron` with the sections `body`, see [`graph_text`].
@@ -136,8 +147,10 @@ impl Lab {
     ) -> Ran {
         self.n_runs.set(self.n_runs.get() + 1);
         let rerun: Vec<String> = setup.rerun.iter().map(|name| name.to_string()).collect();
+        let cache = self.cache();
+        ask(plan, &cache).unwrap();
         let options = RunOptions {
-            needs: needs(plan, &self.cache(), &rerun),
+            needs: needs(plan, &cache, &rerun),
             id: format!("run-{:04}", self.n_runs.get()),
             now: 1_000,
             clock: setup.clock.clone().unwrap_or_else(Clock::steady),
@@ -152,7 +165,7 @@ impl Lab {
             program: "lab 1".to_owned(),
         };
         let (mut events, mut last_view) = (Vec::new(), RunView::default());
-        let report = run(plan, &self.cache(), &options, control, &mut |event, view| {
+        let report = run(plan, &cache, &options, control, &mut |event, view| {
             events.push(event.clone());
             if matches!(event.what, rondel_event::What::RunFinished { .. }) {
                 last_view = view.clone();

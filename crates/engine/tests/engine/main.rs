@@ -12,6 +12,7 @@ mod models;
 mod order;
 mod patience;
 mod plan;
+mod remote;
 mod rerun;
 mod resume;
 mod verify;

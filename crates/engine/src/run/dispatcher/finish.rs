@@ -6,6 +6,7 @@ use rondel_value::Digest;
 use super::super::step::{Ended, Made};
 use super::{Dispatcher, Done, Phase};
 use crate::plan::StepId;
+use crate::plan::explain::Known;
 
 impl Dispatcher<'_, '_> {
     pub(super) fn ended(&mut self, id: StepId, job: u64, result: Result<Made, Ended>, ms: f64, peak_bytes: u64) {
@@ -19,6 +20,10 @@ impl Dispatcher<'_, '_> {
         self.lanes.done(lane);
         match result {
             Ok(made) => self.made(id, made, ms, peak_bytes),
+            Err(Ended::Known(record)) => {
+                let action = self.release(id).expect("a step that ends was running");
+                self.known(id, Known { action, record }, How::KnownByContent);
+            }
             Err(Ended::Failed(problem)) => self.attempt_failed(id, *problem, ms),
             Err(Ended::Lost { from, port }) => self.lost(id, from, port),
         }

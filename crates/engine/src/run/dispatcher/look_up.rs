@@ -57,6 +57,9 @@ impl Dispatcher<'_, '_> {
                     if let Err(error) = self.cache.put_alias(&recipe, &action) {
                         self.warn_once(format!("the cache cannot be written: {error}"));
                     }
+                    if self.shared.is_shared[id.index()] {
+                        self.cache.offer(&recipe, &action, &known.record);
+                    }
                     return self.known(id, known, How::KnownByContent);
                 }
                 Finding::Spoilt(why) => self.reasons[id.index()] = Some(why),

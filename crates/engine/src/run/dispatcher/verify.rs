@@ -81,6 +81,7 @@ impl Dispatcher<'_, '_> {
                 let problem = self.differs(id, &differs);
                 (differs, Some(problem))
             }
+            Err(Ended::Known(_)) => unreachable!("what is computed again is not asked for"),
             Err(Ended::Lost { .. }) => return self.cannot_verify(id, "what it takes is lost"),
             Err(Ended::Failed(problem)) => match problem.kind.as_str() {
                 // These say nothing of what it computes.
