@@ -13,8 +13,9 @@ use rondel_value::{Bundle, Digest, Value};
 
 use self::behind::Behind;
 use crate::checkpoint::{self, Checkpoint, CheckpointError};
-use crate::disk::DiskTier;
+use crate::disk::{DiskTier, VERSION_FOLDER};
 use crate::memory::MemoryTier;
+use crate::notice::{Notice, Notices};
 use crate::record::{Record, Stored};
 use crate::tier::{CacheError, Tier};
 
@@ -40,6 +41,7 @@ pub struct Cache {
     below: Arc<dyn Tier>,
     behind: Option<Behind>,
     v1: PathBuf,
+    notices: Arc<Notices>,
     /// Shared with other runs as long as this one lives, so that `gc` stays away; none if there was nothing to lock.
     _lock: Option<File>,
 }
@@ -53,13 +55,22 @@ impl Cache {
             // A file system without locks is used without them.
             let _ = lock.lock_shared();
         }
-        let v1 = disk.v1().to_owned();
-        Cache { memory: MemoryTier::new(options.memory_bytes), below: Arc::new(disk), behind: None, v1, _lock: lock }
+        let (v1, notices) = (disk.v1().to_owned(), disk.notices().clone());
+        if let Some(folder) = newer(&options.folder) {
+            notices.add(Notice::Newer { folder });
+        }
+        let memory = MemoryTier::new(options.memory_bytes);
+        Cache { memory, below: Arc::new(disk), behind: None, v1, notices, _lock: lock }
     }
 
     /// The folder of this version's files.
     pub fn v1(&self) -> &Path {
         &self.v1
+    }
+
+    /// What was found amiss and dealt with since this was last asked.
+    pub fn take_notices(&self) -> Vec<Notice> {
+        self.notices.take()
     }
 
     pub fn action(&self, recipe: &Digest) -> Result<Option<Digest>, CacheError> {
@@ -127,11 +138,12 @@ impl Cache {
 
     /// The value of an output; none if it is lost or damaged.
     ///
-    /// Blobs are checked where they are read; what stands in the record itself is checked here.
+    /// Blobs are checked where they are read. That they are the ones of the value follows from their names, so nothing large is
+    /// hashed here.
     pub fn fetch(&self, stored: &Stored) -> Result<Option<Value>, CacheError> {
-        match stored.value.inline() {
-            Some(value) => Ok((value.digest() == stored.digest).then_some(value)),
-            None => stored.value.value_with(&mut |digest| self.blob(digest)),
+        match stored.value.digest() == Some(stored.digest) {
+            true => stored.value.value_with(&mut |digest| self.blob(digest)),
+            false => Ok(None),
         }
     }
 
@@ -171,6 +183,14 @@ impl Cache {
             _ => Ok(()),
         }
     }
+}
+
+/// The folder of results in a newer form than this version's, if there is one.
+fn newer(folder: &Path) -> Option<PathBuf> {
+    let version = |name: &str| name.strip_prefix('v')?.parse::<u32>().ok();
+    let this = version(VERSION_FOLDER);
+    let folders = fs::read_dir(folder).ok()?.flatten().map(|entry| entry.path());
+    folders.filter(|path| path.file_name().and_then(|name| version(name.to_str()?)) > this).max()
 }
 
 /// The file that readers share and `gc` takes alone.
@@ -234,6 +254,17 @@ mod tests {
         fs::remove_file(DiskTier::new(folder.path()).blob_path(&blob)).unwrap();
         assert!(!cache.has(&record.outputs[0]));
         assert_eq!(cache.fetch(&record.outputs[0]).unwrap(), None);
+    }
+
+    #[test]
+    fn blobs_that_are_not_those_of_the_value_are_a_miss() {
+        let folder = tempfile::tempdir().unwrap();
+        let cache = open(folder.path());
+        let (one, other) = (Value::list([picture(1)]), Value::list([picture(2)]));
+        let (record, another) = (store(&cache, "a", &one), store(&cache, "b", &other));
+        let mixed = Stored { value: another.outputs[0].value.clone(), ..record.outputs[0].clone() };
+        assert_eq!(cache.fetch(&record.outputs[0]).unwrap(), Some(one));
+        assert_eq!(cache.fetch(&mixed).unwrap(), None);
     }
 
     #[test]

@@ -2,11 +2,11 @@
 //!
 //! ```text
 //! v1/
-//!   action/ab/abcdef….json   record of the step with this action key, as JSON (see `record`)
-//!   recipe/ab/abcdef…        the action key that a recipe key led to: its 32 bytes
+//!   action/ab/abcdef….json   record of the step with this action key, as JSON (see `record` and `sealed`)
+//!   recipe/ab/abcdef…        the action key that a recipe key led to (see `sealed`)
 //!   blob/ab/abcdef….st       canonical bytes of a bundle (see `rondel_value::canon`), named by their blake3
-//!   damaged/                 blobs whose bytes were not what their name says, moved aside
-//!   check/ab/abcdef….check    how far the unfinished step with this action key is (see `checkpoint`)
+//!   damaged/                 files that were not what their name says, moved aside
+//!   check/ab/abcdef….check   how far the unfinished step with this action key is (see `checkpoint`)
 //!   runs/  last/  plugins/  weights/    the engine's and the loader's; not touched here
 //!   tmp/                     files that are being written
 //!   lock                     shared by runs, taken alone by `gc` and `clear`
@@ -16,9 +16,12 @@
 //!
 //! - **Writing** goes to `tmp/`, then renames: a reader sees all or nothing, a killed process leaves a file in `tmp/` and
 //!   nothing else. Two writers of one blob write the same bytes. Nothing is flushed to the medium: after a power loss a file may
-//!   be torn, and then fails its digest or does not parse, and is a miss.
-//! - **Reading** a blob checks its digest at its first use in a process. A damaged one is moved to `damaged/` and is a miss.
-//! - **Use** is the time of change of a record, touched at its first hit in a process.
+//!   be torn, and then fails its digest or its seal, and is a miss.
+//! - **Reading** checks everything: a blob's digest at its first use in a process, the seal of the rest each time. What is damaged
+//!   is moved to `damaged/`, noted (see `notice`), and is a miss.
+//! - **Use** is the time of change of a record, touched at its first hit in a process. Nothing else asks for a time, so a clock that
+//!   goes wrong makes `gc` choose badly and no more.
+//! - **Other versions** have folders of their own, `v2/` and so on, and are never touched.
 
 use std::collections::HashSet;
 use std::fs::{self, File};
@@ -30,7 +33,9 @@ use std::time::SystemTime;
 use bytes::Bytes;
 use rondel_value::{Bundle, Digest, canon};
 
+use crate::notice::{Notice, Notices};
 use crate::record::Record;
+use crate::sealed;
 use crate::tier::{CacheError, Tier};
 
 /// The folder of this version of the layout.
@@ -48,12 +53,19 @@ pub struct DiskTier {
     checked: Mutex<HashSet<Digest>>,
     /// Records whose use was noted, in this process.
     touched: Mutex<HashSet<Digest>>,
+    notices: Arc<Notices>,
 }
 
 impl DiskTier {
     /// Takes `folder` without touching it: folders are made when something is written.
     pub fn new(folder: &Path) -> DiskTier {
-        DiskTier { v1: folder.join(VERSION_FOLDER), checked: Mutex::default(), touched: Mutex::default() }
+        let v1 = folder.join(VERSION_FOLDER);
+        DiskTier { v1, checked: Mutex::default(), touched: Mutex::default(), notices: Arc::default() }
+    }
+
+    /// What was found amiss.
+    pub fn notices(&self) -> &Arc<Notices> {
+        &self.notices
     }
 
     /// `<folder>/v1`.
@@ -108,15 +120,19 @@ impl DiskTier {
         }
     }
 
-    /// Moves a blob aside whose bytes are not what its name says.
-    pub(crate) fn set_aside(&self, digest: &Digest) -> io::Result<()> {
+    /// Moves a file aside that is not what its name says, or removes it if that cannot be done, so that it can be written anew.
+    pub(crate) fn set_aside(&self, what: &'static str, path: &Path) {
         let damaged = self.v1.join("damaged");
-        fs::create_dir_all(&damaged)?;
-        match fs::rename(self.blob_path(digest), damaged.join(format!("{digest}.st"))) {
+        let to = damaged.join(path.file_name().expect("a file of the cache"));
+        let moved = fs::create_dir_all(&damaged).and_then(|()| fs::rename(path, &to));
+        let notice = match moved.map(|()| true).or_else(|_| fs::remove_file(path).map(|()| false)) {
+            Ok(true) => Notice::MovedAside { what, to },
+            Ok(false) => Notice::Removed { what, path: path.to_owned() },
             // Someone else found it first.
-            Err(error) if error.kind() == ErrorKind::NotFound => Ok(()),
-            other => other,
-        }
+            Err(error) if error.kind() == ErrorKind::NotFound => return,
+            Err(error) => Notice::InTheWay { what, reason: error.to_string(), path: path.to_owned() },
+        };
+        self.notices.add(notice);
     }
 }
 
@@ -182,24 +198,32 @@ fn map_read_only(file: &File) -> io::Result<memmap2::Mmap> {
 
 impl Tier for DiskTier {
     fn action(&self, recipe: &Digest) -> Result<Option<Digest>, CacheError> {
-        let bytes = self.read(&self.alias_path(recipe))?;
-        Ok(bytes.and_then(|bytes| bytes.try_into().ok()).map(Digest))
+        let path = self.alias_path(recipe);
+        let Some(bytes) = self.read(&path)? else { return Ok(None) };
+        let action = sealed::read_alias(recipe, &bytes);
+        if action.is_none() {
+            self.set_aside("alias", &path);
+        }
+        Ok(action)
     }
 
     fn put_alias(&self, recipe: &Digest, action: &Digest) -> Result<(), CacheError> {
-        self.write(&self.alias_path(recipe), |file| file.write_all(&action.0))
+        self.write(&self.alias_path(recipe), |file| file.write_all(&sealed::alias(recipe, action)))
     }
 
     fn record(&self, action: &Digest) -> Result<Option<Arc<Record>>, CacheError> {
         let path = self.record_path(action);
         let Some(bytes) = self.read(&path)? else { return Ok(None) };
-        let Ok(record) = serde_json::from_slice::<Record>(&bytes) else { return Ok(None) };
+        let Some(record) = sealed::read_record(action, &bytes) else {
+            self.set_aside("record", &path);
+            return Ok(None);
+        };
         self.touch(action, &path);
         Ok(Some(Arc::new(record)))
     }
 
     fn put_record(&self, action: &Digest, record: &Arc<Record>) -> Result<(), CacheError> {
-        let text = serde_json::to_vec(record)?;
+        let text = sealed::record(action, record)?;
         self.write(&self.record_path(action), |file| file.write_all(&text))
     }
 
@@ -217,7 +241,7 @@ impl Tier for DiskTier {
         match canon::read(&bytes) {
             Ok(bundle) if self.is_right(&bundle, digest) => Ok(Some(bundle)),
             _ => {
-                self.set_aside(digest).map_err(CacheError::io("moving a damaged blob aside", path))?;
+                self.set_aside("blob", &path);
                 Ok(None)
             }
         }
@@ -226,7 +250,10 @@ impl Tier for DiskTier {
     fn put_blob(&self, bundle: &Bundle, _ms: f64) -> Result<(), CacheError> {
         let digest = bundle.digest();
         let path = self.blob_path(&digest);
-        if path.is_file() {
+        // One that was cut by a power loss is written anew; one that is damaged otherwise was, or will be, found when it is read.
+        if fs::metadata(&path)
+            .is_ok_and(|metadata| metadata.is_file() && metadata.len() == canon::written_bytes(bundle))
+        {
             return Ok(());
         }
         self.write(&path, |file| canon::write(bundle, file))
@@ -300,6 +327,21 @@ mod tests {
         assert!(tier.v1().join(format!("damaged/{digest}.st")).is_file());
         tier.put_blob(&picture(7), 1.0).unwrap();
         assert_eq!(tier.blob(&digest).unwrap(), Some(picture(7)));
+    }
+
+    #[test]
+    fn a_blob_that_was_cut_is_written_anew() {
+        let folder = tempfile::tempdir().unwrap();
+        let tier = DiskTier::new(folder.path());
+        tier.put_blob(&picture(7), 1.0).unwrap();
+        let path = tier.blob_path(&picture(7).digest());
+        let whole = fs::read(&path).unwrap();
+        assert_eq!(whole.len() as u64, canon::written_bytes(&picture(7)));
+        for len in [0, 10, whole.len() - 1] {
+            fs::write(&path, &whole[..len]).unwrap();
+            tier.put_blob(&picture(7), 1.0).unwrap();
+            assert_eq!(fs::read(&path).unwrap(), whole);
+        }
     }
 
     #[test]

@@ -6,11 +6,12 @@
 //! recipe key ──► action key ──► record { outputs: port → digest, cost, parts of the key } ──► blobs
 //! ```
 //!
-//! - [`record`]: what is known of an executed step
+//! - [`record`]: what is known of an executed step; [`sealed`]: files that know whether they are whole
 //! - [`tier`]: what every place that keeps results can do; [`memory`], [`disk`]: the places
 //! - [`remote`]: what a place that several machines share can do beside
 //! - [`cache`]: memory over disk over a remote tier, what a run holds
 //! - [`checkpoint`]: how far unfinished steps are
+//! - [`notice`]: what was found amiss and dealt with
 //! - [`upkeep`]: stats, verify, gc, clear
 //! - [`conformance`]: the suite that each tier runs
 
@@ -19,8 +20,10 @@ pub mod checkpoint;
 pub mod conformance;
 pub mod disk;
 pub mod memory;
+pub mod notice;
 pub mod record;
 pub mod remote;
+pub mod sealed;
 pub mod tier;
 pub mod upkeep;
 
@@ -28,6 +31,7 @@ pub use cache::{Cache, CacheOptions};
 pub use checkpoint::{Checkpoint, CheckpointError};
 pub use disk::DiskTier;
 pub use memory::MemoryTier;
+pub use notice::Notice;
 pub use record::{Part, Record, Stored, StoredValue};
 pub use remote::{Offer, Remote, RemoteCounts};
 pub use tier::{CacheError, Tier};

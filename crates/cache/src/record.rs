@@ -2,7 +2,7 @@
 //!
 //! A record is JSON, found under the step's action key. Small values stand in it; bundles are blobs, named by digest.
 
-use rondel_value::{Bundle, Digest, Json, Value};
+use rondel_value::{Bundle, Digest, Json, Value, canon};
 use serde::{Deserialize, Serialize};
 
 /// What is known of an executed step.
@@ -83,6 +83,18 @@ impl StoredValue {
             Value::Pair(pair) => StoredValue::Pair(*pair),
             Value::Bundle(bundle) => StoredValue::Blob(bundle.digest()),
             Value::List(items) => StoredValue::List(items.iter().map(StoredValue::of).collect()),
+        }
+    }
+
+    /// The digest of the value, by the names of its blobs; none if the JSON is damaged.
+    pub fn digest(&self) -> Option<Digest> {
+        match self {
+            StoredValue::Blob(digest) => Some(*digest),
+            StoredValue::List(items) => {
+                let items: Option<Vec<Digest>> = items.iter().map(StoredValue::digest).collect();
+                items.map(canon::digest_of_list)
+            }
+            _ => self.inline().map(|value| value.digest()),
         }
     }
 

@@ -16,6 +16,7 @@ use rondel_value::Digest;
 use crate::cache::lock_file;
 use crate::disk::DiskTier;
 use crate::record::Record;
+use crate::sealed;
 use crate::tier::CacheError;
 
 pub use gc::{GcReport, clear, gc};
@@ -59,10 +60,10 @@ fn entries(folder: &Path) -> Result<Vec<PathBuf>, CacheError> {
     Ok(paths)
 }
 
-/// A record with its file; none in place of one that does not parse.
+/// A record with its file; none in place of one that is damaged.
 fn records(v1: &Path) -> Result<Vec<(Found, Option<Record>)>, CacheError> {
     let read = |found: Found| {
-        let record = fs::read(&found.path).ok().and_then(|bytes| serde_json::from_slice(&bytes).ok());
+        let record = fs::read(&found.path).ok().and_then(|bytes| sealed::read_record(&found.digest, &bytes));
         (found, record)
     };
     Ok(files(v1, "action")?.into_iter().map(read).collect())

@@ -87,6 +87,9 @@ pub fn run(places: &Places, args: CacheArgs) -> Result<Exit> {
             for digest in &report.removed {
                 words::data(format!("incomplete, removed: result {digest}"));
             }
+            for digest in &report.removed_aliases {
+                words::data(format!("damaged, removed: alias {digest}"));
+            }
             for digest in &report.unusable {
                 words::data(format!("damaged, removed: checkpoint {digest}"));
             }

@@ -17,6 +17,7 @@ use std::collections::BTreeMap;
 use std::io::{self, Write};
 
 use bytes::Bytes;
+use rondel_abi::tag;
 use serde_json::{Map, json};
 
 use crate::bundle::{Bundle, Kind, Meta};
@@ -45,6 +46,12 @@ pub(crate) fn digest_of(bundle: &Bundle) -> Digest {
     let mut hasher = blake3::Hasher::new();
     write(bundle, &mut hasher).expect("hashing does not fail");
     hasher.finalize().into()
+}
+
+/// How many bytes [`write`] writes.
+pub fn written_bytes(bundle: &Bundle) -> u64 {
+    let tensors: usize = bundle.tensors().iter().map(|tensor| tensor.data().len()).sum();
+    (8 + header_of(bundle).len() + tensors) as u64
 }
 
 fn header_of(bundle: &Bundle) -> Vec<u8> {
@@ -139,8 +146,10 @@ pub fn read(bytes: &Bytes) -> Result<Bundle, ReadError> {
 /// one byte; numbers as 8 bytes, little-endian, `-0.0` as `0.0`; text and JSON as UTF-8; a pair as 16 bytes; a list as the
 /// 32-byte digests of its items.
 pub fn digest_of_value(value: &Value) -> Digest {
-    if let Value::Bundle(bundle) = value {
-        return bundle.digest();
+    match value {
+        Value::Bundle(bundle) => return bundle.digest(),
+        Value::List(items) => return digest_of_list(items.iter().map(digest_of_value)),
+        _ => {}
     }
     let mut hasher = blake3::Hasher::new();
     hasher.update(&[value.tag() as u8]);
@@ -169,12 +178,17 @@ pub fn digest_of_value(value: &Value) -> Digest {
             hasher.update(&a.to_le_bytes());
             hasher.update(&b.to_le_bytes());
         }
-        Value::List(items) => {
-            for item in items.iter() {
-                hasher.update(&digest_of_value(item).0);
-            }
-        }
-        Value::Bundle(_) => unreachable!("handled above"),
+        Value::List(_) | Value::Bundle(_) => unreachable!("handled above"),
+    }
+    hasher.finalize().into()
+}
+
+/// The digest of a list whose items have these digests.
+pub fn digest_of_list(items: impl IntoIterator<Item = Digest>) -> Digest {
+    let mut hasher = blake3::Hasher::new();
+    hasher.update(&[tag::LIST as u8]);
+    for item in items {
+        hasher.update(&item.0);
     }
     hasher.finalize().into()
 }

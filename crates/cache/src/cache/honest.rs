@@ -149,7 +149,8 @@ proptest! {
         let mut open = |n_faults: usize| {
             let faults: Vec<Fault> = faults.by_ref().take(n_faults).collect();
             let below = Failing { disk: DiskTier::new(folder.path()), faults: Mutex::new(faults.into_iter()) };
-            Cache { memory: MemoryTier::new(memory_bytes), below: Arc::new(below), behind: None, v1: v1.clone(), _lock: None }
+            let (memory, v1) = (MemoryTier::new(memory_bytes), v1.clone());
+            Cache { memory, below: Arc::new(below), behind: None, v1, notices: Arc::default(), _lock: None }
         };
         let mut cache = open(40);
         for act in acts {

@@ -18,6 +18,7 @@ use super::{Found, entries, files, records, remove, take_alone};
 use crate::checkpoint::CHECKPOINT_AGE;
 use crate::disk::DiskTier;
 use crate::record::Record;
+use crate::sealed;
 use crate::tier::CacheError;
 
 /// Files in `tmp/` older than this belong to no living process.
@@ -109,7 +110,7 @@ pub fn gc(folder: &Path, max_bytes: u64, now: SystemTime) -> Result<GcReport, Ca
     }
     let actions: HashSet<Digest> = kept.iter().map(|(found, _)| found.digest).collect();
     for recipe in recipes {
-        let action = fs::read(&recipe.path).ok().and_then(|bytes| bytes.try_into().ok()).map(Digest);
+        let action = fs::read(&recipe.path).ok().and_then(|bytes| sealed::read_alias(&recipe.digest, &bytes));
         if !action.is_some_and(|action| actions.contains(&action)) {
             remove(&recipe.path)?;
             bytes -= recipe.bytes;

@@ -1,5 +1,6 @@
 //! Hashes everything that is stored.
 
+use std::fs;
 use std::io::ErrorKind;
 use std::path::Path;
 
@@ -9,6 +10,7 @@ use serde::Serialize;
 use super::{files, records, remove, share};
 use crate::checkpoint;
 use crate::disk::{DiskTier, bytes_of};
+use crate::sealed;
 use crate::tier::{CacheError, Tier};
 
 /// What `verify` found, and did about it.
@@ -19,15 +21,17 @@ pub struct VerifyReport {
     pub n_checkpoints: usize,
     /// Blobs whose bytes are not what their name says; moved aside.
     pub damaged: Vec<Digest>,
-    /// Records that name a missing or damaged blob, or do not parse; removed, so that their steps run again.
+    /// Records that are damaged, or name a missing or damaged blob; removed, so that their steps run again.
     pub removed: Vec<Digest>,
+    /// Aliases that are damaged, by the step's recipe key; removed, which costs no step.
+    pub removed_aliases: Vec<Digest>,
     /// Checkpoints that are damaged, by the step's action key; removed, so that their steps begin anew.
     pub unusable: Vec<Digest>,
 }
 
 impl VerifyReport {
     pub fn is_whole(&self) -> bool {
-        self.damaged.is_empty() && self.removed.is_empty() && self.unusable.is_empty()
+        [&self.damaged, &self.removed, &self.removed_aliases, &self.unusable].iter().all(|found| found.is_empty())
     }
 }
 
@@ -47,7 +51,7 @@ pub fn verify(folder: &Path) -> Result<VerifyReport, CacheError> {
         };
         report.n_blobs += 1;
         if Digest::of(&bytes) != blob.digest {
-            disk.set_aside(&blob.digest).map_err(CacheError::io("moving a damaged blob aside", &blob.path))?;
+            disk.set_aside("blob", &blob.path);
             report.damaged.push(blob.digest);
         }
     }
@@ -58,6 +62,13 @@ pub fn verify(folder: &Path) -> Result<VerifyReport, CacheError> {
         if !is_whole {
             remove(&found.path)?;
             report.removed.push(found.digest);
+        }
+    }
+    for found in files(disk.v1(), "recipe")? {
+        let Ok(bytes) = fs::read(&found.path) else { continue };
+        if sealed::read_alias(&found.digest, &bytes).is_none() {
+            remove(&found.path)?;
+            report.removed_aliases.push(found.digest);
         }
     }
     for found in files(disk.v1(), "check")? {

@@ -1,6 +1,7 @@
 //! Where the events of a run go: into its view, to the display, and into the run's record.
 
 use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::sync::Arc;
 use std::time::Instant;
 
 use rondel_cache::Cache;
@@ -15,7 +16,8 @@ pub type Display<'a> = dyn FnMut(&Event, &RunView) + 'a;
 
 /// Numbers events and hands them on.
 pub struct Emitter<'a> {
-    run: std::sync::Arc<str>,
+    cache: Arc<Cache>,
+    run: Arc<str>,
     began: Instant,
     next_seq: u64,
     view: RunView,
@@ -25,8 +27,9 @@ pub struct Emitter<'a> {
 }
 
 impl<'a> Emitter<'a> {
-    pub fn new(plan: &Plan, cache: &Cache, options: &RunOptions, display: &'a mut Display<'a>) -> Emitter<'a> {
+    pub fn new(plan: &Plan, cache: &Arc<Cache>, options: &RunOptions, display: &'a mut Display<'a>) -> Emitter<'a> {
         Emitter {
+            cache: cache.clone(),
             run: options.id.as_str().into(),
             began: Instant::now(),
             next_seq: 0,
@@ -68,6 +71,9 @@ impl<'a> Emitter<'a> {
 
     /// Ends the stream and leaves the run's record behind. A run whose display panicked is a failed one.
     pub fn finish(mut self, outcome: Outcome, outputs: Vec<OutputInfo>) -> Report {
+        for notice in self.cache.take_notices() {
+            self.log(None, Level::Warn, notice.to_string());
+        }
         let outcome = if self.has_lost_display() { Outcome::Failed } else { outcome };
         self.emit(What::RunFinished { outcome, outputs: outputs.clone() });
         if self.has_lost_display() && outcome != Outcome::Failed {
