@@ -18,7 +18,12 @@ pub trait Remote: Tier {
     /// What is known of each of these recipes, in their order; all are asked for at the same time.
     fn find(&self, recipes: &[Digest]) -> Vec<Option<(Digest, Arc<Record>)>>;
 
+    /// Whether anything is to be written.
+    fn takes_offers(&self) -> bool;
+
     /// Takes note of a result that is to be put up when there is time. Without effect where nothing is to be written.
+    ///
+    /// May be offered again while it is on its way or after it is up.
     fn offer(&self, offer: Offer);
 
     /// Waits until all that was offered is up, but no longer than `limit`, and only while `goes_on` says so.

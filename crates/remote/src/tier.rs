@@ -186,6 +186,10 @@ impl Remote for ObjectTier {
         all.unwrap_or(nothing)
     }
 
+    fn takes_offers(&self) -> bool {
+        self.uploads.is_some()
+    }
+
     fn offer(&self, offer: Offer) {
         if let Some(uploads) = &self.uploads {
             uploads.offer(offer);

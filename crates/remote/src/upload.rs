@@ -1,7 +1,7 @@
 //! What goes up in the background.
 //!
-//! Offers stand in a queue of a bounded length; one task takes them and has a few under way at once. They hold no bundles:
-//! blobs are read from the disk when it is their turn.
+//! Offers stand in a queue of a bounded length; one task takes them, looks whether they are up, and has a few on their way at
+//! once. They hold no bundles: blobs are read from the disk when it is their turn.
 
 use std::sync::atomic::Ordering;
 use std::sync::{Arc, Condvar, Mutex};
@@ -88,40 +88,62 @@ impl State {
 
 /// Takes offers until there are no more.
 async fn take(mut offers: Receiver<Offer>, bucket: Arc<Bucket>, state: Arc<State>) {
+    // As a rule most of what is offered is up, and seeing that holds nothing in memory. So more are looked for at a time
+    // than are written.
+    let looks = Arc::new(Semaphore::new(bucket.limits.n_reads));
     let places = Arc::new(Semaphore::new(bucket.limits.n_uploads));
     while let Some(offer) = offers.recv().await {
-        let place = places.clone().acquire_owned().await.expect("never closed");
-        let (bucket, state) = (bucket.clone(), state.clone());
+        let look = looks.clone().acquire_owned().await.expect("never closed");
+        let (bucket, state, places) = (bucket.clone(), state.clone(), places.clone());
         tokio::spawn(async move {
-            let is_up = !bucket.health.writing.is_off() && put(&bucket, &offer).await.unwrap_or(false);
+            let is_up = !bucket.health.writing.is_off() && put(&bucket, &offer, &places).await.unwrap_or(false);
             bucket.counts.n_put.fetch_add(u64::from(is_up), Ordering::Relaxed);
             state.done(is_up);
-            drop(place);
+            drop(look);
         });
     }
 }
 
 /// Puts up what is missing of a result; false if it is not here any more.
-async fn put(bucket: &Bucket, offer: &Offer) -> Result<bool, CacheError> {
-    let is_there = bucket.size(Part::Recipe, &offer.recipe).await?.is_some()
-        && bucket.size(Part::Action, &offer.action).await?.is_some();
-    for digest in offer.record.blobs() {
-        if is_there && bucket.size(Part::Blob, &digest).await?.is_some() {
+async fn put(bucket: &Bucket, offer: &Offer, places: &Semaphore) -> Result<bool, CacheError> {
+    let blobs = offer.record.blobs();
+    let (recipe, action, there) = tokio::join!(
+        bucket.size(Part::Recipe, &offer.recipe),
+        bucket.size(Part::Action, &offer.action),
+        sizes(bucket, &blobs)
+    );
+    let (is_told, there) = (recipe?.is_some() && action?.is_some(), there?);
+    if is_told && there.iter().all(Option::is_some) {
+        return Ok(true);
+    }
+    let _place = places.acquire().await.expect("never closed");
+    for (digest, size) in blobs.into_iter().zip(there) {
+        if is_told && size.is_some() {
             continue;
         }
         let Some(bytes) = read(&offer.blobs, digest).await else { return Ok(false) };
         let n_bytes = bytes.len() as u64;
-        if bucket.size(Part::Blob, &digest).await? != Some(n_bytes) {
+        // Without a record, it may be a torn one that nobody has read yet.
+        if size != Some(n_bytes) {
             bucket.put(Part::Blob, &digest, bytes).await?;
             bucket.counts.put_bytes.fetch_add(n_bytes, Ordering::Relaxed);
         }
     }
-    if !is_there {
-        // Both, even if one is there: it may be a torn one that nobody has read yet.
+    if !is_told {
+        // Both, even if one is there, for the same reason.
         bucket.put(Part::Action, &offer.action, serde_json::to_vec(&*offer.record)?.into()).await?;
         bucket.put(Part::Recipe, &offer.recipe, Bytes::copy_from_slice(&offer.action.0)).await?;
     }
     Ok(true)
+}
+
+/// The sizes of blobs that are there, in their order.
+async fn sizes(bucket: &Bucket, blobs: &[Digest]) -> Result<Vec<Option<u64>>, CacheError> {
+    let mut sizes = Vec::with_capacity(blobs.len());
+    for digest in blobs {
+        sizes.push(bucket.size(Part::Blob, digest).await?);
+    }
+    Ok(sizes)
 }
 
 /// The canonical bytes of a blob that is here.

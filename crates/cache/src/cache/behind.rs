@@ -98,16 +98,14 @@ impl Cache {
     }
 
     /// [blocking] Asks the remote tier for steps that are not known here, all at once; then they are, as far as they are
-    /// known there. Those that are known here are offered to it.
+    /// known there.
     pub fn ask(&self, recipes: &[Digest]) -> Result<(), CacheError> {
         let Some(behind) = &self.behind else { return Ok(()) };
         let mut unknown = Vec::new();
         for recipe in recipes {
-            let action = self.action(recipe)?;
-            let record = action.map(|action| self.record(&action)).transpose()?.flatten();
-            match action.zip(record) {
-                Some((action, record)) if self.is_whole(&record) => self.offer(recipe, &action, &record),
-                _ => unknown.push(*recipe),
+            let record = self.action(recipe)?.map(|action| self.record(&action)).transpose()?.flatten();
+            if !record.is_some_and(|record| self.is_whole(&record)) {
+                unknown.push(*recipe);
             }
         }
         for (recipe, found) in unknown.iter().zip(behind.remote.find(&unknown)) {
@@ -135,6 +133,11 @@ impl Cache {
             let blobs = self.below.clone();
             behind.remote.offer(Offer { recipe: *recipe, action: *action, record: record.clone(), blobs });
         }
+    }
+
+    /// Whether the remote tier takes what is offered.
+    pub fn is_given_to_remote(&self) -> bool {
+        self.behind.as_ref().is_some_and(|behind| behind.remote.takes_offers())
     }
 
     /// Whether a result was taken from the remote tier, in this process.

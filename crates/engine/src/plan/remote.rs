@@ -22,26 +22,40 @@ pub fn shared(plan: &Plan) -> Vec<bool> {
 /// [blocking] Asks the remote tier, if there is one, for the steps that a run would look for, all at once.
 ///
 /// What is found is known to `cache` from then on. To be called before anything is looked up: the dispatcher does not wait.
+/// What is known here, of all that the plan wants, is offered: to who runs the graph with other inputs it may be new.
 pub fn ask(plan: &Plan, cache: &Cache) -> Result<(), CacheError> {
     if cache.remote_counts().is_none() {
         return Ok(());
     }
     let shared = shared(plan);
-    let mut is_seen = vec![false; shared.len()];
-    let mut open: Vec<StepId> = plan.wanted.clone();
-    let mut recipes = Vec::new();
+    // What hands on an alternative has no result of its own.
+    let has_own = |id: &StepId| shared[id.index()] && !plan.step(*id).is_lazy();
+    // What stands before a step that is known here is not looked for.
+    let asked = cone(plan, |id| !matches!(look_up(plan, cache, id), Finding::Known(_)));
+    let recipes: Vec<_> = asked.iter().filter(|id| has_own(id)).map(|id| plan.step(*id).recipe).collect();
+    cache.ask(&recipes)?;
+    if cache.is_given_to_remote() {
+        for id in cone(plan, |_| true).into_iter().filter(has_own) {
+            if let Finding::Known(known) = look_up(plan, cache, id) {
+                cache.offer(&plan.step(id).recipe, &known.action, &known.record);
+            }
+        }
+    }
+    Ok(())
+}
+
+/// What is wanted, and what stands before the steps of it that `goes_on` says so of.
+fn cone(plan: &Plan, goes_on: impl Fn(StepId) -> bool) -> Vec<StepId> {
+    let mut is_seen = vec![false; plan.steps.node_count()];
+    let (mut open, mut seen) = (plan.wanted.clone(), Vec::new());
     while let Some(id) = open.pop() {
         if std::mem::replace(&mut is_seen[id.index()], true) {
             continue;
         }
-        // What hands on an alternative has no result of its own.
-        if shared[id.index()] && !plan.step(id).is_lazy() {
-            recipes.push(plan.step(id).recipe);
-        }
-        // What stands before a step that is known here is not looked for.
-        if !matches!(look_up(plan, cache, id), Finding::Known(_)) {
+        seen.push(id);
+        if goes_on(id) {
             open.extend(plan.before(id));
         }
     }
-    cache.ask(&recipes)
+    seen
 }

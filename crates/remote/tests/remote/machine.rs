@@ -56,11 +56,13 @@ impl Machine {
     pub fn make(&self, i: u8) {
         let made = Made::new(i);
         self.cache.store(&made.recipe, &made.action, &made.record, &made.values).unwrap();
-        self.cache.offer(&made.recipe, &made.action, &made.record);
-        self.drain();
+        self.give(i);
     }
 
-    pub fn drain(&self) {
+    /// Gives result `i` away, which is here.
+    pub fn give(&self, i: u8) {
+        let made = Made::new(i);
+        self.cache.offer(&made.recipe, &made.action, &made.record);
         self.cache.drain(LONG, &|| true);
     }
 

@@ -44,13 +44,12 @@ fn a_machine_that_only_reads_gives_nothing() {
 }
 
 #[test]
-fn what_was_made_before_there_was_a_bucket_goes_up_when_it_is_met_again() {
+fn what_was_made_before_there_was_a_bucket_goes_up_when_it_is_offered() {
     let bucket = Arc::new(InMemory::new());
     let first = Machine::new(bucket.clone(), Mode::ReadWrite);
     let made = Made::new(1);
     first.alone().store(&made.recipe, &made.action, &made.record, &made.values).unwrap();
-    assert!(first.takes(1));
-    first.drain();
+    first.give(1);
     assert!(Machine::new(bucket, Mode::Read).takes(1));
 }
 
@@ -125,9 +124,7 @@ fn a_bucket_that_was_copied_to_in_part_is_filled_up() {
         let first = Machine::new(bucket.clone(), Mode::ReadWrite);
         first.make(1);
         now(bucket.delete(&object(part, &digest, ending))).unwrap();
-        // It is known here, and so offered.
-        first.takes(1);
-        first.drain();
+        first.give(1);
         assert!(Machine::new(bucket, Mode::Read).takes(1), "{part}");
     }
 }
