@@ -8,6 +8,7 @@
 //! - [`pictures`]: graphs that draw from other pictures
 //! - [`pages`]: what the README and the tutorial show is what happens
 //! - [`remote`]: results that machines share
+//! - `server`: one for them to share by
 //! - [`plugin`]: the same kinds linked in and from a shared object
 //! - [`architecture`]: what `crates/README.md` says of the sources is true
 //! - [`fixture`]: a folder with everything of its own around it
@@ -24,3 +25,6 @@ mod pictures;
 mod plugin;
 mod remote;
 mod run;
+#[cfg(feature = "cloud")]
+#[path = "../../crates/remote/tests/remote/pages.rs"]
+mod server;

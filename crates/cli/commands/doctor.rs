@@ -8,6 +8,7 @@ use std::sync::Arc;
 use anyhow::{Context, Result};
 use rondel_engine::Site;
 use rondel_plugin::Origin;
+use rondel_remote::Probed;
 use rondel_value::cost::bytes_text;
 use serde_json::json;
 
@@ -52,7 +53,8 @@ pub fn run(places: &Places, args: DoctorArgs) -> Result<Exit> {
             "device": "cpu",
             "cache": cache, "cache_problem": writable.as_ref().err().map(ToString::to_string),
             "remote": remote.as_ref().map(|(address, answer)| {
-                json!({ "address": address, "problem": answer.as_ref().err().map(ToString::to_string) })
+                let problem = answer.as_ref().err().map(ToString::to_string);
+                json!({ "address": address, "is_made": matches!(answer, Ok(Probed::Answers)), "problem": problem })
             }),
             "memory": { "free_bytes": memory.free_bytes, "budget_bytes": memory.budget_bytes },
             "models_files": models,
@@ -81,8 +83,11 @@ pub fn run(places: &Places, args: DoctorArgs) -> Result<Exit> {
     words::data(format!("cache     {} ({state})", cache.display()));
     words::data(match &remote {
         None => "remote    none (--remote-url, RONDEL_REMOTE)".to_owned(),
-        Some((address, Ok(()))) => format!("remote    {address} (answers)"),
-        Some((address, Err(error))) => format!("remote    {address} (does not answer, runs go without it: {error})"),
+        Some((address, Ok(Probed::Answers))) => format!("remote    {address} (answers)"),
+        Some((address, Ok(Probed::NotMade))) => {
+            format!("remote    {address} (is not there yet, the first run with `--remote readwrite` makes it)")
+        }
+        Some((address, Err(error))) => format!("remote    {address} (is of no use, runs go without it: {error})"),
     });
     match models.is_empty() {
         true => words::data("models    no models.ron besides those beside graphs"),

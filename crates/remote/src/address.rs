@@ -10,6 +10,7 @@
 //!
 //! Variables are those that the `object_store` crate knows. They are given, this crate reads no environment.
 
+use std::path::PathBuf;
 use std::sync::Arc;
 
 use object_store::local::LocalFileSystem;
@@ -17,11 +18,16 @@ use object_store::path::Path;
 use object_store::{ObjectStore, ObjectStoreScheme};
 use url::Url;
 
+use crate::refusal::Asker;
+
 /// A store and the place in it.
 #[derive(Clone, Debug)]
 pub struct Address {
     pub(crate) store: Arc<dyn ObjectStore>,
     pub(crate) prefix: Path,
+    pub(crate) asker: Asker,
+    /// Where a folder is, if it is one.
+    pub(crate) folder: Option<PathBuf>,
     shown: String,
 }
 
@@ -40,8 +46,8 @@ pub enum AddressError {
     UnknownScheme(String),
     #[error("`{0}` needs the feature `cloud`, which this program was built without; file:///folder works")]
     NotBuiltIn(String),
-    #[error("the store of `{text}` cannot be opened: {error}")]
-    Store { text: String, error: Box<object_store::Error> },
+    #[error("the store of `{text}` cannot be opened: {error}; look at {asker}")]
+    Store { text: String, error: Box<object_store::Error>, asker: String },
 }
 
 impl Address {
@@ -51,26 +57,29 @@ impl Address {
         let shown = without_password(&url);
         let unknown = |_| AddressError::UnknownScheme(shown.clone());
         let (scheme, prefix) = ObjectStoreScheme::parse(&url).map_err(unknown)?;
+        let asker = Asker::of(&scheme, variables);
+        let folder = url.to_file_path().ok().filter(|_| matches!(scheme, ObjectStoreScheme::Local));
         let store: Arc<dyn ObjectStore> = match scheme {
             ObjectStoreScheme::Local => Arc::new(LocalFileSystem::new()),
             #[cfg(feature = "cloud")]
             scheme => cloud::open(&scheme, &url, variables)
-                .map_err(|error| AddressError::Store { text: shown.clone(), error: Box::new(error) })?
+                .map_err(|error| {
+                    let (text, error, asker) = (shown.clone(), Box::new(error), asker.place.clone());
+                    AddressError::Store { text, error, asker }
+                })?
                 .ok_or_else(|| AddressError::UnknownScheme(shown.clone()))?,
             #[cfg(not(feature = "cloud"))]
             ObjectStoreScheme::Memory => return Err(AddressError::UnknownScheme(shown)),
             #[cfg(not(feature = "cloud"))]
-            _ => {
-                let _ = variables;
-                return Err(AddressError::NotBuiltIn(shown));
-            }
+            _ => return Err(AddressError::NotBuiltIn(shown)),
         };
-        Ok(Address { store, prefix, shown })
+        Ok(Address { store, prefix, asker, folder, shown })
     }
 
     /// A place in a store that is open already; `shown` is what people are told it is.
     pub fn of(store: Arc<dyn ObjectStore>, prefix: &str, shown: &str) -> Address {
-        Address { store, prefix: Path::from(prefix), shown: shown.to_owned() }
+        let (asker, folder) = Default::default();
+        Address { store, prefix: Path::from(prefix), asker, folder, shown: shown.to_owned() }
     }
 }
 

@@ -7,7 +7,7 @@ use std::time::Duration;
 
 use bytes::Bytes;
 use object_store::path::Path;
-use object_store::{ObjectStore, ObjectStoreExt, PutPayload};
+use object_store::{ObjectStoreExt, PutPayload};
 use rondel_cache::{CacheError, Record};
 use rondel_value::{Digest, canon};
 use tokio::sync::Semaphore;
@@ -15,6 +15,7 @@ use tokio::time::timeout;
 
 use crate::address::Address;
 use crate::health::Health;
+use crate::refusal::{RequestError, failure};
 use crate::tier::Limits;
 
 /// Larger blobs go up in parts.
@@ -30,7 +31,8 @@ pub enum Part {
 
 /// A place in a store.
 pub struct Bucket {
-    store: Arc<dyn ObjectStore>,
+    address: Address,
+    /// Ends with a slash unless it is empty.
     prefix: String,
     pub limits: Limits,
     pub health: Health,
@@ -49,15 +51,6 @@ pub struct Counts {
     pub put_bytes: AtomicU64,
 }
 
-/// A request that got no answer, or not in time.
-#[derive(Debug, thiserror::Error)]
-enum RequestError {
-    #[error("no answer within {} s", .0.as_secs_f32())]
-    TooSlow(Duration),
-    #[error(transparent)]
-    Store(#[from] object_store::Error),
-}
-
 impl Bucket {
     pub fn new(address: Address, limits: Limits) -> Bucket {
         let prefix = match address.prefix.as_ref() {
@@ -65,7 +58,12 @@ impl Bucket {
             prefix => format!("{prefix}/"),
         };
         let (health, reads) = (Health::new(limits.n_failures), Semaphore::new(limits.n_reads));
-        Bucket { store: address.store, prefix, limits, health, counts: Counts::default(), reads }
+        Bucket { address, prefix, limits, health, counts: Counts::default(), reads }
+    }
+
+    /// Whether it is a folder that is not there.
+    pub fn is_folder_to_be_made(&self) -> bool {
+        self.address.folder.as_ref().is_some_and(|folder| !folder.exists())
     }
 
     fn path(&self, part: Part, digest: &Digest) -> Path {
@@ -114,20 +112,8 @@ impl Bucket {
         if self.health.reading.is_off() || self.health.is_known_damaged(path.as_ref()) {
             return Ok(None);
         }
-        let limit = self.limits.answer;
-        let answer = match timeout(limit, self.store.head(&path)).await {
-            Ok(Ok(meta)) => Ok(Some(meta.size)),
-            Ok(Err(object_store::Error::NotFound { .. })) => Ok(None),
-            Ok(Err(error)) => Err(RequestError::Store(error)),
-            Err(_) => Err(RequestError::TooSlow(limit)),
-        };
-        match answer {
-            Ok(size) => {
-                self.health.reading.answered();
-                Ok(size)
-            }
-            Err(error) => Err(self.read_failed(&path, error)),
-        }
+        let meta = self.within(self.limits.answer, self.address.store.head(&path)).await;
+        self.read(&path, meta.map(|meta| meta.size))
     }
 
     async fn get(&self, part: Part, digest: &Digest) -> Result<Option<Bytes>, CacheError> {
@@ -136,25 +122,45 @@ impl Bucket {
         if self.health.reading.is_off() {
             return Ok(None);
         }
-        match self.try_get(&path).await {
-            Ok(bytes) => {
-                self.health.reading.answered();
-                Ok(bytes)
-            }
-            Err(error) => Err(self.read_failed(&path, error)),
+        let bytes = self.try_get(&path).await;
+        self.read(&path, bytes)
+    }
+
+    async fn try_get(&self, path: &Path) -> Result<Bytes, RequestError> {
+        let found = self.within(self.limits.answer, self.address.store.get(path)).await?;
+        let limit = self.limits.transfer(found.meta.size);
+        self.within(limit, found.bytes()).await
+    }
+
+    /// Waits for an answer.
+    async fn within<T>(
+        &self,
+        limit: Duration,
+        answer: impl Future<Output = object_store::Result<T>>,
+    ) -> Result<T, RequestError> {
+        match timeout(limit, answer).await {
+            Ok(Ok(answer)) => Ok(answer),
+            Ok(Err(error)) => Err(failure(error, &self.address.to_string(), &self.address.asker)),
+            Err(_) => Err(RequestError::TooSlow { limit, hint: self.address.asker.hint }),
         }
     }
 
-    async fn try_get(&self, path: &Path) -> Result<Option<Bytes>, RequestError> {
-        let limit = self.limits.answer;
-        let found = match timeout(limit, self.store.get(path)).await {
-            Ok(Ok(found)) => found,
-            Ok(Err(object_store::Error::NotFound { .. })) => return Ok(None),
-            Ok(Err(error)) => return Err(error.into()),
-            Err(_) => return Err(RequestError::TooSlow(limit)),
-        };
-        let limit = self.limits.transfer(found.meta.size);
-        Ok(Some(timeout(limit, found.bytes()).await.map_err(|_| RequestError::TooSlow(limit))??))
+    /// Notes how reading went; none if there is no such object.
+    fn read<T>(&self, path: &Path, answer: Result<T, RequestError>) -> Result<Option<T>, CacheError> {
+        match answer {
+            Ok(found) => {
+                self.health.reading.answered();
+                Ok(Some(found))
+            }
+            Err(RequestError::NotThere) => {
+                self.health.reading.answered();
+                Ok(None)
+            }
+            Err(error) => {
+                self.health.read_failed(&error);
+                Err(io_error("asking the remote tier", path, io::Error::other(error)))
+            }
+        }
     }
 
     /// Writes an object, whether it is there or not.
@@ -166,28 +172,27 @@ impl Bucket {
         let limit = self.limits.transfer(bytes.len() as u64);
         let put = async {
             match bytes.len() {
-                0..=PART_BYTES => self.store.put(&path, PutPayload::from_bytes(bytes)).await.map(drop),
+                0..=PART_BYTES => self.address.store.put(&path, PutPayload::from_bytes(bytes)).await.map(drop),
                 _ => self.put_in_parts(&path, bytes).await,
             }
         };
-        let error = match timeout(limit, put).await {
-            Ok(Ok(())) => {
+        let error = match self.within(limit, put).await {
+            Ok(()) => {
                 self.health.writing.answered();
                 self.health.is_replaced(path.as_ref());
                 return Ok(());
             }
-            Ok(Err(error)) => RequestError::Store(error),
-            Err(_) => RequestError::TooSlow(limit),
+            Err(error) => error,
         };
         self.health.write_failed(&error);
         Err(io_error("writing to the remote tier", &path, io::Error::other(error)))
     }
 
     async fn put_in_parts(&self, path: &Path, bytes: Bytes) -> object_store::Result<()> {
-        let mut upload = match self.store.put_multipart(path).await {
+        let mut upload = match self.address.store.put_multipart(path).await {
             // Web servers take objects in one piece only.
             Err(object_store::Error::NotImplemented { .. } | object_store::Error::NotSupported { .. }) => {
-                return self.store.put(path, PutPayload::from_bytes(bytes)).await.map(drop);
+                return self.address.store.put(path, PutPayload::from_bytes(bytes)).await.map(drop);
             }
             upload => upload?,
         };
@@ -208,11 +213,6 @@ impl Bucket {
             self.health.is_damaged(self.path(part, digest).as_ref());
         }
         content
-    }
-
-    fn read_failed(&self, path: &Path, error: RequestError) -> CacheError {
-        self.health.read_failed(&error);
-        io_error("asking the remote tier", path, io::Error::other(error))
     }
 }
 

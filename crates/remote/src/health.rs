@@ -1,12 +1,14 @@
 //! Whether it is worth asking.
 //!
 //! Reading and writing fail for reasons of their own (a key that may read and not write), so each has a breaker: so many
-//! failures in a row, and nothing more is tried for the rest of the process. It does not close again: a run is over before
-//! a server that is down is up, and the next run tries anew.
+//! failures in a row, or one answer that no other request would change, and nothing more is tried for the rest of the
+//! process. It does not close again: a run is over before a server that is down is up, and the next run tries anew.
 
 use std::collections::HashSet;
 use std::sync::Mutex;
 use std::sync::atomic::{AtomicBool, AtomicU32, AtomicU64, Ordering};
+
+use crate::refusal::RequestError;
 
 const NOT_POISONED: &str = "nothing panics while the lock is held";
 
@@ -29,19 +31,12 @@ impl Breaker {
 
     /// Notes a failure; whether it was the one too many.
     fn failed(&self, n_at_most: u32) -> bool {
-        self.n_in_a_row.fetch_add(1, Ordering::Relaxed) + 1 >= n_at_most && !self.is_off.swap(true, Ordering::Relaxed)
+        self.n_in_a_row.fetch_add(1, Ordering::Relaxed) + 1 >= n_at_most && self.turn_off()
     }
-}
 
-/// The most characters of an error that are told: servers answer with pages.
-const MOST_TOLD: usize = 400;
-
-fn one_line(why: &dyn std::fmt::Display) -> String {
-    let text = why.to_string();
-    let words = text.split_whitespace().collect::<Vec<_>>().join(" ");
-    match words.char_indices().nth(MOST_TOLD) {
-        Some((end, _)) => format!("{}…", &words[..end]),
-        None => words,
+    /// Whether it was on until now.
+    fn turn_off(&self) -> bool {
+        !self.is_off.swap(true, Ordering::Relaxed)
     }
 }
 
@@ -52,6 +47,7 @@ pub struct Health {
     pub n_failed: AtomicU64,
     /// Failures in a row after which nothing more is tried.
     n_failures: u32,
+    has_no_bucket: AtomicBool,
     /// Objects that are not what their names say.
     damaged: Mutex<HashSet<String>>,
     troubles: Mutex<Vec<String>>,
@@ -59,29 +55,37 @@ pub struct Health {
 
 impl Health {
     pub fn new(n_failures: u32) -> Health {
-        let (reading, writing, n_failed, damaged, troubles) = Default::default();
-        Health { reading, writing, n_failed, n_failures, damaged, troubles }
+        let (reading, writing, n_failed, has_no_bucket, damaged, troubles) = Default::default();
+        Health { reading, writing, n_failed, n_failures, has_no_bucket, damaged, troubles }
     }
 
-    pub fn read_failed(&self, why: &dyn std::fmt::Display) {
-        self.n_failed.fetch_add(1, Ordering::Relaxed);
-        if self.reading.failed(self.n_failures) {
-            let n = self.n_failures;
-            self.trouble(format!(
-                "is asked nothing more: {n} requests in a row failed, the last with: {}",
-                one_line(why)
-            ));
-        }
+    pub fn read_failed(&self, why: &RequestError) {
+        self.failed(&self.reading, "asked", why);
     }
 
-    pub fn write_failed(&self, why: &dyn std::fmt::Display) {
+    pub fn write_failed(&self, why: &RequestError) {
+        self.failed(&self.writing, "given", why);
+    }
+
+    fn failed(&self, way: &Breaker, verb: &str, why: &RequestError) {
         self.n_failed.fetch_add(1, Ordering::Relaxed);
-        if self.writing.failed(self.n_failures) {
-            let n = self.n_failures;
-            self.trouble(format!(
-                "is given nothing more: {n} requests in a row failed, the last with: {}",
-                one_line(why)
-            ));
+        match why {
+            // Holds for both ways, and is told once.
+            RequestError::NoBucket { .. } => {
+                self.reading.turn_off();
+                self.writing.turn_off();
+                if !self.has_no_bucket.swap(true, Ordering::Relaxed) {
+                    self.trouble(format!("is gone without: {why}"));
+                }
+            }
+            RequestError::Denied { .. } if way.turn_off() => self.trouble(format!("is {verb} nothing more: {why}")),
+            RequestError::Denied { .. } => {}
+            RequestError::TooSlow { .. } | RequestError::NotThere | RequestError::Store { .. } => {
+                if way.failed(self.n_failures) {
+                    let n = self.n_failures;
+                    self.trouble(format!("is {verb} nothing more: {n} requests in a row failed, the last with: {why}"));
+                }
+            }
         }
     }
 

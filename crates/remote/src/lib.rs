@@ -28,11 +28,13 @@
 //!
 //! # How it bears trouble
 //!
-//! Whatever goes wrong counts as not known. Every request has a time limit; several failures in a row and nothing more is
-//! asked, or written, for the rest of the process, and that is said once.
+//! Whatever goes wrong counts as not known. Every request has a time limit; several failures in a row, or one answer that
+//! there is no such bucket or that whoever asks may not, and nothing more is asked, or written, for the rest of the process.
+//! That is said once, with what to look at.
 //!
 //! - [`address`]: from `s3://bucket/prefix` to a store
 //! - `bucket`: single requests
+//! - `refusal`: what an error is a sign of
 //! - `health`: whether it is worth asking
 //! - `upload`: what goes up in the background
 //! - [`tier`]: all of it as a tier
@@ -40,8 +42,9 @@
 pub mod address;
 mod bucket;
 mod health;
+mod refusal;
 pub mod tier;
 mod upload;
 
 pub use address::{Address, AddressError};
-pub use tier::{Limits, Mode, ObjectTier};
+pub use tier::{Limits, Mode, ObjectTier, Probed};

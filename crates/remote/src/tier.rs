@@ -65,6 +65,14 @@ impl Limits {
     }
 }
 
+/// What [`ObjectTier::probe`] found.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Probed {
+    Answers,
+    /// A folder that is not there; who may write makes it.
+    NotMade,
+}
+
 /// An object store as a tier that several machines share.
 pub struct ObjectTier {
     bucket: Arc<Bucket>,
@@ -85,8 +93,11 @@ impl ObjectTier {
     }
 
     /// [blocking] Asks for an object that is not there: whether the store answers, and if not, why.
-    pub fn probe(&self) -> Result<(), CacheError> {
-        self.action(&Digest::of(b"rondel probe")).map(drop)
+    pub fn probe(&self) -> Result<Probed, CacheError> {
+        if self.bucket.is_folder_to_be_made() {
+            return Ok(Probed::NotMade);
+        }
+        self.action(&Digest::of(b"rondel probe")).map(|_| Probed::Answers)
     }
 
     /// [blocking] Waits for what `answer` asks of the bucket.

@@ -5,6 +5,8 @@ mod faulty;
 mod honest;
 mod machine;
 #[cfg(feature = "cloud")]
+mod pages;
+#[cfg(feature = "cloud")]
 mod server;
 mod sharing;
 mod trouble;

@@ -6,7 +6,7 @@ use object_store::memory::InMemory;
 use object_store::{ObjectStoreExt, PutPayload};
 use rondel_cache::upkeep::{stats, verify};
 use rondel_cache::{DiskTier, Tier};
-use rondel_remote::Mode;
+use rondel_remote::{Address, Limits, Mode, ObjectTier, Probed};
 
 use crate::machine::{Machine, Made, now, object};
 
@@ -127,4 +127,14 @@ fn a_bucket_that_was_copied_to_in_part_is_filled_up() {
         first.give(1);
         assert!(Machine::new(bucket, Mode::Read).takes(1), "{part}");
     }
+}
+
+#[test]
+fn a_folder_that_is_not_there_is_one_to_be_made() {
+    let folder = tempfile::tempdir().unwrap();
+    let url = format!("file://{}/shared", folder.path().display());
+    let tier = |mode| ObjectTier::new(Address::open(&url, &[]).unwrap(), mode, Limits::default()).unwrap();
+    assert_eq!(tier(Mode::Read).probe().unwrap(), Probed::NotMade);
+    tier(Mode::ReadWrite).put_alias(&Made::new(1).recipe, &Made::new(1).action).unwrap();
+    assert_eq!(tier(Mode::Read).probe().unwrap(), Probed::Answers);
 }
