@@ -8,7 +8,7 @@ use std::time::Duration;
 use bytes::Bytes;
 use object_store::path::Path;
 use object_store::{ObjectStoreExt, PutPayload};
-use rondel_cache::{CacheError, Record};
+use rondel_cache::{CacheError, Record, sealed};
 use rondel_value::{Digest, canon};
 use tokio::sync::Semaphore;
 use tokio::time::timeout;
@@ -79,12 +79,12 @@ impl Bucket {
     /// The action key that a recipe key led to.
     pub async fn action(&self, recipe: &Digest) -> Result<Option<Digest>, CacheError> {
         let Some(bytes) = self.get(Part::Recipe, recipe).await? else { return Ok(None) };
-        Ok(self.sound(Part::Recipe, recipe, <[u8; 32]>::try_from(&*bytes).ok()).map(Digest))
+        Ok(self.sound(Part::Recipe, recipe, sealed::read_alias(recipe, &bytes)))
     }
 
     pub async fn record(&self, action: &Digest) -> Result<Option<Arc<Record>>, CacheError> {
         let Some(bytes) = self.get(Part::Action, action).await? else { return Ok(None) };
-        let record = self.sound(Part::Action, action, serde_json::from_slice(&bytes).ok());
+        let record = self.sound(Part::Action, action, sealed::read_record(action, &bytes));
         self.counts.n_found.fetch_add(u64::from(record.is_some()), Ordering::Relaxed);
         Ok(record.map(Arc::new))
     }
@@ -161,6 +161,16 @@ impl Bucket {
                 Err(io_error("asking the remote tier", path, io::Error::other(error)))
             }
         }
+    }
+
+    pub async fn put_alias(&self, recipe: &Digest, action: &Digest) -> Result<(), CacheError> {
+        let bytes = Bytes::copy_from_slice(&sealed::alias(recipe, action));
+        self.put(Part::Recipe, recipe, bytes).await
+    }
+
+    pub async fn put_record(&self, action: &Digest, record: &Record) -> Result<(), CacheError> {
+        let bytes = sealed::record(action, record)?;
+        self.put(Part::Action, action, bytes.into()).await
     }
 
     /// Writes an object, whether it is there or not.

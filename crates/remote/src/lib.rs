@@ -6,15 +6,15 @@
 //! folder with any tool that copies files, and the other way round:
 //!
 //! ```text
-//! v1/recipe/ab/abcdef…        the action key that a recipe key led to: its 32 bytes
-//! v1/action/ab/abcdef….json   the record of the step with this action key, as JSON
+//! v1/recipe/ab/abcdef…        the action key that a recipe key led to, sealed (see `rondel_cache::sealed`)
+//! v1/action/ab/abcdef….json   the record of the step with this action key, as JSON, sealed
 //! v1/blob/ab/abcdef….st       canonical bytes of a bundle, named by their blake3
 //! ```
 //!
 //! Of a result the blobs are written first, then the record, then the recipe, so whoever finds one finds what it names, as
 //! long as nobody removes objects; a bucket's own rules may remove any that are old, which costs a computation.
-//! A blob is checked against its name whenever it is read, a recipe has 32 bytes, a record parses: what is not so counts as
-//! not there, and is replaced when its step is made again by someone who may write.
+//! A blob is checked against its name whenever it is read, the others by their seals: what is not so counts as not there, and
+//! is replaced when its step is made again by someone who may write. A seal tells damage, not malice.
 //!
 //! # What others can see
 //!

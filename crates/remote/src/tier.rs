@@ -9,7 +9,6 @@ use std::sync::atomic::Ordering;
 use std::sync::mpsc::sync_channel;
 use std::time::Duration;
 
-use bytes::Bytes;
 use rondel_cache::{CacheError, Offer, Record, Remote, RemoteCounts, Tier};
 use rondel_value::{Bundle, Digest, canon};
 use tokio::runtime::Runtime;
@@ -138,8 +137,8 @@ impl Tier for ObjectTier {
     }
 
     fn put_alias(&self, recipe: &Digest, action: &Digest) -> Result<(), CacheError> {
-        let (recipe, bytes) = (*recipe, Bytes::copy_from_slice(&action.0));
-        self.wait(async move |bucket| bucket.put(Part::Recipe, &recipe, bytes).await)
+        let (recipe, action) = (*recipe, *action);
+        self.wait(async move |bucket| bucket.put_alias(&recipe, &action).await)
     }
 
     fn record(&self, action: &Digest) -> Result<Option<Arc<Record>>, CacheError> {
@@ -148,8 +147,8 @@ impl Tier for ObjectTier {
     }
 
     fn put_record(&self, action: &Digest, record: &Arc<Record>) -> Result<(), CacheError> {
-        let (action, text) = (*action, serde_json::to_vec(&**record)?);
-        self.wait(async move |bucket| bucket.put(Part::Action, &action, text.into()).await)
+        let (action, record) = (*action, record.clone());
+        self.wait(async move |bucket| bucket.put_record(&action, &record).await)
     }
 
     fn has_blob(&self, digest: &Digest) -> bool {

@@ -131,8 +131,8 @@ async fn put(bucket: &Bucket, offer: &Offer, places: &Semaphore) -> Result<bool,
     }
     if !is_told {
         // Both, even if one is there, for the same reason.
-        bucket.put(Part::Action, &offer.action, serde_json::to_vec(&*offer.record)?.into()).await?;
-        bucket.put(Part::Recipe, &offer.recipe, Bytes::copy_from_slice(&offer.action.0)).await?;
+        bucket.put_record(&offer.action, &offer.record).await?;
+        bucket.put_alias(&offer.recipe, &offer.action).await?;
     }
     Ok(true)
 }

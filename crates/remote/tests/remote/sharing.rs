@@ -7,6 +7,7 @@ use object_store::{ObjectStoreExt, PutPayload};
 use rondel_cache::upkeep::{stats, verify};
 use rondel_cache::{DiskTier, Tier};
 use rondel_remote::{Address, Limits, Mode, ObjectTier, Probed};
+use rondel_value::Digest;
 
 use crate::machine::{Machine, Made, now, object};
 
@@ -137,4 +138,32 @@ fn a_folder_that_is_not_there_is_one_to_be_made() {
     assert_eq!(tier(Mode::Read).probe().unwrap(), Probed::NotMade);
     tier(Mode::ReadWrite).put_alias(&Made::new(1).recipe, &Made::new(1).action).unwrap();
     assert_eq!(tier(Mode::Read).probe().unwrap(), Probed::Answers);
+}
+
+#[test]
+fn a_cache_folder_is_a_bucket() {
+    let released = std::path::Path::new(env!("CARGO_MANIFEST_DIR")).join("../cache/tests/released");
+    let address = Address::open(&format!("file://{}", released.canonicalize().unwrap().display()), &[]).unwrap();
+    let tier = ObjectTier::new(address, Mode::Read, Limits::default()).unwrap();
+    let action = tier.action(&Digest::of(b"recipe")).unwrap();
+    assert_eq!(action, Some(Digest::of(b"action")));
+    let record = tier.record(&Digest::of(b"action")).unwrap().expect("a record");
+    let blobs = record.blobs();
+    assert!(blobs.iter().all(|blob| tier.blob(blob).unwrap().is_some()) && !blobs.is_empty());
+}
+
+#[test]
+fn what_lies_under_anothers_name_is_a_miss() {
+    let (made, other) = (Made::new(1), Made::new(2));
+    for (part, of, name, ending) in
+        [("recipe", other.recipe, made.recipe, ""), ("action", other.action, made.action, ".json")]
+    {
+        let bucket = Arc::new(InMemory::new());
+        let first = Machine::new(bucket.clone(), Mode::ReadWrite);
+        first.make(1);
+        first.make(2);
+        now(bucket.copy(&object(part, &of, ending), &object(part, &name, ending))).unwrap();
+        let reader = Machine::new(bucket, Mode::Read);
+        assert!(!reader.takes(1) && reader.takes(2), "{part}");
+    }
 }
