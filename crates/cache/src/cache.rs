@@ -13,6 +13,7 @@ use rondel_value::{Bundle, Digest, Value};
 
 use self::behind::Behind;
 use crate::checkpoint::{self, Checkpoint, CheckpointError};
+use crate::claim::{self, Claimed};
 use crate::disk::{DiskTier, VERSION_FOLDER};
 use crate::memory::MemoryTier;
 use crate::notice::{Notice, Notices};
@@ -71,6 +72,11 @@ impl Cache {
     /// What was found amiss and dealt with since this was last asked.
     pub fn take_notices(&self) -> Vec<Notice> {
         self.notices.take()
+    }
+
+    /// Claims the computation of a step; see [`claim`](mod@claim).
+    pub fn claim(&self, action: &Digest) -> Claimed {
+        claim::claim(&self.v1, action)
     }
 
     pub fn action(&self, recipe: &Digest) -> Result<Option<Digest>, CacheError> {

@@ -10,13 +10,14 @@
 //! - [`tier`]: what every place that keeps results can do; [`memory`], [`disk`]: the places
 //! - [`remote`]: what a place that several machines share can do beside
 //! - [`cache`]: memory over disk over a remote tier, what a run holds
-//! - [`checkpoint`]: how far unfinished steps are
+//! - [`checkpoint`]: how far unfinished steps are; [`claim`]: one computation of a step at a time
 //! - [`notice`]: what was found amiss and dealt with
 //! - [`upkeep`]: stats, verify, gc, clear
 //! - [`conformance`]: the suite that each tier runs
 
 pub mod cache;
 pub mod checkpoint;
+pub mod claim;
 pub mod conformance;
 pub mod disk;
 pub mod memory;
@@ -29,6 +30,7 @@ pub mod upkeep;
 
 pub use cache::{Cache, CacheOptions};
 pub use checkpoint::{Checkpoint, CheckpointError};
+pub use claim::{Claim, Claimed};
 pub use disk::DiskTier;
 pub use memory::MemoryTier;
 pub use notice::Notice;

@@ -16,6 +16,7 @@ use serde::Serialize;
 
 use super::{Found, entries, files, records, remove, take_alone};
 use crate::checkpoint::CHECKPOINT_AGE;
+use crate::claim;
 use crate::disk::DiskTier;
 use crate::record::Record;
 use crate::sealed;
@@ -116,8 +117,9 @@ pub fn gc(folder: &Path, max_bytes: u64, now: SystemTime) -> Result<GcReport, Ca
             bytes -= recipe.bytes;
         }
     }
-    for path in entries(&disk.v1().join("damaged"))? {
-        remove(&path)?;
+    // Nobody runs, so nobody claims anything.
+    for part in [disk.v1().join("damaged"), claim::folder(disk.v1())] {
+        entries(&part)?.iter().try_for_each(|path| remove(path))?;
     }
     for path in entries(&disk.v1().join("tmp"))? {
         let modified = fs::metadata(&path).and_then(|metadata| metadata.modified()).unwrap_or(now);
@@ -226,11 +228,15 @@ mod tests {
         drop(cache);
         fs::create_dir_all(v1.join("damaged")).unwrap();
         fs::write(v1.join("damaged/blob.st"), b"?").unwrap();
+        fs::create_dir_all(claim::folder(&v1)).unwrap();
+        fs::write(claim::folder(&v1).join("of a killed process"), b"").unwrap();
         let report = gc(folder.path(), u64::MAX, SystemTime::now()).unwrap();
         let after = stats(folder.path()).unwrap();
         assert_eq!((after.n_records, after.n_recipes, after.n_blobs), (1, 1, 1));
         assert_eq!(after.bytes, report.bytes_after);
-        assert_eq!(entries(&v1.join("damaged")).unwrap(), Vec::<std::path::PathBuf>::new());
+        for part in [v1.join("damaged"), claim::folder(&v1)] {
+            assert_eq!(entries(&part).unwrap(), Vec::<std::path::PathBuf>::new());
+        }
     }
 
     #[test]

@@ -8,6 +8,7 @@
 //! files below, one for each turn in the life of a step.
 
 mod begin;
+mod elsewhere;
 mod finish;
 mod lazy;
 mod look_up;
@@ -21,7 +22,7 @@ use std::collections::{BTreeMap, BinaryHeap, HashMap, VecDeque};
 use std::sync::Arc;
 use std::time::Duration;
 
-use rondel_cache::{Cache, Part, Record};
+use rondel_cache::{Cache, Claim, Part, Record};
 use rondel_event::{Level, Outcome, OutputInfo, StepName, What, Why};
 use rondel_value::{Bundle, Digest, Lane, Value};
 use tokio::sync::mpsc::{UnboundedReceiver, unbounded_channel};
@@ -60,6 +61,8 @@ enum Phase {
     Waiting,
     /// In the queue of its lane.
     Ready(Ready),
+    /// Another run computes the same; its end is looked for at this moment.
+    Elsewhere(Ready, Duration),
     Running(Ready, Attempt),
     /// It failed in a way that may pass, and is tried again later.
     Pausing(Ready, Pause),
@@ -72,6 +75,8 @@ struct Ready {
     action: Digest,
     parts: Arc<Vec<Part>>,
     why: Why,
+    /// How often another run was seen to compute it.
+    n_looks: u32,
 }
 
 /// A step on its thread.
@@ -81,6 +86,8 @@ struct Attempt {
     /// Others ran when it began.
     had_company: bool,
     halt: Arc<Halt>,
+    /// Keeps other runs from computing the same.
+    _claim: Claim,
     /// Why it was asked to stop, if it was.
     halted: Option<Halted>,
     began: Duration,
@@ -148,6 +155,7 @@ struct Dispatcher<'a, 'b> {
     /// Steps to take up. A worklist instead of calls, because a chain may be long.
     open: VecDeque<StepId>,
     n_running: usize,
+    /// Steps that are looked at again at some moment: between two attempts, or because another run computes them.
     n_pausing: usize,
     n_jobs: u64,
     n_failed: usize,

@@ -31,7 +31,9 @@ pub fn tickets() -> Vec<String> {
 
 /// A folder with a graph and a cache.
 pub struct Lab {
-    folder: tempfile::TempDir,
+    folder: PathBuf,
+    /// Removes the folder, if it is this one's.
+    _own: Option<tempfile::TempDir>,
     n_draws: Cell<u64>,
     n_runs: Cell<u64>,
     remote: Option<Arc<dyn Remote>>,
@@ -66,8 +68,15 @@ pub struct Ran {
 
 impl Lab {
     pub fn new() -> Lab {
-        let (n_draws, n_runs) = Default::default();
-        Lab { folder: tempfile::tempdir().unwrap(), n_draws, n_runs, remote: None }
+        let own = tempfile::tempdir().unwrap();
+        let lab = Lab::at(own.path(), 0);
+        Lab { _own: Some(own), ..lab }
+    }
+
+    /// The lab of another process, as its guest number `guest`.
+    pub fn at(folder: &Path, guest: u64) -> Lab {
+        let (folder, n_draws, n_runs) = (folder.to_owned(), Cell::default(), Cell::new(guest * 100));
+        Lab { folder, _own: None, n_draws, n_runs, remote: None }
     }
 
     /// One that shares results.
@@ -76,7 +85,7 @@ impl Lab {
     }
 
     pub fn path(&self, path: &str) -> PathBuf {
-        self.folder.path().join(path)
+        self.folder.join(path)
     }
 
     /// Writes a file beside the graph.

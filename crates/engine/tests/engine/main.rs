@@ -3,6 +3,7 @@
 mod against;
 mod because;
 mod each;
+mod elsewhere;
 mod events;
 mod failure;
 mod lab;

@@ -139,9 +139,9 @@ impl Dispatcher<'_, '_> {
         let takers: Vec<StepId> = self.plan.after(from).collect();
         for taker in takers {
             let phase = &self.phases[taker.index()];
-            if let Phase::Ready(ready) | Phase::Pausing(ready, _) = phase {
+            if let Phase::Ready(ready) | Phase::Pausing(ready, _) | Phase::Elsewhere(ready, _) = phase {
                 let action = ready.action;
-                self.n_pausing -= usize::from(matches!(phase, Phase::Pausing(..)));
+                self.n_pausing -= usize::from(!matches!(phase, Phase::Ready(_)));
                 self.open.extend(self.in_flight.remove(&action).unwrap_or_default());
                 self.phases[taker.index()] = Phase::Waiting;
             }

@@ -50,17 +50,7 @@ impl Dispatcher<'_, '_> {
         if self.reasons[id.index()].is_none() {
             match explain::look_up_action(self.plan, self.cache, id, action) {
                 Finding::Known(known) => {
-                    // A twin's recipe leads to the action by now: the step that it repeats is done.
-                    if matches!(self.cache.action(&recipe), Ok(Some(found)) if found == action) {
-                        return self.known(id, known, How::KnownByRecipe);
-                    }
-                    if let Err(error) = self.cache.put_alias(&recipe, &action) {
-                        self.warn_once(format!("the cache cannot be written: {error}"));
-                    }
-                    if self.shared.is_shared[id.index()] {
-                        self.cache.offer(&recipe, &action, &known.record);
-                    }
-                    return self.known(id, known, How::KnownByContent);
+                    return self.found(id, known);
                 }
                 Finding::Spoilt(why) => self.reasons[id.index()] = Some(why),
                 Finding::Unknown => {}
@@ -78,8 +68,24 @@ impl Dispatcher<'_, '_> {
                 explain::why(plan, self.cache, &mut self.last, id, |from, port| content(phases, from, port))
             }
         };
-        self.phases[id.index()] = Phase::Ready(Ready { action, parts: Arc::new(parts), why });
+        self.phases[id.index()] = Phase::Ready(Ready { action, parts: Arc::new(parts), why, n_looks: 0 });
         self.enqueue(id);
+    }
+
+    /// Notes a result that was found under its action key.
+    pub(super) fn found(&mut self, id: StepId, known: Known) {
+        let recipe = self.recipes[id.index()].unwrap_or(self.plan.step(id).recipe);
+        // The recipe leads to the action by now if another step or run made it from the same recipe.
+        if matches!(self.cache.action(&recipe), Ok(Some(found)) if found == known.action) {
+            return self.known(id, known, How::KnownByRecipe);
+        }
+        if let Err(error) = self.cache.put_alias(&recipe, &known.action) {
+            self.warn_once(format!("the cache cannot be written: {error}"));
+        }
+        if self.shared.is_shared[id.index()] {
+            self.cache.offer(&recipe, &known.action, &known.record);
+        }
+        self.known(id, known, How::KnownByContent);
     }
 
     /// Notes a result that was in the cache.

@@ -52,6 +52,7 @@ impl Dispatcher<'_, '_> {
                     Some(_) => self.leave(id),
                 },
                 Phase::Pausing(_, pause) if pause.due == due => self.try_again(id),
+                Phase::Elsewhere(_, look_at) if *look_at == due => self.look_again(id),
                 _ => {}
             }
         }
@@ -80,6 +81,7 @@ impl Dispatcher<'_, '_> {
                     self.n_pausing -= 1;
                     self.failed(id, problem, 0.0);
                 }
+                Phase::Elsewhere(..) => self.stop_looking(id),
                 _ => {}
             }
         }

@@ -4,6 +4,7 @@ use std::cmp::Reverse;
 use std::collections::{BinaryHeap, HashMap};
 use std::sync::Arc;
 
+use rondel_cache::Claim;
 use rondel_event::{Problem, What, Why};
 use rondel_value::Lane;
 
@@ -33,7 +34,11 @@ impl Dispatcher<'_, '_> {
                 continue;
             }
             match self.room.admits(id, self.n_running) {
-                true => self.start_step(id, lane),
+                true => {
+                    if let Some(claim) = self.claim(id) {
+                        self.start_step(id, lane, claim);
+                    }
+                }
                 false => without_room.push((lane, queued)),
             }
         }
@@ -48,7 +53,7 @@ impl Dispatcher<'_, '_> {
             || (self.options.fail_fast && self.has_failed)
     }
 
-    pub(super) fn start_step(&mut self, id: StepId, lane: Lane) {
+    pub(super) fn start_step(&mut self, id: StepId, lane: Lane, claim: Claim) {
         let phase = std::mem::replace(&mut self.phases[id.index()], Phase::Over);
         let Phase::Ready(ready) = phase else {
             unreachable!("only ready steps are started");
@@ -69,7 +74,7 @@ impl Dispatcher<'_, '_> {
         let job =
             Job { step: id, number: self.n_jobs, halt: halt.clone(), action, recipe, parts, begins_anew, sources };
         let had_company = self.n_running > 0;
-        let attempt = Attempt { job: self.n_jobs, had_company, halt, halted: None, began, due };
+        let attempt = Attempt { job: self.n_jobs, had_company, halt, _claim: claim, halted: None, began, due };
         self.phases[id.index()] = Phase::Running(ready, attempt);
         self.room.begin(id);
         let shared = self.shared.clone();
