@@ -1,6 +1,6 @@
 //! A folder with a graph and a cache, and runs in it.
 
-use std::cell::Cell;
+use std::cell::{Cell, RefCell};
 use std::collections::BTreeMap;
 use std::fmt::Write as _;
 use std::fs;
@@ -37,6 +37,8 @@ pub struct Lab {
     n_draws: Cell<u64>,
     n_runs: Cell<u64>,
     remote: Option<Arc<dyn Remote>>,
+    /// A cache that is kept from run to run, if not each run opens its own.
+    kept: RefCell<Option<Arc<Cache>>>,
 }
 
 /// What a caller chose, beside the graph.
@@ -68,7 +70,17 @@ pub struct Ran {
 
 impl Lab {
     pub fn new() -> Lab {
-        let own = tempfile::tempdir().unwrap();
+        Lab::owning(tempfile::tempdir().unwrap())
+    }
+
+    /// One in memory, where the system has such a place: for tests of thousands of runs.
+    pub fn in_memory() -> Lab {
+        let shared = Path::new("/dev/shm");
+        let own = if shared.is_dir() { tempfile::tempdir_in(shared) } else { tempfile::tempdir() };
+        Lab::owning(own.unwrap())
+    }
+
+    fn owning(own: tempfile::TempDir) -> Lab {
         let lab = Lab::at(own.path(), 0);
         Lab { _own: Some(own), ..lab }
     }
@@ -76,7 +88,7 @@ impl Lab {
     /// The lab of another process, as its guest number `guest`.
     pub fn at(folder: &Path, guest: u64) -> Lab {
         let (folder, n_draws, n_runs) = (folder.to_owned(), Cell::default(), Cell::new(guest * 100));
-        Lab { folder, _own: None, n_draws, n_runs, remote: None }
+        Lab { folder, _own: None, n_draws, n_runs, remote: None, kept: RefCell::default() }
     }
 
     /// One that shares results.
@@ -95,7 +107,20 @@ impl Lab {
         fs::write(path, content).unwrap();
     }
 
+    /// Keeps one cache from now on, with so much in memory, or opens one for each run.
+    pub fn reopen(&self, memory_bytes: Option<u64>) {
+        let open = |memory_bytes| Cache::open(CacheOptions { folder: self.path("cache"), memory_bytes });
+        *self.kept.borrow_mut() = memory_bytes.map(open).map(Arc::new);
+    }
+
+    pub fn keeps_cache(&self) -> bool {
+        self.kept.borrow().is_some()
+    }
+
     pub fn cache(&self) -> Arc<Cache> {
+        if let Some(kept) = &*self.kept.borrow() {
+            return kept.clone();
+        }
         let cache = Cache::open(CacheOptions { folder: self.path("cache"), ..CacheOptions::default() });
         Arc::new(match &self.remote {
             Some(remote) => cache.with_remote(remote.clone()),

@@ -13,6 +13,7 @@ mod models;
 mod order;
 mod patience;
 mod plan;
+mod random;
 mod remote;
 mod rerun;
 mod resume;
