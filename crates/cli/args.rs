@@ -105,6 +105,16 @@ pub struct GraphArgs {
     /// Set an input; `@FILE` takes the text of a file, `-` standard input
     #[arg(long, value_name = "NAME=VALUE")]
     pub set: Vec<String>,
+    /// Go through values: one of the graph's sweeps, or an input with a range, a list or `@FILE` of lines; given again, each
+    /// value meets each
+    #[arg(long, value_name = "NAME|INPUT=VALUES")]
+    pub sweep: Vec<String>,
+    /// Go through values of several inputs together; given once for each input
+    #[arg(long, value_name = "INPUT=VALUES")]
+    pub zip: Vec<String>,
+    /// Go through the lines of a file, each a JSON object of inputs
+    #[arg(long, value_name = "FILE")]
+    pub inputs: Option<PathBuf>,
     /// Take the input values of a preset
     #[arg(long, value_name = "NAME")]
     pub preset: Option<String>,

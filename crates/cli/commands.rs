@@ -4,6 +4,7 @@ mod cache;
 mod check;
 mod doctor;
 mod from;
+mod given;
 mod models;
 mod nodes;
 mod plan;
@@ -16,7 +17,7 @@ use std::sync::Arc;
 
 use anyhow::{Context, Result, bail};
 use rondel_cache::{Cache, CacheOptions};
-use rondel_engine::{Given, Plan, PlanError, PlanOptions, Site};
+use rondel_engine::{Plan, PlanError, PlanOptions, Site};
 use rondel_graph::Graph;
 use rondel_plugin::{HostOptions, LoadError, Registry};
 
@@ -133,23 +134,6 @@ fn swaps(models: &[String]) -> Result<BTreeMap<String, String>> {
     models.iter().map(|text| pair(text, "--model", "flux=tiny-flux2")).collect()
 }
 
-/// The value of `--set`: as it is, the text of a file after `@`, or standard input for `-`.
-fn set(text: &str) -> Result<(String, String)> {
-    let (name, value) = pair(text, "--set", "seed=7")?;
-    let value = if value == "-" {
-        std::io::read_to_string(std::io::stdin()).context("standard input cannot be read")?
-    } else if let Some(path) = value.strip_prefix('@') {
-        std::fs::read_to_string(path).with_context(|| format!("`--set {name}=@…`: the file cannot be read: {path}"))?
-    } else {
-        return Ok((name, value));
-    };
-    // The line end at the end of a file is the editor's, not the writer's.
-    Ok((
-        name,
-        value.strip_suffix('\n').map(|text| text.strip_suffix('\r').unwrap_or(text)).unwrap_or(&value).to_owned(),
-    ))
-}
-
 /// A graph that was opened with everything around it.
 struct Opened {
     cache: Arc<Cache>,
@@ -169,8 +153,7 @@ fn open(
     let checked = site.open(&args.graph, &swaps(&args.model)?);
     diagnostics::print(&checked.diagnostics, args.message_format);
     let Some(graph) = checked.graph else { return Ok(Err(Exit::Wrong)) };
-    let set = args.set.iter().map(|text| set(text)).collect::<Result<_>>()?;
-    let given = Given { preset: args.preset.clone(), set };
+    let given = given::given(args)?;
     let mut draw = draw_seed;
     let options = PlanOptions {
         out: out_folder(&args.out)?,

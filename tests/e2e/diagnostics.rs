@@ -69,6 +69,22 @@ fn values_from_the_command_line_are_told_with_the_place_of_their_declaration() {
 }
 
 #[test]
+fn sweeps_are_told_with_the_line_that_is_wrong_and_what_the_path_lacks() {
+    let graph = "../../graphs/sweep.ron";
+    check("sweep_unknown", &["plan", graph, "--sweep", "slo"]);
+    check("sweep_range", &["plan", graph, "--sweep", "steps=49..=51"]);
+    check("sweep_open_list", &["plan", graph, "--sweep", "seed=[1, 2"]);
+    check("sweep_twice", &["plan", graph, "--sweep", "grid", "--sweep", "seed=7"]);
+    check("sweep_uneven", &["plan", graph, "--zip", "seed=[1, 2]", "--zip", "steps=4..=9"]);
+    check(
+        "sweep_too_many",
+        &["plan", graph, "--sweep", "seed=1..=1000", "--zip", "prompt=@batch.jsonl", "--sweep", "steps=1..=50"],
+    );
+    check("sweep_same_place", &["plan", "../../graphs/edit.ron", "--sweep", "change=[make it red, make it blue]"]);
+    check("batch", &["plan", graph, "--inputs", "batch.jsonl"]);
+}
+
+#[test]
 fn editors_get_the_same_as_json_with_byte_ranges() {
     let output = rondel(&["check", "unknown_name.ron", "--message-format", "json"]);
     assert_eq!(output.status.code(), Some(2));

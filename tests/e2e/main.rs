@@ -6,6 +6,7 @@
 //! - [`interrupt`]: Ctrl-C, once and twice
 //! - [`memory`]: what is needed before a run and used in it, and previews while it goes on
 //! - [`pictures`]: graphs that draw from other pictures
+//! - [`sweeps`]: many points in one run
 //! - [`pages`]: what the README and the tutorial show is what happens
 //! - [`remote`]: results that machines share
 //! - `server`: one for them to share by
@@ -28,3 +29,4 @@ mod run;
 #[cfg(feature = "cloud")]
 #[path = "../../crates/remote/tests/remote/pages.rs"]
 mod server;
+mod sweeps;

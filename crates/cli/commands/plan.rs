@@ -1,5 +1,9 @@
 //! `rondel plan`: says what a run would do, why, and what it would need, without doing anything.
 
+mod points;
+
+use std::collections::HashMap;
+
 use anyhow::Result;
 use petgraph::dot::Dot;
 use rondel_engine::last::Last;
@@ -69,7 +73,11 @@ fn memory(plan: &Plan, needs: &[StepNeed], weighed: &Weighed, budget_bytes: Opti
         return;
     }
     words::data("memory");
-    let width = plan.steps.node_weights().map(|step| step.name.len()).max().unwrap_or(0);
+    let needs = if plan.points.is_sweep() { points::largest(plan, needs) } else { needs.iter().collect() };
+    let width = match plan.points.is_sweep() {
+        true => needs.iter().map(|need| need.name.chars().count()).max().unwrap_or(0),
+        false => plan.steps.node_weights().map(|step| step.name.len()).max().unwrap_or(0),
+    };
     for need in needs {
         let text = match &need.cost {
             Ok(cost) => format!("needs {cost}"),
@@ -88,6 +96,12 @@ fn human(plan: &Plan, forecasts: &[Forecast]) {
     for (name, input) in &plan.inputs {
         words::data(format!("  {name:width$}  {}  ({})", input.json, input.origin.words()));
     }
+    if plan.points.is_sweep() {
+        points::axes(plan);
+        words::data("steps");
+        points::steps(plan, forecasts);
+        return total(forecasts);
+    }
     words::data("steps");
     let width = plan.steps.node_weights().map(|step| step.name.len()).max().unwrap_or(0);
     for (id, forecast) in plan.ids().zip(forecasts) {
@@ -100,6 +114,10 @@ fn human(plan: &Plan, forecasts: &[Forecast]) {
     for left_out in &plan.left_out {
         words::data(format!("  {:width$}  {}", left_out.name, left_out.why));
     }
+    total(forecasts);
+}
+
+fn total(forecasts: &[Forecast]) {
     let n_runs = forecasts.iter().filter(|forecast| matches!(forecast, Forecast::Runs(_))).count();
     let n_known = forecasts.iter().filter(|forecast| matches!(forecast, Forecast::Known(_))).count();
     words::say(format!("{} to run, {n_known} known", words::count(n_runs, "step")));
@@ -111,6 +129,7 @@ fn machine(plan: &Plan, forecasts: &[Forecast], needs: &[StepNeed], keys: &[KeyP
         .iter()
         .map(|(name, input)| (name.clone(), json!({ "value": input.json, "from": input.origin.words() })))
         .collect();
+    let needs: HashMap<_, &StepNeed> = needs.iter().map(|need| (need.step, need)).collect();
     let steps: Vec<_> = plan
         .ids()
         .zip(forecasts)
@@ -125,7 +144,7 @@ fn machine(plan: &Plan, forecasts: &[Forecast], needs: &[StepNeed], keys: &[KeyP
             let takes = if let Forecast::HandsOn(taken) = forecast { taken.as_deref() } else { None };
             let only_if = if let Forecast::OnlyIf(condition) = forecast { Some(condition) } else { None };
             let after: Vec<&str> = plan.before(id).map(|before| &*plan.step(before).name).collect();
-            let needs = needs.iter().find(|need| need.step == id).map(|need| match &need.cost {
+            let needs = needs.get(&id).map(|need| match &need.cost {
                 Ok(cost) => json!({
                     "bytes": cost.bytes(), "parts": cost.parts, "streamed_bytes": cost.streamed_bytes,
                 }),
@@ -140,5 +159,9 @@ fn machine(plan: &Plan, forecasts: &[Forecast], needs: &[StepNeed], keys: &[KeyP
         })
         .collect();
     let left_out: Vec<_> = plan.left_out.iter().map(|out| json!({ "name": out.name, "only_if": out.why })).collect();
-    json!({ "graph": plan.graph.name, "inputs": inputs, "steps": steps, "left_out": left_out })
+    let mut machine = json!({ "graph": plan.graph.name, "inputs": inputs, "steps": steps, "left_out": left_out });
+    if plan.points.is_sweep() {
+        machine["points"] = points::machine(plan);
+    }
+    machine
 }

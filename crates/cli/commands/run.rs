@@ -6,7 +6,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{SystemTime, UNIX_EPOCH};
 
 use anyhow::{Context, Result};
-use rondel_engine::{Clock, Control, RunOptions};
+use rondel_engine::{Clock, Control, Plan, RunOptions};
 use rondel_event::{How, Report};
 use uuid::Uuid;
 
@@ -28,8 +28,11 @@ pub fn run(places: &Places, args: RunArgs) -> Result<Exit> {
         Err(exit) => return Ok(exit),
     };
     for name in &args.rerun {
-        if plan.find(name).is_none() {
-            let steps: Vec<&str> = plan.steps.node_weights().map(|step| &*step.name).collect();
+        if !plan.steps.node_weights().any(|step| Plan::is_called(step, name)) {
+            // Of a node that is a step at many points, its name means them all.
+            let mut steps: Vec<&str> = plan.steps.node_weights().map(|step| &*step.node).collect();
+            let mut seen = std::collections::HashSet::new();
+            steps.retain(|step| seen.insert(*step));
             words::say(format!("error: `--rerun {name}` is not a step; steps: {}", steps.join(", ")));
             return Ok(Exit::NothingMatched);
         }

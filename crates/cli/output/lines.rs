@@ -133,6 +133,10 @@ pub fn summary(report: &Report) -> String {
             parts.push(format!("{n} {word}"));
         }
     }
+    if !report.points.is_empty() {
+        let n_done = report.points.iter().filter(|point| point.is_done).count();
+        parts.insert(0, format!("{n_done} of {}", words::count(report.points.len(), "point")));
+    }
     let outcome = match report.outcome {
         Outcome::Done => "done",
         Outcome::Failed => "failed",

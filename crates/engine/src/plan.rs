@@ -6,8 +6,9 @@
 //! ```
 //!
 //! A plan is a petgraph of [`Step`]s. Imports are flattened into it (`person_fit.resized` keeps its path as a name),
-//! literals are in the form that the ports want, seeds are drawn, and every step has its recipe key. The order of
-//! indices is a topological one, and equal for equal files.
+//! literals are in the form that the ports want, seeds are drawn, and every step has its recipe key. All points of a sweep are in
+//! one plan, and steps that they have in common are there once, see [`points`]. The order of indices is a topological one,
+//! and equal for equal files.
 
 pub mod explain;
 pub mod flatten;
@@ -16,6 +17,7 @@ pub mod keys;
 pub mod lazy;
 pub mod mistakes;
 pub mod needs;
+pub mod points;
 pub mod remote;
 
 use std::collections::BTreeMap;
@@ -33,6 +35,7 @@ use rondel_value::{Digest, ModelRef, NodeSpec, Value};
 use self::lazy::Work;
 use crate::weights::Weights;
 pub use inputs::{InputValue, Origin, Repeat};
+use points::{Axes, Points};
 
 /// The index of a step in its plan.
 pub type StepId = NodeIndex;
@@ -41,8 +44,9 @@ pub type StepId = NodeIndex;
 pub struct Plan {
     pub graph: Arc<Graph>,
     pub steps: StableDiGraph<Step, Edge>,
-    /// The graph's inputs in its order.
+    /// The graph's inputs in its order, but for those that are swept.
     pub inputs: IndexMap<String, InputValue>,
+    pub points: Points,
     pub outputs: Vec<Output>,
     /// What the run is for: the sources of the outputs, and the effects of the file that is run.
     pub wanted: Vec<StepId>,
@@ -76,7 +80,14 @@ pub enum Edge {
 
 /// One execution of a node.
 pub struct Step {
+    /// That of the node, and behind it the point if there are several: `latent[seed=3]`.
     pub name: StepName,
+    /// That of the node, with the names of the imports around it.
+    pub node: StepName,
+    /// What it depends on of that which is swept.
+    pub axes: Axes,
+    /// The first point that it is for.
+    pub point: usize,
     pub work: Work,
     pub spec: Arc<NodeSpec>,
     /// In the order of the specification's inputs.
@@ -128,7 +139,7 @@ impl Slot {
     }
 }
 
-/// One of the graph's outputs.
+/// One of the graph's outputs, at one point or at all points that have it in common.
 pub struct Output {
     pub name: String,
     pub slot: Slot,

@@ -39,6 +39,9 @@ pub enum What {
         /// As JSON, with drawn seeds.
         inputs: IndexMap<String, serde_json::Value>,
         steps: Vec<StepInfo>,
+        /// Of a sweep; empty if the run is none.
+        #[serde(default, skip_serializing_if = "Vec::is_empty")]
+        points: Vec<PointInfo>,
     },
     StepStarted {
         step: StepName,
@@ -143,6 +146,16 @@ pub struct GraphRef {
     pub path: String,
     /// Of the file's text.
     pub digest: Option<Digest>,
+}
+
+/// A point of a sweep.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+pub struct PointInfo {
+    /// The inputs that are swept.
+    pub inputs: IndexMap<String, serde_json::Value>,
+    /// The graph's outputs by the names that they have in the run, where points may have them in common:
+    /// `image[seed=3]` for `image`.
+    pub outputs: IndexMap<String, String>,
 }
 
 /// A step of the plan, in the order of the plan.
@@ -315,7 +328,10 @@ mod tests {
         prop_oneof![
             (text(), proptest::collection::vec(step_info, 0..3), any::<u64>()).prop_map(|(name, steps, seed)| {
                 let graph = GraphRef { path: name.clone(), name, digest: None };
-                What::RunStarted { graph, inputs: IndexMap::from([("seed".to_owned(), seed.into())]), steps }
+                let inputs = IndexMap::from([("seed".to_owned(), seed.into())]);
+                let outputs = IndexMap::from([("image".to_owned(), format!("image[seed={seed}]"))]);
+                let points = steps.iter().map(|_| PointInfo { inputs: inputs.clone(), outputs: outputs.clone() });
+                What::RunStarted { graph, points: points.collect(), inputs, steps }
             }),
             (name(), why()).prop_map(|(step, why)| What::StepStarted { step, lane: Lane::Cpu, why }),
             (name(), any::<u64>(), any::<u64>(), text()).prop_map(|(step, done, total, note)| What::StepProgress {

@@ -16,8 +16,8 @@ pub mod view;
 pub mod why;
 
 pub use event::{
-    Event, Gauge, GraphRef, Level, Outcome, OutputInfo, Place, Problem, RemoteUse, StepInfo, StepName, What,
+    Event, Gauge, GraphRef, Level, Outcome, OutputInfo, Place, PointInfo, Problem, RemoteUse, StepInfo, StepName, What,
 };
-pub use report::{Report, StepReport};
+pub use report::{PointReport, Report, StepReport};
 pub use view::{How, RunView, State, StepView};
 pub use why::{Change, Why};

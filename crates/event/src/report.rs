@@ -7,14 +7,17 @@
 //!  "outputs": [{"name": "file", "from": "saved.saved", "path": "out/apple.png", "digest": "…", "value": {…}}],
 //!  "steps": [{"name": "text", "kind": "encode", "how": "ran",
 //!             "why": {"reason": "changed", "changes": [{"port": "prompt", "from": "\"a\"", "to": "\"b\""}]},
-//!             "why_text": "`prompt` changed from \"a\" to \"b\"", "ms": 91.5, "peak_bytes": 41943040}]}
+//!             "why_text": "`prompt` changed from \"a\" to \"b\"", "ms": 91.5, "peak_bytes": 41943040}],
+//!  "points": [{"point": 1, "is_done": true, "inputs": {"seed": 7}, "outputs": [{"name": "file", "path": "…"}]}]}
 //! ```
+
+use std::collections::HashMap;
 
 use indexmap::IndexMap;
 use rondel_value::Digest;
 use serde::{Deserialize, Serialize};
 
-use crate::event::{GraphRef, Outcome, OutputInfo, Problem, RemoteUse, StepName};
+use crate::event::{GraphRef, Outcome, OutputInfo, PointInfo, Problem, RemoteUse, StepName};
 use crate::view::{How, RunView, State, Verified};
 use crate::why::Why;
 
@@ -38,6 +41,22 @@ pub struct Report {
     /// What the tier that machines share did; none if there is none.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub remote: Option<RemoteUse>,
+    /// Of a sweep, in its order; empty if the run is none.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub points: Vec<PointReport>,
+}
+
+/// One point of a sweep.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct PointReport {
+    /// From one.
+    pub point: usize,
+    /// Whether all of its outputs were made.
+    pub is_done: bool,
+    /// The inputs that are swept.
+    pub inputs: IndexMap<String, serde_json::Value>,
+    /// The graph's outputs at this point. Those of the report are of all points, each once.
+    pub outputs: Vec<OutputInfo>,
 }
 
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
@@ -110,6 +129,28 @@ impl Report {
             outputs: view.outputs.clone(),
             steps: steps.collect(),
             remote: view.remote,
+            points: points(view),
         }
     }
+}
+
+/// The points with what was made of their outputs.
+fn points(view: &RunView) -> Vec<PointReport> {
+    // The items of a list are outputs of their own, `sheets[seed=3].0`, and stand one after the other.
+    let mut made: HashMap<&str, Vec<(&str, &OutputInfo)>> = HashMap::new();
+    for output in &view.outputs {
+        let item = output.name.rfind('.').filter(|at| output.name[at + 1..].chars().all(|c| c.is_ascii_digit()));
+        let (name, item) = output.name.split_at(item.unwrap_or(output.name.len()));
+        made.entry(name).or_default().push((item, output));
+    }
+    let point = |(index, info): (usize, &PointInfo)| {
+        let outputs = info.outputs.iter().flat_map(|(name, made_as)| {
+            let made = made.get(made_as.as_str()).into_iter().flatten();
+            made.map(move |(item, output)| OutputInfo { name: format!("{name}{item}"), ..OutputInfo::clone(output) })
+        });
+        let outputs: Vec<OutputInfo> = outputs.collect();
+        let is_done = outputs.iter().all(|output| output.digest.is_some() || output.value.is_some());
+        PointReport { point: index + 1, is_done, inputs: info.inputs.clone(), outputs }
+    };
+    view.points.iter().enumerate().map(point).collect()
 }

@@ -7,7 +7,9 @@ use indexmap::IndexMap;
 use rondel_value::Digest;
 use serde::{Deserialize, Serialize};
 
-use crate::event::{Event, Gauge, GraphRef, Level, Outcome, OutputInfo, Problem, RemoteUse, StepInfo, StepName, What};
+use crate::event::{
+    Event, Gauge, GraphRef, Level, Outcome, OutputInfo, PointInfo, Problem, RemoteUse, StepInfo, StepName, What,
+};
 use crate::why::Why;
 
 /// How a step came to its result, or to none.
@@ -112,6 +114,8 @@ pub struct RunView {
     pub cache: Gauge,
     /// What the tier that machines share did; none while the run goes on, or if there is none.
     pub remote: Option<RemoteUse>,
+    /// Of a sweep.
+    pub points: Vec<PointInfo>,
     pub outputs: Vec<OutputInfo>,
     pub outcome: Option<Outcome>,
     /// The time of the newest event.
@@ -133,13 +137,14 @@ impl RunView {
     pub fn apply(&mut self, event: &Event) {
         self.at_ms = event.at_ms;
         match &event.what {
-            What::RunStarted { graph, inputs, steps } => {
+            What::RunStarted { graph, inputs, steps, points } => {
                 let view = |info: &StepInfo| (info.name.clone(), StepView::new(info.clone()));
                 *self = RunView {
                     run: Some(event.run.clone()),
                     graph: graph.clone(),
                     inputs: inputs.clone(),
                     steps: steps.iter().map(view).collect(),
+                    points: points.clone(),
                     at_ms: event.at_ms,
                     ..RunView::default()
                 };
@@ -267,7 +272,12 @@ mod tests {
             after: Vec::new(),
             label: None,
         };
-        What::RunStarted { graph: GraphRef::default(), inputs: IndexMap::new(), steps: vec![step("a"), step("b")] }
+        What::RunStarted {
+            graph: GraphRef::default(),
+            inputs: IndexMap::new(),
+            steps: vec![step("a"), step("b")],
+            points: Vec::new(),
+        }
     }
 
     fn ended() -> What {

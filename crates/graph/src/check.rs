@@ -1,7 +1,7 @@
 //! Reads a graph file and finds every mistake in it.
 //!
-//! The order is: sections, imports, inputs and models, kinds of nodes, parameters, types along the edges, outputs and
-//! presets. A name whose declaration has a mistake is *poisoned*: what hangs on it is not reported a second time.
+//! The order is: sections, imports, inputs and models, kinds of nodes, parameters, types along the edges, outputs,
+//! presets and sweeps. A name whose declaration has a mistake is *poisoned*: what hangs on it is not reported a second time.
 
 mod cycles;
 mod declarations;
@@ -12,6 +12,7 @@ mod models;
 mod nodes;
 mod outputs;
 pub(crate) mod scope;
+mod sweeps;
 pub(crate) mod types;
 mod with;
 
@@ -129,6 +130,7 @@ impl Checker<'_> {
         }
         let outputs = outputs::outputs(self.world, source, &scope, &types, &document.outputs, diagnostics);
         let presets = declarations::presets(self.world, source, &document.presets, &inputs, &names, diagnostics);
+        let sweeps = sweeps::sweeps(self.world, source, &document.sweeps, &inputs, &names, diagnostics);
         Some(Graph {
             name: source.stem(),
             path: source.path.clone(),
@@ -140,6 +142,7 @@ impl Checker<'_> {
             nodes,
             outputs,
             presets,
+            sweeps,
         })
     }
 }

@@ -5,6 +5,7 @@
 
 pub(crate) mod bad_import;
 pub(crate) mod bad_name;
+pub(crate) mod bad_sweep;
 pub(crate) mod bad_value;
 pub(crate) mod choose;
 pub(crate) mod cycle;
@@ -38,6 +39,7 @@ pub(crate) mod unknown_placeholder;
 pub(crate) mod unknown_preset;
 pub(crate) mod unknown_section;
 pub(crate) mod unknown_swap;
+pub(crate) mod unknown_sweep;
 pub(crate) mod unknown_type;
 pub(crate) mod unknown_weights;
 pub(crate) mod unreadable;

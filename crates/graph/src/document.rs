@@ -23,6 +23,7 @@ pub(crate) struct Document<'a> {
     pub nodes: Vec<Field<'a>>,
     pub outputs: Vec<Field<'a>>,
     pub presets: Vec<Field<'a>>,
+    pub sweeps: Vec<Field<'a>>,
 }
 
 /// Reads the sections. `None` if there is nothing to go on with.
@@ -51,10 +52,7 @@ pub(crate) fn read<'a>(source: &'a Arc<Source>, diagnostics: &mut Vec<Diagnostic
             }
             "outputs" => &mut document.outputs,
             "presets" => &mut document.presets,
-            "sweeps" => {
-                diagnostics.push(unsupported::section(source, &field.name));
-                continue;
-            }
+            "sweeps" => &mut document.sweeps,
             _ => {
                 has_nodes |= crate::suggest::closest(field.name.text, SECTIONS) == Some("nodes");
                 diagnostics.push(unknown_section::unknown_section(source, &field.name));

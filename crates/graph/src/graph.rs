@@ -28,6 +28,17 @@ pub struct Graph {
     /// The first is the primary one where the graph is used as a node.
     pub outputs: IndexMap<String, Output>,
     pub presets: IndexMap<String, IndexMap<String, Arg>>,
+    pub sweeps: IndexMap<String, Sweep>,
+}
+
+/// Values that inputs go through.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Sweep {
+    /// Input to values, at least one each; literals, files or [`Expr::RandomSeed`].
+    pub axes: IndexMap<String, Vec<Expr>>,
+    /// The inputs move together, and all have as many values; else each value of one meets each of another.
+    pub is_zip: bool,
+    pub span: Span,
 }
 
 /// What may be set from outside.
@@ -207,6 +218,10 @@ pub enum Piece {
     Text(String),
     /// The name of the graph that is run.
     Graph,
+    /// The number of the point of a sweep, from one.
+    Point {
+        width: usize,
+    },
     /// The value of an input; a whole number is filled up with zeros to `width` digits.
     Input {
         name: String,

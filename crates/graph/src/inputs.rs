@@ -15,16 +15,13 @@ use crate::literal::duration;
 /// Text is taken as it is, `1024x768` is a size, a path is a picture, `random` is a seed, `[a, b]` is a list. A path comes
 /// back in [`Expr::File`] as it was given; it is the caller's to resolve, since only the caller knows the current folder.
 pub fn set_input(graph: &Graph, name: &str, text: &str) -> Result<Expr, Diagnostic> {
-    let input = graph.inputs.get(name).ok_or_else(|| unknown_input::set(graph, name))?;
-    let refuse = |refusal: Refusal| match refusal {
-        Refusal::Type => bad_value::set(graph, input, text, None),
-        Refusal::Reason(reason) => bad_value::set(graph, input, text, Some(&reason)),
-        Refusal::Bounds(BoundsError::OutOfRange { range, .. }) => out_of_range::set(graph, input, text, range),
-        Refusal::Bounds(BoundsError::NotAMultiple { number, multiple_of }) => {
-            not_a_multiple::set(graph, input, text, number, multiple_of)
-        }
-    };
-    read(input, &input.ty, text).map_err(refuse)
+    let input = find(graph, "--set", name)?;
+    read(input, &input.ty, text).map_err(|refusal| refusal.told(graph, input, &format!("--set {name}={text}")))
+}
+
+/// The input that a value is given for with `option`.
+pub(crate) fn find<'g>(graph: &'g Graph, option: &str, name: &str) -> Result<&'g Input, Diagnostic> {
+    graph.inputs.get(name).ok_or_else(|| unknown_input::set(graph, option, name))
 }
 
 /// The values of a preset.
@@ -39,13 +36,28 @@ pub fn missing_inputs(graph: &Graph, is_given: impl Fn(&str) -> bool) -> Vec<Dia
 }
 
 /// Why a text is no value of an input.
-enum Refusal {
+pub(crate) enum Refusal {
     Type,
     Reason(String),
     Bounds(BoundsError),
 }
 
-fn read(input: &Input, ty: &Type, text: &str) -> Result<Expr, Refusal> {
+impl Refusal {
+    /// In words; `said` is how the value was given.
+    pub(crate) fn told(self, graph: &Graph, input: &Input, said: &str) -> Diagnostic {
+        match self {
+            Refusal::Type => bad_value::set(graph, input, said, None),
+            Refusal::Reason(reason) => bad_value::set(graph, input, said, Some(&reason)),
+            Refusal::Bounds(BoundsError::OutOfRange { range, .. }) => out_of_range::set(graph, input, said, range),
+            Refusal::Bounds(BoundsError::NotAMultiple { number, multiple_of }) => {
+                not_a_multiple::set(graph, input, said, number, multiple_of)
+            }
+        }
+    }
+}
+
+/// Reads a text by a type, which is that of the input or one within it.
+pub(crate) fn read(input: &Input, ty: &Type, text: &str) -> Result<Expr, Refusal> {
     let trimmed = text.trim();
     match ty {
         Type::Optional(_) if trimmed == "None" => return Ok(Expr::Value(Value::None)),
@@ -72,6 +84,11 @@ fn read(input: &Input, ty: &Type, text: &str) -> Result<Expr, Refusal> {
         _ => return Err(Refusal::Type),
     };
     let value = coerce::to(&value, ty).map_err(|error| Refusal::Reason(error.to_string()))?;
+    admit(input, value)
+}
+
+/// A value that is within what the input declares.
+pub(crate) fn admit(input: &Input, value: Value) -> Result<Expr, Refusal> {
     bounds(&value, input.range, input.multiple_of).map_err(Refusal::Bounds)?;
     Ok(Expr::Value(value))
 }
@@ -116,7 +133,7 @@ fn list(input: &Input, inner: &Type, text: &str) -> Result<Expr, Refusal> {
     Ok(Expr::list(exprs))
 }
 
-fn split(text: &str) -> Vec<&str> {
+pub(crate) fn split(text: &str) -> Vec<&str> {
     let mut items = Vec::new();
     let (mut start, mut depth, mut quoted, mut escaped) = (0, 0_usize, false, false);
     for (at, c) in text.char_indices() {
@@ -141,7 +158,7 @@ fn split(text: &str) -> Vec<&str> {
     items
 }
 
-fn unquoted(item: &str) -> String {
+pub(crate) fn unquoted(item: &str) -> String {
     let item = item.trim();
     match item.starts_with('"') {
         true => ::ron::from_str(item).unwrap_or_else(|_| item.to_owned()),

@@ -8,11 +8,13 @@
 //!
 //! - [`graph`]: what a checked graph is; [`source`], [`world`]: what checking needs of the caller
 //! - [`check()`]: reads a file and finds every mistake in it; [`inputs`]: values for its inputs from outside
+//! - [`sweeps`], [`batch`]: many values for its inputs, from axes and from lines of a file
 //! - [`models`]: `models.ron`, the names of weights
 //! - [`diagnostic`], [`diagnostics`]: what a mistake looks like, and one file for each of them
 //!
 //! This crate does no I/O, spawns nothing and reads no clock: whoever calls it passes texts in.
 
+pub mod batch;
 pub mod check;
 pub mod diagnostic;
 pub mod diagnostics;
@@ -20,6 +22,7 @@ pub mod graph;
 pub mod inputs;
 pub mod models;
 pub mod source;
+pub mod sweeps;
 pub mod world;
 
 mod document;
@@ -31,7 +34,9 @@ mod testing;
 
 pub use check::{Checked, check};
 pub use diagnostic::{Diagnostic, Label};
-pub use graph::{Arg, Expr, Graph, Input, LoraUse, ModelUse, Node, NodeKind, Output, Piece, Retry, TimeLimit, With};
+pub use graph::{
+    Arg, Expr, Graph, Input, LoraUse, ModelUse, Node, NodeKind, Output, Piece, Retry, Sweep, TimeLimit, With,
+};
 pub use inputs::{missing_inputs, preset, set_input};
 pub use source::{Source, Span};
 pub use world::{ImportError, World};

@@ -202,7 +202,7 @@ impl Survey {
 
 /// Asks the cache for every step; those that `rerun` names run even if they are known.
 pub fn survey(plan: &Plan, cache: &Cache, rerun: &[String]) -> Survey {
-    let is_forced = |id: &StepId| rerun.iter().any(|name| **name == *plan.step(*id).name);
+    let is_forced = |id: &StepId| rerun.iter().any(|name| Plan::is_called(plan.step(*id), name));
     let look = |id| if is_forced(&id) { Finding::Spoilt(Why::Forced) } else { look_up(plan, cache, id) };
     let mut findings: Vec<Finding> = Vec::with_capacity(plan.steps.node_count());
     let mut turns = vec![None; plan.steps.node_count()];

@@ -1,27 +1,39 @@
 //! From a checked graph and its inputs to a plan.
 //!
+//! The graph is gone through once for each point of a sweep. A node that depends on nothing that changed since an earlier point is
+//! taken from there without a look at it; so is a step that turns out to have the recipe key of an earlier one.
+//!
 //! Nodes are taken in topological order, imports where they stand, so that what a step takes exists before it does. An
 //! imported graph's effects never happen, and its steps are in the plan only if something wanted needs them.
 
+mod axes;
 mod import;
 mod lazy;
+mod places;
+mod sweep;
+mod tidy;
 mod values;
+mod wanted;
 
 use std::cmp::Reverse;
-use std::collections::{BTreeMap, BinaryHeap, HashMap};
+use std::collections::{BTreeMap, BinaryHeap, HashMap, HashSet};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use indexmap::IndexMap;
 use petgraph::stable_graph::StableDiGraph;
+use rondel_event::StepName;
 use rondel_graph::{Arg, Diagnostic, Expr, Graph, Node, NodeKind, Source, Span, With};
-use rondel_value::{Digest, InputSpec, Value, coerce, spec};
+use rondel_value::{Digest, InputSpec, Value, spec};
 
+use self::lazy::Part;
 use self::values::Wanted;
-use super::inputs::{self, Given, InputValue, Repeat};
+use self::wanted::Gathered;
+use super::inputs::{self, Given};
 use super::keys::{self, Domain};
 use super::lazy::Work;
-use super::{Edge, LeftOut, Output, Plan, Slot, Step, StepId, StepPlace, mistakes};
+use super::points::{Axes, Points};
+use super::{Edge, LeftOut, Plan, Slot, Step, StepId, StepPlace, mistakes};
 use crate::site::Site;
 use crate::weights::Weights;
 
@@ -48,6 +60,9 @@ pub enum PlanError {
     NothingMatches { only: Vec<String>, outputs: Vec<String> },
 }
 
+/// After so many mistakes no more points are looked at: what is wrong at one point is often wrong at all.
+const MAX_MISTAKES: usize = 20;
+
 /// Makes the plan of a graph.
 pub fn plan<'a>(
     site: &'a Site,
@@ -59,165 +74,40 @@ pub fn plan<'a>(
     let out = options.out.clone();
     let only = options.only.clone();
     let swaps = options.swaps.clone();
-    let mut planner = Planner {
-        site,
-        nonce: (options.draw)(),
-        options,
-        root: graph.clone(),
-        steps: StableDiGraph::new(),
-        weights: Weights::default(),
-        leaders: HashMap::new(),
-        left_out: Vec::new(),
-        mistakes: Vec::new(),
-    };
-
+    let mut planner = Planner::new(site, graph, options);
     let mut root = Scope::new(graph, String::new());
-    let mut input_values = IndexMap::new();
-    for (name, (expr, origin)) in chosen {
-        let input = &graph.inputs[&name];
-        let base = match origin {
-            inputs::Origin::Set => planner.options.current_folder.clone(),
-            _ => folder_of(&graph.path),
-        };
-        let wanted = Wanted { ty: &input.ty, is_file: false, step_name: name.clone(), span: input.span.clone() };
-        let slot = planner.slot(&mut root, &expr, &base, &wanted);
-        let repeat = match (&slot, &expr) {
-            (Slot::Value(value), Expr::RandomSeed) => Repeat::of(value, &input.ty),
-            _ if origin == inputs::Origin::Default => Repeat::Default,
-            (Slot::Value(value), Expr::Value(_)) => Repeat::of(value, &input.ty),
-            _ => Repeat::ByHand,
-        };
-        let value = InputValue { json: input_json(&expr, &slot), origin, is_file: names_file(&expr), repeat };
-        input_values.insert(name.clone(), value);
-        root.inputs.insert(name, slot);
+    let inputs = planner.fixed_inputs(&mut root, chosen.fixed);
+    let swept = planner.factors(&mut root, given, chosen.factors);
+    let mut gathered = Gathered::default();
+    for point in 0..planner.points.n_points() {
+        planner.enter(&mut root, &swept, point);
+        planner.graph(&mut root, &only);
+        planner.gather(&mut root, &only, &mut gathered);
+        if planner.mistakes.len() >= MAX_MISTAKES {
+            break;
+        }
     }
-    planner.graph(&mut root, &only);
-
-    let outputs: Vec<Output> =
-        planner.outputs(&mut root).into_iter().map(|(name, slot)| Output { name, slot }).collect();
-    let wanted = planner.wanted(&root, &outputs, &only)?;
+    let wanted = planner.wanted(graph, &only, &mut gathered)?;
     planner.check_places(&wanted);
-    if !planner.mistakes.is_empty() {
-        return Err(PlanError::Wrong(planner.mistakes));
+    let left_out = planner.left_out();
+    let Planner { points, steps, weights, mut mistakes, .. } = planner;
+    if !mistakes.is_empty() {
+        // Points have mistakes in common.
+        let mut distinct: Vec<Diagnostic> = Vec::new();
+        mistakes.retain(|mistake| {
+            !distinct.contains(mistake) && {
+                distinct.push(mistake.clone());
+                true
+            }
+        });
+        return Err(PlanError::Wrong(mistakes));
     }
-    let outputs = outputs.into_iter().filter(|output| only.is_empty() || only.contains(&output.name)).collect();
-    let plan = Plan {
-        graph: graph.clone(),
-        steps: planner.steps,
-        inputs: input_values,
-        outputs,
-        wanted,
-        weights: planner.weights,
-        left_out: planner.left_out,
-        swaps,
-        out,
-    };
-    let plan = without_unused_imports(plan);
-    match missing_parts(&plan) {
+    let outputs = gathered.outputs;
+    let plan = Plan { graph: graph.clone(), steps, inputs, points, outputs, wanted, weights, left_out, swaps, out };
+    let plan = tidy::without_unused_imports(plan);
+    match tidy::missing_parts(&plan) {
         mistakes if mistakes.is_empty() => Ok(plan),
         mistakes => Err(PlanError::Wrong(mistakes)),
-    }
-}
-
-/// What steps that may run need of models that lack it.
-///
-/// Two parts are never missed here: a text encoder may bring a tokenizer along, and defaults stand in for a config.
-fn missing_parts(plan: &Plan) -> Vec<Diagnostic> {
-    const DISPENSABLE: [&str; 2] = ["tokenizer", "config"];
-    let needed = plan.needed_by(plan.wanted.iter().copied());
-    let mut mistakes = Vec::new();
-    for id in plan.ids().filter(|id| needed[id.index()]) {
-        let step = plan.step(id);
-        let ports = step.spec.inputs.iter().zip(&step.slots).zip(&step.place.arg_spans);
-        for ((input, slot), span) in ports {
-            let Slot::Model(model) = slot else { continue };
-            let is_missing = |part: &&String| !model.parts.contains_key(*part) && !DISPENSABLE.contains(&part.as_str());
-            let place = span.as_ref().unwrap_or(&step.place.span);
-            mistakes.extend(
-                input
-                    .parts
-                    .iter()
-                    .filter(is_missing)
-                    .map(|part| mistakes::part_missing(&step.name, part, model, &step.place.source, place)),
-            );
-        }
-    }
-    mistakes
-}
-
-/// Drops the steps of imported graphs that nothing wanted needs; those of the file itself stay, to be reported.
-fn without_unused_imports(mut plan: Plan) -> Plan {
-    let is_own = |id: &StepId| Arc::ptr_eq(&plan.step(*id).place.source, &plan.graph.source);
-    let keep = plan.needed_by(plan.ids().filter(is_own).chain(plan.wanted.iter().copied()));
-    if keep.iter().all(|keep| *keep) {
-        return plan;
-    }
-    // Indices stay dense, because everything beside the plan is kept in vectors by index.
-    let mut moved = HashMap::new();
-    let mut steps = StableDiGraph::new();
-    let (nodes, edges): (Vec<_>, Vec<_>) = {
-        let edges = plan.steps.edge_indices().map(|edge| {
-            let (from, to) = plan.steps.edge_endpoints(edge).expect("an edge of the plan");
-            (from, to, plan.steps[edge])
-        });
-        (plan.ids().collect(), edges.collect())
-    };
-    for id in nodes {
-        let step = plan.steps.remove_node(id).expect("a step of the plan");
-        if keep[id.index()] {
-            moved.insert(id, steps.add_node(step));
-        }
-    }
-    for step in steps.node_weights_mut() {
-        step.slots.iter_mut().for_each(|slot| slot.renumber(&moved));
-    }
-    for (from, to, edge) in edges {
-        if let (Some(from), Some(to)) = (moved.get(&from), moved.get(&to)) {
-            steps.add_edge(*from, *to, edge);
-        }
-    }
-    plan.outputs.iter_mut().for_each(|output| output.slot.renumber(&moved));
-    plan.wanted.iter_mut().for_each(|id| *id = moved[id]);
-    plan.steps = steps;
-    plan
-}
-
-impl Slot {
-    fn renumber(&mut self, moved: &HashMap<StepId, StepId>) {
-        match self {
-            Slot::Step { step, .. } => *step = moved[step],
-            Slot::List(items) => items.iter_mut().for_each(|item| item.renumber(moved)),
-            Slot::Value(_) | Slot::Model(_) | Slot::File { .. } => {}
-        }
-    }
-}
-
-/// An input as reports show it: files by their paths as given, everything else by its value.
-fn input_json(expr: &Expr, slot: &Slot) -> serde_json::Value {
-    match (expr, slot) {
-        (Expr::File { path }, _) => path.as_str().into(),
-        (Expr::List(exprs), Slot::List(slots)) => {
-            exprs.iter().zip(slots).map(|(expr, slot)| input_json(expr, slot)).collect()
-        }
-        (_, slot) => slot_json(slot),
-    }
-}
-
-fn names_file(expr: &Expr) -> bool {
-    match expr {
-        Expr::File { .. } => true,
-        Expr::List(items) => items.iter().any(names_file),
-        _ => false,
-    }
-}
-
-fn slot_json(slot: &Slot) -> serde_json::Value {
-    match slot {
-        Slot::Value(value) => coerce::to_json(value),
-        Slot::Model(model) => model.name.clone().into(),
-        Slot::File { path, .. } => path.display().to_string().into(),
-        Slot::Step { .. } => serde_json::Value::Null,
-        Slot::List(items) => items.iter().map(slot_json).collect(),
     }
 }
 
@@ -230,17 +120,22 @@ struct Scope {
     graph: Arc<Graph>,
     /// The names of the imports around it, each with a dot after it.
     prefix: String,
+    /// The indices of the nodes, each after what it takes.
+    order: Vec<usize>,
     inputs: HashMap<String, Slot>,
+    /// The axes that an input depends on, if any.
+    input_axes: HashMap<String, Axes>,
     models: HashMap<String, Slot>,
     nodes: HashMap<String, Made>,
     /// Pictures that are read, by path: one step each.
     pictures: HashMap<PathBuf, StepId>,
 }
 
-/// What became of a node.
+/// What became of a node, and the axes that it depends on.
+#[derive(Clone)]
 enum Made {
-    Step(StepId),
-    Graph(HashMap<String, Slot>),
+    Step(StepId, Axes),
+    Graph(Arc<HashMap<String, (Slot, Axes)>>),
 }
 
 impl Scope {
@@ -248,7 +143,9 @@ impl Scope {
         Scope {
             graph: graph.clone(),
             prefix,
+            order: topological(graph),
             inputs: HashMap::new(),
+            input_axes: HashMap::new(),
             models: HashMap::new(),
             nodes: HashMap::new(),
             pictures: HashMap::new(),
@@ -262,135 +159,132 @@ struct Planner<'a> {
     /// Makes the keys of results that are not kept unlike any others.
     nonce: u64,
     root: Arc<Graph>,
+    points: Points,
+    /// The point that is planned now.
+    point: usize,
     steps: StableDiGraph<Step, Edge>,
     weights: Weights,
+    /// The models of a graph file, by its path; found once. None for those that have mistakes.
+    models: HashMap<(PathBuf, String), Option<Slot>>,
+    /// The content of files that nodes read.
+    files: HashMap<PathBuf, Digest>,
+    /// Seeds that were drawn, by the place that they are drawn for: all points have the same.
+    drawn: HashMap<String, u64>,
+    /// What became of nodes at earlier points, by name and the first point that is alike for them.
+    made: HashMap<(String, usize), Made>,
+    /// The steps of a node at earlier points by their recipe keys.
+    shared: HashMap<(StepName, Digest), StepId>,
     /// The first step with a recipe key.
     leaders: HashMap<Digest, StepId>,
-    left_out: Vec<LeftOut>,
+    /// Nodes that a point does without, and why.
+    left_out: IndexMap<String, String>,
     mistakes: Vec<Diagnostic>,
+}
+
+impl<'a> Planner<'a> {
+    fn new(site: &'a Site, graph: &Arc<Graph>, options: PlanOptions<'a>) -> Planner<'a> {
+        Planner {
+            site,
+            nonce: (options.draw)(),
+            options,
+            root: graph.clone(),
+            points: Points::default(),
+            point: 0,
+            steps: StableDiGraph::new(),
+            weights: Weights::default(),
+            models: HashMap::new(),
+            files: HashMap::new(),
+            drawn: HashMap::new(),
+            made: HashMap::new(),
+            shared: HashMap::new(),
+            leaders: HashMap::new(),
+            left_out: IndexMap::new(),
+            mistakes: Vec::new(),
+        }
+    }
 }
 
 impl Planner<'_> {
     /// Plans the nodes of a graph; `only` names nodes that take part in any case.
     fn graph(&mut self, scope: &mut Scope, only: &[String]) {
         let graph = scope.graph.clone();
-        let order = topological(&graph);
-        let part = self.part(scope, &order, only);
-        for name in Self::models_of(&graph, &part) {
-            match self.site.model(&graph, &graph.models[&name]) {
-                Ok(found) => {
-                    self.weights.add(&found);
-                    scope.models.insert(name, Slot::Model(Arc::new(found.reference)));
-                }
-                Err(mistakes) => self.mistakes.extend(mistakes),
-            }
+        // Which nodes take part may depend on what is swept.
+        let part = self.part(scope, only);
+        if scope.models.len() < graph.models.len() {
+            self.find_models(scope, &part);
         }
-        for index in order.into_iter().filter(|index| part.is_alive[*index]) {
+        for order in 0..scope.order.len() {
+            let index = scope.order[order];
             let (name, node) = graph.nodes.get_index(index).expect("an index of the graph");
-            let made = match &node.kind {
-                NodeKind::Plugin(_) => self.node(scope, name, node).map(Made::Step),
-                NodeKind::Graph(imported) => Some(Made::Graph(self.import(scope, name, node, imported, None))),
-                NodeKind::Each { graph, element } => Some(Made::Graph(self.each(scope, name, node, graph, element))),
-                NodeKind::FirstOk { .. } | NodeKind::Choose { .. } => self.lazy(scope, index, name, node, &part),
-            };
-            if let Some(made) = made {
-                scope.nodes.insert(name.clone(), made);
-            }
-        }
-    }
-
-    fn outputs(&mut self, scope: &mut Scope) -> Vec<(String, Slot)> {
-        let graph = scope.graph.clone();
-        let base = folder_of(&graph.path);
-        let outputs = graph.outputs.iter().map(|(name, output)| {
-            let wanted = Wanted {
-                ty: &output.ty,
-                is_file: false,
-                step_name: format!("{}{name}", scope.prefix),
-                span: output.span.clone(),
-            };
-            (name.clone(), self.slot(scope, &output.expr, &base, &wanted))
-        });
-        outputs.collect()
-    }
-
-    /// What the run is for, or that nothing matches.
-    fn wanted(&self, root: &Scope, outputs: &[Output], only: &[String]) -> Result<Vec<StepId>, PlanError> {
-        let known: Vec<String> = outputs.iter().map(|output| output.name.clone()).collect();
-        let mut wanted = Vec::new();
-        if only.is_empty() {
-            let made = root.graph.nodes.keys().filter_map(|name| match root.nodes.get(name) {
-                Some(Made::Step(id)) => Some(*id),
-                _ => None,
-            });
-            wanted.extend(made.clone().filter(|id| self.steps[*id].spec.effect));
-            if outputs.is_empty() && wanted.is_empty() {
-                // Nothing says what the graph is for: everything that nothing else takes.
-                let is_taken = |id: &StepId| self.steps.edges(*id).any(|edge| *edge.weight() != Edge::Repeats);
-                wanted.extend(made.filter(|id| !is_taken(id)));
-            }
-        }
-        for name in only {
-            let mut steps = Vec::new();
-            match root.nodes.get(name) {
-                Some(Made::Step(id)) => steps.push(*id),
-                Some(Made::Graph(outputs)) => {
-                    outputs.values().for_each(|slot| slot.for_each_step(&mut |id| steps.push(id)))
-                }
-                // A step of an import, by its whole name.
-                None => steps.extend(self.steps.node_indices().find(|id| *self.steps[*id].name == **name)),
-            }
-            if steps.is_empty() && !known.contains(name) {
-                return Err(PlanError::NothingMatches { only: vec![name.clone()], outputs: known });
-            }
-            wanted.extend(steps);
-        }
-        for output in outputs.iter().filter(|output| only.is_empty() || only.contains(&output.name)) {
-            output.slot.for_each_step(&mut |id| wanted.push(id));
-        }
-        wanted.sort();
-        wanted.dedup();
-        Ok(wanted)
-    }
-
-    /// Refuses effects that write to one place: of their files only one would be left.
-    fn check_places(&mut self, wanted: &[StepId]) {
-        let mut places: HashMap<Vec<Digest>, StepId> = HashMap::new();
-        for id in wanted.iter().filter(|id| self.steps[**id].spec.effect) {
-            let step = &self.steps[*id];
-            // A place is what placeholders are for.
-            let ports = step
-                .spec
-                .inputs
-                .iter()
-                .zip(&step.slots)
-                .zip(&step.place.arg_spans)
-                .filter(|((input, _), _)| input.expand);
-            let mut span = step.place.span.clone();
-            let mut place = vec![Digest::of(step.spec.kind.as_bytes())];
-            for ((_, slot), arg_span) in ports {
-                match slot {
-                    Slot::Value(value) => place.push(value.digest()),
-                    _ => place.push(step.recipe),
-                }
-                span = arg_span.clone().unwrap_or(span);
-            }
-            if place.len() == 1 {
+            if !part.is_alive[index] {
+                // It may be there from an earlier point.
+                scope.nodes.remove(name);
                 continue;
             }
-            match places.get(&place) {
-                None => drop(places.insert(place, *id)),
-                Some(first) => {
-                    let first = &self.steps[*first];
-                    let mistake =
-                        mistakes::same_place(&step.name, &first.name, &step.place.source, &span, &first.place.span);
-                    self.mistakes.push(mistake);
+            let axes = self.node_axes(scope, node, part.turn(index));
+            let first = self.points.first_like(axes, self.point);
+            let key = (format!("{}{name}", scope.prefix), first);
+            let known = self.made.get(&key).cloned();
+            let made = known.or_else(|| match &node.kind {
+                NodeKind::Plugin(_) => self.node(scope, name, node, axes).map(|step| Made::Step(step, axes)),
+                NodeKind::Graph(imported) => {
+                    Some(Made::Graph(Arc::new(self.import(scope, name, node, imported, None))))
                 }
+                NodeKind::Each { graph, element } => {
+                    Some(Made::Graph(Arc::new(self.each(scope, name, node, graph, element, axes))))
+                }
+                NodeKind::FirstOk { .. } | NodeKind::Choose { .. } => {
+                    self.lazy(scope, name, node, part.turn(index), axes)
+                }
+            });
+            let Some(made) = made else {
+                scope.nodes.remove(name);
+                continue;
+            };
+            if self.points.is_sweep() {
+                self.made.insert(key, made.clone());
+            }
+            scope.nodes.insert(name.clone(), made);
+        }
+    }
+
+    fn find_models(&mut self, scope: &mut Scope, part: &Part) {
+        let graph = scope.graph.clone();
+        for name in Self::models_of(&graph, part) {
+            let key = (graph.path.clone(), name.clone());
+            if !self.models.contains_key(&key) {
+                let slot = match self.site.model(&graph, &graph.models[&name]) {
+                    Ok(found) => {
+                        self.weights.add(&found);
+                        Some(Slot::Model(Arc::new(found.reference)))
+                    }
+                    Err(mistakes) => {
+                        self.mistakes.extend(mistakes);
+                        None
+                    }
+                };
+                self.models.insert(key.clone(), slot);
+            }
+            if let Some(slot) = &self.models[&key] {
+                scope.models.insert(name, slot.clone());
             }
         }
     }
 
-    fn node(&mut self, scope: &mut Scope, name: &str, node: &Node) -> Option<StepId> {
+    /// What stands for an output of a graph.
+    fn output(&mut self, scope: &mut Scope, name: &str, output: &rondel_graph::Output, axes: Axes) -> Slot {
+        let base = folder_of(&scope.graph.path);
+        let wanted = Wanted {
+            ty: &output.ty,
+            is_file: false,
+            step_name: format!("{}{name}", scope.prefix),
+            suffix: self.points.suffix(axes, self.point),
+            span: output.span.clone(),
+        };
+        self.slot(scope, &output.expr, &base, &wanted)
+    }
+
+    fn node(&mut self, scope: &mut Scope, name: &str, node: &Node, axes: Axes) -> Option<StepId> {
         let NodeKind::Plugin(spec) = &node.kind else { return None };
         let spec = spec.clone();
         let base = folder_of(&scope.graph.path);
@@ -405,14 +299,16 @@ impl Planner<'_> {
             });
         }
         let place = StepPlace { source: scope.graph.source.clone(), span: node.span.clone(), arg_spans };
-        self.step(format!("{}{name}", scope.prefix), &spec.kind, slots, node.with.clone(), place)
+        self.step(format!("{}{name}", scope.prefix), axes, &spec.kind, slots, node.with.clone(), place)
     }
 
     fn argument(&mut self, scope: &mut Scope, node: &str, input: &InputSpec, arg: &Arg, base: &Path) -> Slot {
+        let axes = self.axes(scope, &arg.expr);
         let wanted = Wanted {
             ty: &input.ty,
             is_file: input.file,
             step_name: format!("{}{node}.{}", scope.prefix, input.name),
+            suffix: self.points.suffix(axes, self.point),
             span: arg.span.clone(),
         };
         let slot = self.slot(scope, &arg.expr, base, &wanted);
@@ -439,13 +335,23 @@ impl Planner<'_> {
         }
     }
 
-    fn step(&mut self, name: String, kind: &str, slots: Vec<Slot>, with: With, place: StepPlace) -> Option<StepId> {
+    /// Adds the step of a node at the point that is planned now, or finds it where an earlier point made the same.
+    fn step(
+        &mut self,
+        node: String,
+        axes: Axes,
+        kind: &str,
+        slots: Vec<Slot>,
+        with: With,
+        place: StepPlace,
+    ) -> Option<StepId> {
         // The checker found the kind in the same registry; only `load_image` is asked for here first.
         let Some(kind) = self.site.registry().kind(kind).cloned() else {
             self.mistakes.push(mistakes::kind_not_loaded(kind, &place.source, &place.span));
             return None;
         };
         let spec = kind.spec().clone();
+        let (node, name) = self.names(node, axes);
         let is_volatile = spec.impure || with.never_cache;
         let mut parts = keys::parts(&spec, &slots, &with, &self.options.out, |from, port| {
             Some((self.recipe_of(from, port), String::new()))
@@ -460,7 +366,7 @@ impl Planner<'_> {
         for slot in &slots {
             slot.for_each_step(&mut |from| before.push((from, Edge::Takes)));
         }
-        // Effects are not shared: each looks at its own file. Nor is what lies below a `first_ok`: equal recipes may become
+        // Effects are no twins: each looks at its own file. Nor is what lies below a `first_ok`: equal recipes may become
         // unlike, or one of two may have a fallback that the other has not.
         let has_fallback = before.iter().any(|(from, _)| self.steps[*from].has_fallback);
         if !spec.effect
@@ -469,18 +375,49 @@ impl Planner<'_> {
         {
             before.push((*leader, Edge::Repeats));
         }
-        before.sort_by_key(|(from, _)| *from);
+        let (point, work) = (self.point, Work::Plugin(kind));
+        Some(self.add(
+            Step { name, node, axes, point, work, spec, slots, with, recipe, is_volatile, has_fallback, place },
+            before,
+        ))
+    }
+
+    /// The name of a node, and that of its step at the point that is planned now.
+    fn names(&self, node: String, axes: Axes) -> (StepName, StepName) {
+        let suffix = self.points.suffix(axes, self.point);
+        let node: StepName = node.into();
+        let name = if suffix.is_empty() { node.clone() } else { format!("{node}{suffix}").into() };
+        (node, name)
+    }
+
+    /// Adds a step with what it comes after, if no earlier point has the same.
+    fn add(&mut self, step: Step, mut before: Vec<(StepId, Edge)>) -> StepId {
+        // Where recipes do not tell everything, names do: the same values of all that a step depends on.
+        let same = (if step.has_fallback { &step.name } else { &step.node }, step.recipe);
+        let same = self.points.is_sweep().then(|| (same.0.clone(), same.1));
+        if let Some(known) = same.as_ref().and_then(|same| self.shared.get(same)) {
+            return *known;
+        }
+        before.sort_by_key(|(from, edge)| (*from, *edge != Edge::Takes));
         before.dedup_by_key(|(from, _)| *from);
-        let (name, work) = (name.into(), Work::Plugin(kind));
-        let step = Step { name, work, spec, slots, with, recipe, is_volatile, has_fallback, place };
+        let (recipe, has_fallback) = (step.recipe, step.has_fallback);
+        let is_lazy = step.is_lazy();
         let id = self.steps.add_node(step);
-        if !has_fallback {
+        self.shared.extend(same.map(|same| (same, id)));
+        if !has_fallback && !is_lazy {
             self.leaders.entry(recipe).or_insert(id);
         }
         for (from, edge) in before {
             self.steps.add_edge(from, id, edge);
         }
-        Some(id)
+        id
+    }
+
+    /// The nodes that no point needs.
+    fn left_out(&self) -> Vec<LeftOut> {
+        let made: HashSet<&String> = self.made.keys().map(|(name, _)| name).collect();
+        let left_out = self.left_out.iter().filter(|(name, _)| !made.contains(name));
+        left_out.map(|(name, why)| LeftOut { name: name.clone(), why: why.clone() }).collect()
     }
 }
 

@@ -1,8 +1,14 @@
 //! The values of a graph's inputs, from the command line, a preset, or the file.
 
+mod sweeping;
+
+use std::sync::Arc;
+
 use indexmap::IndexMap;
-use rondel_graph::{Diagnostic, Expr, Graph};
+use rondel_graph::{Diagnostic, Expr, Graph, Source};
 use rondel_value::{Type, Value};
+
+pub use sweeping::ChosenFactor;
 
 /// What a caller gives for the inputs of a graph.
 #[derive(Clone, Debug, Default)]
@@ -11,6 +17,28 @@ pub struct Given {
     pub preset: Option<String>,
     /// Input to text, as after `--set`; of two for one input the later holds.
     pub set: Vec<(String, String)>,
+    /// What is swept over; each multiplies the points.
+    pub sweeps: Vec<Sweeping>,
+    /// A file of points, one a line.
+    pub batch: Option<Arc<Source>>,
+}
+
+/// One thing to sweep over.
+#[derive(Clone, Debug)]
+pub enum Sweeping {
+    /// One of the graph's sweeps, by its name.
+    Named(String),
+    /// An input, or several that move together.
+    Axes(Vec<(String, AxisText)>),
+}
+
+/// The values of an axis as they were given.
+#[derive(Clone, Debug)]
+pub enum AxisText {
+    /// As after `--sweep name=`.
+    Values(String),
+    /// Each by itself.
+    Lines(Vec<String>),
 }
 
 /// Where the value of an input comes from.
@@ -18,7 +46,13 @@ pub struct Given {
 pub enum Origin {
     Default,
     Preset(String),
+    /// A line of a batch file, as `batch.jsonl:3`.
+    Batch(String),
     Set,
+    /// A sweep of the graph, by its name.
+    Sweep(String),
+    /// A sweep of the command line.
+    Swept,
 }
 
 impl Origin {
@@ -27,7 +61,10 @@ impl Origin {
         match self {
             Origin::Default => "default".to_owned(),
             Origin::Preset(name) => format!("preset {name}"),
+            Origin::Batch(line) => line.clone(),
             Origin::Set => "--set".to_owned(),
+            Origin::Sweep(name) => format!("sweep {name}"),
+            Origin::Swept => "--sweep".to_owned(),
         }
     }
 }
@@ -105,8 +142,16 @@ fn literal(value: &Value, ty: &Type) -> Option<String> {
     })
 }
 
-/// Chooses for each input what holds: `--set` before preset before default. Every mistake is reported.
-pub fn choose(graph: &Graph, given: &Given) -> Result<IndexMap<String, (Expr, Origin)>, Vec<Diagnostic>> {
+/// What holds for the inputs of a graph.
+pub struct Chosen {
+    /// Of inputs that are the same at all points.
+    pub fixed: IndexMap<String, (Expr, Origin)>,
+    pub factors: Vec<ChosenFactor>,
+}
+
+/// Chooses for each input what holds: a sweep before `--set` before a batch file before preset before default. Every mistake is
+/// reported.
+pub fn choose(graph: &Graph, given: &Given) -> Result<Chosen, Vec<Diagnostic>> {
     let mut mistakes = Vec::new();
     let mut chosen: IndexMap<String, (Expr, Origin)> = IndexMap::new();
     for (name, input) in &graph.inputs {
@@ -132,11 +177,14 @@ pub fn choose(graph: &Graph, given: &Given) -> Result<IndexMap<String, (Expr, Or
             Err(mistake) => mistakes.push(mistake),
         }
     }
-    mistakes.extend(rondel_graph::missing_inputs(graph, |name| chosen.contains_key(name)));
+    let factors = sweeping::factors(graph, given, &chosen, &mut mistakes);
+    let is_swept = |name: &str| factors.iter().any(|factor| factor.axes.contains_key(name));
+    mistakes.extend(rondel_graph::missing_inputs(graph, |name| chosen.contains_key(name) || is_swept(name)));
+    chosen.retain(|name, _| !is_swept(name));
     // In the graph's order, whatever the order in which they were given.
     chosen.sort_by_cached_key(|name, _| graph.inputs.get_index_of(name));
     match mistakes.is_empty() {
-        true => Ok(chosen),
+        true => Ok(Chosen { fixed: chosen, factors }),
         false => Err(mistakes),
     }
 }

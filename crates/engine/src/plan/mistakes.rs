@@ -75,6 +75,45 @@ pub fn unknown_length(node: &str, step: &str, source: &Arc<Source>, span: &Span)
         .help("`each` takes a literal list, an input of the graph, or what another `each` returns")
 }
 
+/// An effect that writes to one place at several points of a sweep, which differ in some axes.
+pub fn same_place_at_points(name: &str, first: &str, axes: &[&str], source: &Arc<Source>, span: &Span) -> Diagnostic {
+    let differ: Vec<String> = axes.iter().map(|axis| format!("`{axis}`")).collect();
+    let holes: Vec<&str> = axes.iter().map(|axis| if *axis == "line" { "point" } else { axis }).collect();
+    let holes: Vec<String> = holes.into_iter().map(|axis| format!("`{{{axis}}}`")).collect();
+    Diagnostic::new("graph::same-place", format!("`{name}` writes to the place that `{first}` writes to"))
+        .at(source, span, format!("the same wherever {} goes", differ.join(" or ")))
+        .help(format!("put {} into it, or `{{point}}`, the number of the point", holes.join(" and ")))
+}
+
+/// An input that two sweeps go through.
+pub fn swept_twice(input: &str, first: &str, second: &str) -> Diagnostic {
+    let by = if first == second { format!("twice by {first}") } else { format!("by {first} and by {second}") };
+    Diagnostic::new("input::bad-sweep", format!("`{input}` is swept {by}"))
+        .help("take one of them out; a list may hold ranges: `[1..=4, 8]`")
+}
+
+/// Inputs that move together on the command line and have not as many values.
+pub fn uneven((odd, n_odd): (&str, usize), (first, n_first): (&str, usize)) -> Diagnostic {
+    let message = format!("`--zip {odd}=…` has {n_odd} values, `--zip {first}=…` has {n_first}");
+    Diagnostic::new("input::bad-sweep", message).help(
+        "inputs of `--zip` move together, so each has as many values; with `--sweep` every value of one meets every value of \
+         the other",
+    )
+}
+
+/// More inputs than a sweep can go through.
+pub fn too_many_axes(n_axes: usize, max: usize) -> Diagnostic {
+    Diagnostic::new("input::bad-sweep", format!("{n_axes} inputs are swept, and at most {max} can be"))
+        .help("write the points into a file, one a line, and give it with `--inputs`")
+}
+
+/// A line of a batch file that leaves out an input which has no default.
+pub fn line_without(input: &str, batch: &Arc<Source>, line: &Span) -> Diagnostic {
+    Diagnostic::new("input::missing", format!("the input `{input}` has no value in this line"))
+        .at(batch, line, "not given here")
+        .help(format!("write it into the line, or give one for all lines: `--set {input}=…`"))
+}
+
 /// A value that is known when the run is planned, and for which `choose` has no branch.
 pub fn no_branch(node: &str, value: &Value, keys: &[Value], source: &Arc<Source>, span: &Span) -> Diagnostic {
     let message = format!("`{node}` has no branch for {}", value.display(60));

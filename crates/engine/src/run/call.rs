@@ -12,6 +12,7 @@ use rondel_value::{Bundle, Digest, ModelRef};
 use super::dispatcher::Message;
 use super::halt::Halt;
 use super::step::Shared;
+use crate::plan::StepId;
 
 /// Progress that comes faster than this is dropped, but for the last.
 const PROGRESS_EVERY_MS: u64 = 50;
@@ -19,6 +20,7 @@ const PROGRESS_EVERY_MS: u64 = 50;
 /// One call of a node, as its run answers it.
 pub struct Call<'a> {
     shared: &'a Shared,
+    id: StepId,
     step: &'a StepName,
     /// The key that checkpoints are kept under; none if they are not.
     action: Option<&'a Digest>,
@@ -33,15 +35,10 @@ pub struct Call<'a> {
 }
 
 impl<'a> Call<'a> {
-    pub fn new(
-        shared: &'a Shared,
-        step: &'a StepName,
-        action: Option<&'a Digest>,
-        halt: &'a Halt,
-        began: Instant,
-    ) -> Call<'a> {
+    pub fn new(shared: &'a Shared, id: StepId, action: Option<&'a Digest>, halt: &'a Halt, began: Instant) -> Call<'a> {
+        let step = &shared.plan.step(id).name;
         let (last_progress_ms, n_total, is_on_old_checkpoint) = Default::default();
-        Call { shared, step, action, halt, began, last_progress_ms, n_total, is_on_old_checkpoint }
+        Call { shared, id, step, action, halt, began, last_progress_ms, n_total, is_on_old_checkpoint }
     }
 
     /// Removes a checkpoint that the call was handed and did not get beyond: it may be why the call failed, and would make
@@ -143,6 +140,6 @@ impl CallHost for Call<'_> {
     }
 
     fn provenance(&self) -> String {
-        self.shared.provenance.text().to_owned()
+        self.shared.provenance.text(self.id)
     }
 }

@@ -1,9 +1,10 @@
 //! What a run made, for its report: the graph's outputs, and the files of effects that are none of them.
 
+use std::collections::HashSet;
 use std::path::Path;
 
 use rondel_cache::{Record, StoredValue};
-use rondel_event::OutputInfo;
+use rondel_event::{OutputInfo, PointInfo};
 use rondel_value::coerce;
 
 use crate::plan::{Plan, Slot, StepId};
@@ -11,9 +12,11 @@ use crate::plan::{Plan, Slot, StepId};
 /// Describes the outputs of a run; `record` gives what is known of a step that is done.
 pub fn outputs<'a>(plan: &Plan, record: impl Fn(StepId) -> Option<&'a Record>) -> Vec<OutputInfo> {
     let mut infos = Vec::new();
-    let mut named = Vec::new();
+    let mut named = HashSet::new();
     for output in &plan.outputs {
-        output.slot.for_each_step(&mut |id| named.push(id));
+        output.slot.for_each_step(&mut |id| {
+            named.insert(id);
+        });
         describe(plan, &record, &output.name, &output.slot, &mut infos);
     }
     // Whoever runs a graph wants to find every file that it wrote.
@@ -21,6 +24,20 @@ pub fn outputs<'a>(plan: &Plan, record: impl Fn(StepId) -> Option<&'a Record>) -
         describe(plan, &record, &plan.step(*id).name, &Slot::Step { step: *id, port: 0 }, &mut infos);
     }
     infos
+}
+
+/// The points of a sweep, with the names that outputs of the run have.
+pub fn points(plan: &Plan) -> Vec<PointInfo> {
+    let point = |(point, outputs): (usize, &Vec<usize>)| {
+        let name = |index: &usize| {
+            let made_as = &plan.outputs[*index].name;
+            let name = made_as.split('[').next().unwrap_or(made_as);
+            (name.to_owned(), made_as.clone())
+        };
+        let inputs = plan.points.inputs(point).map(|(name, input)| (name.clone(), input.json.clone()));
+        PointInfo { inputs: inputs.collect(), outputs: outputs.iter().map(name).collect() }
+    };
+    plan.points.outputs.iter().enumerate().map(point).collect()
 }
 
 fn describe<'a>(

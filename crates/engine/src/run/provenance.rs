@@ -20,13 +20,13 @@ use rondel_graph::{Graph, NodeKind};
 use rondel_value::ModelRef;
 use serde::{Deserialize, Serialize};
 
-use crate::plan::{InputValue, Plan, Repeat, Slot};
+use crate::plan::{InputValue, Plan, Repeat, Slot, StepId};
 
 /// The version of the form.
 pub const FORMAT: u32 = 1;
 
 /// How a picture was made.
-#[derive(Debug, Serialize, Deserialize)]
+#[derive(Clone, Debug, Serialize, Deserialize)]
 pub struct Made {
     pub format: u32,
     pub program: String,
@@ -47,7 +47,7 @@ pub struct Made {
     pub kinds: BTreeMap<String, u32>,
 }
 
-#[derive(Debug, Serialize, Deserialize)]
+#[derive(Clone, Debug, Serialize, Deserialize)]
 pub struct GraphText {
     pub name: String,
     pub text: String,
@@ -59,20 +59,37 @@ pub struct GraphText {
 pub struct Provenance {
     plan: Arc<Plan>,
     program: String,
-    text: OnceLock<String>,
+    /// What is the same at all points of a sweep.
+    made: OnceLock<Made>,
 }
 
 impl Provenance {
     pub fn new(plan: Arc<Plan>, program: String) -> Provenance {
-        Provenance { plan, program, text: OnceLock::new() }
+        Provenance { plan, program, made: OnceLock::new() }
     }
 
-    pub fn text(&self) -> &str {
-        self.text.get_or_init(|| {
-            let made = describe(&self.plan, &self.program);
-            serde_json::to_string(&made).expect("text, numbers and digests")
-        })
+    /// What a step may say, with the inputs of its point.
+    pub fn text(&self, step: StepId) -> String {
+        let made = self.made.get_or_init(|| describe(&self.plan, &self.program));
+        let text = match self.plan.points.is_sweep() {
+            true => serde_json::to_string(&at_point(&self.plan, made, self.plan.step(step).point)),
+            false => serde_json::to_string(made),
+        };
+        text.expect("text, numbers and digests")
     }
+}
+
+fn at_point(plan: &Plan, made: &Made, point: usize) -> Made {
+    let mut made = made.clone();
+    for (name, input) in plan.points.inputs(point) {
+        made.inputs.insert(name.clone(), without_folders(input));
+        match (input.repeat.text(), &input.repeat) {
+            (Some(text), _) => drop(made.set.insert(name.clone(), text)),
+            (None, Repeat::ByHand) => made.by_hand.push(name.clone()),
+            (None, _) => {}
+        }
+    }
+    made
 }
 
 fn describe(plan: &Plan, program: &str) -> Made {

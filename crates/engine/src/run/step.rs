@@ -95,7 +95,7 @@ impl Job {
         let compare = || {
             let inputs = self.inputs(shared)?;
             let step = shared.plan.step(self.step);
-            let call = Call::new(shared, &step.name, None, &self.halt, began);
+            let call = Call::new(shared, self.step, None, &self.halt, began);
             let values = step.plugin().run(&inputs, &call);
             let values = values.map_err(|failed| Ended::Failed(Box::new(failure(&shared.plan, self.step, failed))))?;
             let digests: Vec<Digest> = values.iter().map(Value::digest).collect();
@@ -139,7 +139,7 @@ impl Job {
             })?;
         }
         // The key of a step whose result is not kept is not met again, so there is nothing to keep a checkpoint for.
-        let call = Call::new(shared, &step.name, (!step.is_volatile).then_some(&self.action), &self.halt, began);
+        let call = Call::new(shared, self.step, (!step.is_volatile).then_some(&self.action), &self.halt, began);
         let values = step.plugin().run(&inputs, &call).map_err(|failed| {
             // None of these is the fault of what the node went on from.
             if !matches!(failed.kind, FailureKind::Cancelled | FailureKind::OutOfMemory | FailureKind::Transient) {

@@ -8,8 +8,10 @@ use std::path::{Path, PathBuf};
 use std::sync::{Arc, LazyLock};
 
 use rondel_cache::{Cache, CacheOptions, Remote};
+use rondel_engine::plan::inputs::{AxisText, Sweeping};
 use rondel_engine::{Clock, Control, Given, Plan, PlanError, PlanOptions, RunOptions, Site, ask, needs, plan, run};
 use rondel_event::{Event, How, OutputInfo, Report, RunView};
+use rondel_graph::Source;
 use rondel_plugin::{HostOptions, Registry};
 
 /// One for all tests: plugins count memory for the host that they saw last.
@@ -46,6 +48,10 @@ pub struct Lab {
 pub struct Setup<'a> {
     pub set: &'a [(&'a str, &'a str)],
     pub preset: Option<&'a str>,
+    /// As after `--sweep`; axes that move together are separated by `&`.
+    pub sweeps: &'a [&'a str],
+    /// The text of a batch file.
+    pub batch: Option<&'a str>,
     pub only: &'a [&'a str],
     pub rerun: &'a [&'a str],
     pub jobs: Option<usize>,
@@ -145,6 +151,11 @@ impl Lab {
         let given = Given {
             preset: setup.preset.map(str::to_owned),
             set: setup.set.iter().map(|(name, text)| (name.to_string(), text.to_string())).collect(),
+            sweeps: setup.sweeps.iter().map(|sweep| sweeping(sweep)).collect(),
+            batch: setup.batch.map(|text| {
+                self.file("batch.jsonl", text);
+                Arc::new(Source::new("batch.jsonl", self.path("batch.jsonl"), text))
+            }),
         };
         let options = PlanOptions {
             swaps: Default::default(),
@@ -222,6 +233,17 @@ impl Lab {
         }
         files
     }
+}
+
+fn sweeping(text: &str) -> Sweeping {
+    if !text.contains('=') {
+        return Sweeping::Named(text.to_owned());
+    }
+    let axes = text.split('&').map(|axis| {
+        let (name, values) = axis.split_once('=').unwrap();
+        (name.trim().to_owned(), AxisText::Values(values.to_owned()))
+    });
+    Sweeping::Axes(axes.collect())
 }
 
 fn entries(folder: &Path) -> Vec<PathBuf> {

@@ -17,5 +17,6 @@ mod random;
 mod remote;
 mod rerun;
 mod resume;
+mod sweeps;
 mod verify;
 mod why;

@@ -7,6 +7,8 @@ use crate::lab::{Lab, Ran, Setup};
 
 const ALL: Setup = Setup { verify: 1.0, ..SETUP };
 const SETUP: Setup = Setup {
+    sweeps: &[],
+    batch: None,
     set: &[],
     preset: None,
     only: &[],

@@ -223,7 +223,7 @@ pub(super) fn presets(
         for value in document::distinct(source, &values, "input", diagnostics) {
             let Some(input) = inputs.get(value.name.text) else {
                 if !names.poisoned.contains(value.name.text) {
-                    diagnostics.push(unknown_input::in_preset(source, &value.name, field.name.text, inputs));
+                    diagnostics.push(unknown_input::in_file(source, &value.name, ("preset", field.name.text), inputs));
                 }
                 continue;
             };

@@ -22,12 +22,12 @@ pub(crate) fn not_json(source: &Arc<Source>, span: &Span, port: &Port<'_>) -> Di
         .help("texts, numbers, lists and maps can stand here; a reference only as the whole value")
 }
 
-/// `--set name=…`
-pub(crate) fn set(graph: &Graph, input: &Input, text: &str, reason: Option<&str>) -> Diagnostic {
+/// A value from outside; `said` is how it was given, `--set name=…`.
+pub(crate) fn set(graph: &Graph, input: &Input, said: &str, reason: Option<&str>) -> Diagnostic {
     let ty = input.ty.plain();
     let message = match reason {
-        Some(reason) => format!("`--set {}={text}`: {reason}", input.name),
-        None => format!("`--set {}={text}` is not {ty}", input.name),
+        Some(reason) => format!("`{said}`: {reason}"),
+        None => format!("`{said}` is not {ty}"),
     };
     let help = match input.ty.required() {
         Type::Choice(choices) => Some(format!("choices: {choices}")),

@@ -31,6 +31,7 @@ pub(crate) fn section(source: &Arc<Source>, span: &Span, name: &str) -> Diagnost
         "inputs" => "(steps: Int(default: 4))",
         "models" => "(klein: Flux2(weights: \"flux2-klein-4b\"))",
         "outputs" => "(image: image)",
+        "sweeps" => "(grid: (seed: 1..=8, steps: [4, 8]))",
         "presets" => "(draft: (steps: 4))",
         _ => "(image: decode(model: klein, latent: latent))",
     };

@@ -25,9 +25,9 @@ pub(crate) fn not_a_multiple(
     }
 }
 
-/// `--set name=…`
-pub(crate) fn set(graph: &Graph, input: &Input, text: &str, number: i64, multiple: i64) -> Diagnostic {
-    let message = format!("`--set {}={text}`: {number} is not a multiple of {multiple}", input.name);
+/// A value from outside; `said` is how it was given, `--set name=…`.
+pub(crate) fn set(graph: &Graph, input: &Input, said: &str, number: i64, multiple: i64) -> Diagnostic {
+    let message = format!("`{said}`: {number} is not a multiple of {multiple}");
     Diagnostic::new("input::not-a-multiple", message)
         .at(
             &graph.source,

@@ -29,9 +29,9 @@ pub(crate) fn out_of_range(
     }
 }
 
-/// `--set name=…`
-pub(crate) fn set(graph: &Graph, input: &Input, text: &str, range: Range) -> Diagnostic {
-    Diagnostic::new("input::out-of-range", format!("`--set {}={text}` is out of range", input.name))
+/// A value from outside; `said` is how it was given, `--set name=…`.
+pub(crate) fn set(graph: &Graph, input: &Input, said: &str, range: Range) -> Diagnostic {
+    Diagnostic::new("input::out-of-range", format!("`{said}` is out of range"))
         .at(
             &graph.source,
             input.range_span.as_ref().unwrap_or(&input.span),

@@ -11,23 +11,23 @@ use crate::source::Source;
 use crate::suggest;
 use crate::syntax::Word;
 
-/// A preset in the file.
-pub(crate) fn in_preset(
+/// A preset or a sweep in the file; `what` is the word for it.
+pub(crate) fn in_file(
     source: &Arc<Source>,
     word: &Word<'_>,
-    preset: &str,
+    (what, name): (&str, &str),
     inputs: &IndexMap<String, Input>,
 ) -> Diagnostic {
     let (label, help) = offer(word.text, inputs);
-    Diagnostic::new("graph::unknown-input", format!("preset `{preset}` sets `{}`, which is no input", word.text))
+    Diagnostic::new("graph::unknown-input", format!("{what} `{name}` sets `{}`, which is no input", word.text))
         .at(source, &word.span(), label)
         .help(help)
 }
 
-/// `--set name=…`
-pub(crate) fn set(graph: &Graph, name: &str) -> Diagnostic {
+/// A value from outside, given with `option` as `--set name=…`.
+pub(crate) fn set(graph: &Graph, option: &str, name: &str) -> Diagnostic {
     let (label, help) = offer(name, &graph.inputs);
-    let diagnostic = Diagnostic::new("input::unknown", format!("`--set {name}=…`: the graph has no input `{name}`"));
+    let diagnostic = Diagnostic::new("input::unknown", format!("`{option} {name}=…`: the graph has no input `{name}`"));
     match suggest::closest(name, graph.inputs.keys().map(String::as_str)).and_then(|meant| graph.inputs.get(meant)) {
         Some(input) => diagnostic.at(&graph.source, &input.span, label),
         None => diagnostic,

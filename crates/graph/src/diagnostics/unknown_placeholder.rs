@@ -17,7 +17,7 @@ pub(crate) fn unknown_placeholder(
     name: &str,
     scope: &Scope<'_>,
 ) -> Diagnostic {
-    let names = || std::iter::once("graph").chain(scope.inputs.keys().map(String::as_str));
+    let names = || ["graph", "point"].into_iter().chain(scope.inputs.keys().map(String::as_str));
     let label = match suggest::closest(name, names()) {
         Some(meant) => format!("did you mean `{meant}`?"),
         None => "not an input of this graph".to_owned(),
@@ -64,7 +64,7 @@ mod tests {
             expect![[r#"
             graph::unknown-placeholder: nothing fills `{sead}` in `save.path`
              >test.ron:16:55 `sead:04` did you mean `seed`?
-              help: placeholders: seed, size, steps, graph, style, prompt; a brace itself is `{{`
+              help: placeholders: seed, size, steps, graph, style, point, prompt; a brace itself is `{{`
         "#]],
         );
     }

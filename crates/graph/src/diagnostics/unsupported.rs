@@ -8,12 +8,6 @@ use crate::diagnostic::Diagnostic;
 use crate::source::Source;
 use crate::syntax::Word;
 
-pub(crate) fn section(source: &Arc<Source>, word: &Word<'_>) -> Diagnostic {
-    Diagnostic::new("graph::unsupported", format!("`{}` is not supported by this version", word.text))
-        .at(source, &word.span(), "not supported yet")
-        .help("take the section out; one run after the other does the same, and shared work is done once")
-}
-
 /// A key or a word in a place where `known` are understood.
 pub(crate) fn key(source: &Arc<Source>, word: &Word<'_>, known: &str) -> Diagnostic {
     Diagnostic::new("graph::unsupported", format!("`{}` is not supported by this version", word.text))
@@ -39,18 +33,6 @@ mod tests {
                  >test.ron:15:90 `For` not supported yet
                   help: supported: Never
             "#]],
-        );
-    }
-
-    #[test]
-    fn sweeps_are_refused() {
-        check_edit(
-            &[("presets: (", "sweeps: (seeds: (seed: 1..=4)), presets: (")],
-            expect![[r#"
-            graph::unsupported: `sweeps` is not supported by this version
-             >test.ron:19:5 `sweeps` not supported yet
-              help: take the section out; one run after the other does the same, and shared work is done once
-        "#]],
         );
     }
 }

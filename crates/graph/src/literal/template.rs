@@ -46,6 +46,17 @@ impl Reader<'_> {
                 pieces.push(Piece::Graph);
                 continue;
             }
+            // An input of that name has the word.
+            if name == "point" && !scope.inputs.contains_key(name) {
+                match format.map_or(Some(0), width) {
+                    Some(width) => pieces.push(Piece::Point { width }),
+                    None => {
+                        self.diagnostics.push(unknown_placeholder::bad_format(self.source, &span, port, hole));
+                        good = false;
+                    }
+                }
+                continue;
+            }
             let Some(input) = scope.inputs.get(name) else {
                 // An input that is declared with a mistake is there nevertheless.
                 if !scope.is_poisoned(name) {

@@ -8,6 +8,7 @@ use rondel_value::{Type, Value};
 
 use super::values::{Wanted, folded};
 use super::{Planner, Scope, folder_of};
+use crate::plan::points::Axes;
 use crate::plan::{Slot, mistakes};
 
 impl Planner<'_> {
@@ -18,24 +19,28 @@ impl Planner<'_> {
         name: &str,
         node: &Node,
         imported: &Arc<Graph>,
-        element: Option<(&str, Slot)>,
-    ) -> HashMap<String, Slot> {
+        element: Option<(&str, Slot, Axes)>,
+    ) -> HashMap<String, (Slot, Axes)> {
         let mut inner = Scope::new(imported, format!("{}{name}.", scope.prefix));
         let base = folder_of(&scope.graph.path);
         for (input_name, input) in &imported.inputs {
-            if let Some((_, slot)) = element.as_ref().filter(|(name, _)| name == input_name) {
+            if let Some((_, slot, axes)) = element.as_ref().filter(|(name, ..)| name == input_name) {
                 inner.inputs.insert(input_name.clone(), slot.clone());
+                inner.input_axes.insert(input_name.clone(), *axes);
                 continue;
             }
-            let wanted = |span: &Span| Wanted {
+            let wanted = |span: &Span, suffix: String| Wanted {
                 ty: &input.ty,
                 is_file: false,
                 step_name: format!("{}{name}.{input_name}", scope.prefix),
+                suffix,
                 span: span.clone(),
             };
             let slot = match (node.args.get(input_name), &input.default) {
                 (Some(arg), _) => {
-                    let wanted = wanted(&arg.span);
+                    let axes = self.axes(scope, &arg.expr);
+                    inner.input_axes.insert(input_name.clone(), axes);
+                    let wanted = wanted(&arg.span, self.points.suffix(axes, self.point));
                     let slot = self.slot(scope, &arg.expr, &base, &wanted);
                     let at = format!("{name}.{input_name}");
                     let source = scope.graph.source.clone();
@@ -44,14 +49,18 @@ impl Planner<'_> {
                 }
                 (None, Some(default)) => {
                     let inner_base = folder_of(&imported.path);
-                    self.slot(&mut inner, default, &inner_base, &wanted(&input.span))
+                    self.slot(&mut inner, default, &inner_base, &wanted(&input.span, String::new()))
                 }
                 (None, None) => Slot::Value(Value::None),
             };
             inner.inputs.insert(input_name.clone(), slot);
         }
         self.graph(&mut inner, &[]);
-        self.outputs(&mut inner).into_iter().collect()
+        let outputs = imported.outputs.iter().map(|(name, output)| {
+            let axes = self.axes(&inner, &output.expr);
+            (name.clone(), (self.output(&mut inner, name, output, axes), axes))
+        });
+        outputs.collect()
     }
 
     /// Plans an imported graph once for each element of `over`; each output is the list of those of the elements.
@@ -62,14 +71,17 @@ impl Planner<'_> {
         node: &Node,
         imported: &Arc<Graph>,
         element: &str,
-    ) -> HashMap<String, Slot> {
+        axes: Axes,
+    ) -> HashMap<String, (Slot, Axes)> {
         let arg = &node.args["over"];
         let input = &imported.inputs[element];
         let base = folder_of(&scope.graph.path);
+        let over_axes = self.axes(scope, &arg.expr);
         let wanted = Wanted {
             ty: &Type::list(input.ty.required().clone()),
             is_file: false,
             step_name: format!("{}{name}.over", scope.prefix),
+            suffix: self.points.suffix(over_axes, self.point),
             span: arg.span.clone(),
         };
         let over = self.slot(scope, &arg.expr, &base, &wanted);
@@ -82,12 +94,13 @@ impl Planner<'_> {
         let mut lists: HashMap<String, Vec<Slot>> =
             imported.outputs.keys().map(|output| (output.clone(), Vec::new())).collect();
         for (i, slot) in elements.into_iter().enumerate() {
-            let made = self.import(scope, &format!("{name}.{i}"), node, imported, Some((element, slot)));
-            for (output, slot) in made {
+            let made = self.import(scope, &format!("{name}.{i}"), node, imported, Some((element, slot, over_axes)));
+            for (output, (slot, _)) in made {
                 lists.entry(output).or_default().push(slot);
             }
         }
-        lists.into_iter().map(|(output, items)| (output, folded(items))).collect()
+        // How many there are is the same wherever its parameters are.
+        lists.into_iter().map(|(output, items)| (output, (folded(items), axes))).collect()
     }
 
     /// The elements of a list, or the name of the step that knows only later how many there are.

@@ -4,6 +4,7 @@
 //! key that it would have without the `choose`. Nodes that only other branches need are left out, with their models.
 
 use std::collections::{HashMap, HashSet};
+use std::sync::Arc;
 
 use rondel_graph::{Expr, Graph, Node, NodeKind};
 use rondel_value::{Type, Value};
@@ -12,7 +13,8 @@ use super::values::Wanted;
 use super::{Made, Planner, Scope, folder_of, for_each_node};
 use crate::plan::keys::{self, Domain};
 use crate::plan::lazy::{self, Work, branch};
-use crate::plan::{Edge, LeftOut, Slot, Step, StepId, StepPlace, mistakes};
+use crate::plan::points::Axes;
+use crate::plan::{Edge, Slot, Step, StepId, StepPlace, mistakes};
 
 /// Of a graph's nodes, by index: which branch each `choose` takes that is known to take one, and who takes part.
 pub(super) struct Part {
@@ -20,10 +22,17 @@ pub(super) struct Part {
     pub is_alive: Vec<bool>,
 }
 
+impl Part {
+    /// The branch that a node is known to take.
+    pub fn turn(&self, index: usize) -> Option<usize> {
+        self.taken.get(&index).copied()
+    }
+}
+
 impl Planner<'_> {
     /// Finds out which nodes take part; `only` names nodes that do in any case.
-    pub(super) fn part(&mut self, scope: &Scope, order: &[usize], only: &[String]) -> Part {
-        let graph = &scope.graph;
+    pub(super) fn part(&mut self, scope: &Scope, only: &[String]) -> Part {
+        let (graph, order) = (&scope.graph, &scope.order);
         let mut constants: HashMap<usize, Value> = HashMap::new();
         let mut taken = HashMap::new();
         for index in order {
@@ -43,7 +52,7 @@ impl Planner<'_> {
             }
             needs
         };
-        let is_named = |name: &str| only.iter().any(|only| only.split('.').next() == Some(name));
+        let is_named = |name: &str| only.iter().any(|only| only.split(['.', '[']).next() == Some(name));
         let is_effect = |node: &Node| matches!(&node.kind, NodeKind::Plugin(spec) if spec.effect);
         let mut is_taken = vec![false; graph.nodes.len()];
         for node in graph.nodes.values() {
@@ -84,7 +93,7 @@ impl Planner<'_> {
                     let is_new = !is_alive[index] && told.insert(index);
                     if is_new {
                         let name = graph.nodes.get_index(index).map_or("", |(name, _)| name);
-                        self.left_out.push(LeftOut { name: format!("{}{name}", scope.prefix), why: why.clone() });
+                        self.left_out.entry(format!("{}{name}", scope.prefix)).or_insert_with(|| why.clone());
                     }
                     is_new
                 });
@@ -97,14 +106,15 @@ impl Planner<'_> {
     pub(super) fn lazy(
         &mut self,
         scope: &mut Scope,
-        index: usize,
         name: &str,
         node: &Node,
-        part: &Part,
+        turn: Option<usize>,
+        axes: Axes,
     ) -> Option<Made> {
         let outputs = |value, source: Option<&str>| {
             let source = source.map(|source| ("source".to_owned(), Slot::Value(Value::text(source))));
-            Some(Made::Graph(std::iter::once(("value".to_owned(), value)).chain(source).collect()))
+            let outputs = std::iter::once(("value".to_owned(), value)).chain(source);
+            Some(Made::Graph(Arc::new(outputs.map(|(port, slot)| (port, (slot, axes))).collect())))
         };
         match &node.kind {
             NodeKind::FirstOk { ty } => {
@@ -123,10 +133,11 @@ impl Planner<'_> {
                     return outputs(slots.remove(0), Some(&names[0]));
                 }
                 let ports = vec![("value", ty.clone()), ("source", Type::Text)];
-                Some(Made::Step(self.lazy_step(scope, name, node, slots, ports, Work::FirstOk { names })))
+                let step = self.lazy_step(scope, name, node, slots, ports, Work::FirstOk { names });
+                Some(Made::Step(step, axes))
             }
             NodeKind::Choose { ty, keys } => {
-                if let Some(turn) = part.taken.get(&index) {
+                if let Some(turn) = turn {
                     return outputs(self.alternative(scope, name, node, turn + 1, ty), None);
                 }
                 let on = &node.args["on"];
@@ -140,6 +151,7 @@ impl Planner<'_> {
                     ty: &on_type,
                     is_file: false,
                     step_name: format!("{}{name}.on", scope.prefix),
+                    suffix: self.points.suffix(self.axes(scope, &on.expr), self.point),
                     span: on.span.clone(),
                 };
                 let base = folder_of(&scope.graph.path);
@@ -165,7 +177,8 @@ impl Planner<'_> {
                     names.push(scope.graph.source.text[node.args[i].span.clone()].to_owned());
                 }
                 let work = Work::Choose { keys: keys.clone(), names };
-                Some(Made::Step(self.lazy_step(scope, name, node, slots, vec![("value", ty.clone())], work)))
+                let ports = vec![("value", ty.clone())];
+                Some(Made::Step(self.lazy_step(scope, name, node, slots, ports, work), axes))
             }
             _ => None,
         }
@@ -174,8 +187,13 @@ impl Planner<'_> {
     /// What stands for one of a node's arguments, by its index.
     fn alternative(&mut self, scope: &mut Scope, name: &str, node: &Node, index: usize, ty: &Type) -> Slot {
         let (param, arg) = node.args.get_index(index).expect("an argument of the node");
-        let wanted =
-            Wanted { ty, is_file: false, step_name: format!("{}{name}.{param}", scope.prefix), span: arg.span.clone() };
+        let wanted = Wanted {
+            ty,
+            is_file: false,
+            step_name: format!("{}{name}.{param}", scope.prefix),
+            suffix: self.points.suffix(self.axes(scope, &arg.expr), self.point),
+            span: arg.span.clone(),
+        };
         let (expr, base) = (arg.expr.clone(), folder_of(&scope.graph.path));
         self.slot(scope, &expr, &base, &wanted)
     }
@@ -204,16 +222,19 @@ impl Planner<'_> {
             let edge = if i == 0 && kind == "choose" { Edge::Takes } else { Edge::May };
             before.extend(slot.steps().into_iter().map(|from| (from, edge)));
         }
-        before.sort_by_key(|(from, edge)| (*from, *edge == Edge::May));
-        before.dedup_by_key(|(from, _)| *from);
         let has_fallback = kind == "first_ok" || before.iter().any(|(from, _)| self.steps[*from].has_fallback);
         let place = StepPlace {
             source: scope.graph.source.clone(),
             span: node.span.clone(),
             arg_spans: node.args.values().map(|arg| Some(arg.span.clone())).collect(),
         };
-        let id = self.steps.add_node(Step {
-            name: format!("{}{name}", scope.prefix).into(),
+        let axes = self.node_axes(scope, node, None);
+        let (node_name, name) = self.names(format!("{}{name}", scope.prefix), axes);
+        let step = Step {
+            name,
+            node: node_name,
+            axes,
+            point: self.point,
             work,
             spec: spec.into(),
             slots,
@@ -222,11 +243,8 @@ impl Planner<'_> {
             is_volatile: false,
             has_fallback,
             place,
-        });
-        for (from, edge) in before {
-            self.steps.add_edge(from, id, edge);
-        }
-        id
+        };
+        self.add(step, before)
     }
 
     /// What stands in a recipe for an output of a step that is planned.
@@ -255,7 +273,7 @@ impl Planner<'_> {
 }
 
 /// What a node takes, where `turn` is the branch that it is known to take.
-fn exprs(node: &Node, turn: Option<usize>) -> impl Iterator<Item = &Expr> {
+pub(super) fn exprs(node: &Node, turn: Option<usize>) -> impl Iterator<Item = &Expr> {
     let args = node.args.values().enumerate();
     args.filter(move |(i, _)| *i == 0 || turn.is_none_or(|turn| *i == turn + 1)).map(|(_, arg)| &arg.expr)
 }

@@ -6,6 +6,7 @@ use rondel_graph::{Expr, Graph, Piece, Span, With};
 use rondel_value::{Digest, Json, Type, Value, coerce};
 
 use super::{Made, Planner, Scope};
+use crate::plan::points::Axes;
 use crate::plan::{Slot, StepId, StepPlace, mistakes};
 use crate::site::reason;
 
@@ -19,6 +20,8 @@ pub(super) struct Wanted<'a> {
     pub is_file: bool,
     /// What a step that must be put in between is called.
     pub step_name: String,
+    /// Stands behind it, if it is one of several points.
+    pub suffix: String,
     /// Where mistakes are shown.
     pub span: Span,
 }
@@ -28,17 +31,24 @@ impl Planner<'_> {
     pub(super) fn slot(&mut self, scope: &mut Scope, expr: &Expr, base: &Path, wanted: &Wanted) -> Slot {
         let slot = match expr {
             Expr::Value(value) => Slot::Value(value.clone()),
-            Expr::RandomSeed => Slot::Value(Value::Seed((self.options.draw)())),
+            Expr::RandomSeed => {
+                let draw = &mut self.options.draw;
+                let seed = self.drawn.entry(wanted.step_name.clone()).or_insert_with(draw);
+                Slot::Value(Value::Seed(*seed))
+            }
             Expr::Input(name) => scope.inputs.get(name).cloned().unwrap_or(Slot::Value(Value::None)),
             // A model that was not found is a mistake already.
             Expr::Model(name) => scope.models.get(name).cloned().unwrap_or(Slot::Value(Value::None)),
             Expr::Output { node, port } => match scope.nodes.get(node) {
-                Some(Made::Step(step)) => {
+                Some(Made::Step(step, _)) => {
                     let ports = &self.steps[*step].spec.outputs;
                     let port = ports.iter().position(|output| output.name == *port).unwrap_or(0);
                     Slot::Step { step: *step, port }
                 }
-                Some(Made::Graph(outputs)) => outputs.get(port).cloned().unwrap_or(Slot::Value(Value::None)),
+                Some(Made::Graph(outputs)) => match outputs.get(port) {
+                    Some((slot, _)) => slot.clone(),
+                    None => Slot::Value(Value::None),
+                },
                 None => Slot::Value(Value::None),
             },
             Expr::List(items) => {
@@ -48,12 +58,13 @@ impl Planner<'_> {
                 };
                 let items = items.iter().enumerate().map(|(i, item)| {
                     let step_name = format!("{}.{i}", wanted.step_name);
-                    let wanted = Wanted { ty: inner, is_file: false, step_name, span: wanted.span.clone() };
+                    let (suffix, span) = (wanted.suffix.clone(), wanted.span.clone());
+                    let wanted = Wanted { ty: inner, is_file: false, step_name, suffix, span };
                     self.slot(scope, item, base, &wanted)
                 });
                 folded(items.collect())
             }
-            Expr::Template(pieces) => Slot::Value(Value::text(expand(&self.root, scope, pieces))),
+            Expr::Template(pieces) => Slot::Value(Value::text(expand(&self.root, scope, pieces, self.point + 1))),
             Expr::File { path } => self.file(scope, path, base, wanted),
         };
         match slot {
@@ -66,6 +77,11 @@ impl Planner<'_> {
     /// What stands for a file: a step that reads a picture, its text, or the file itself.
     fn file(&mut self, scope: &mut Scope, path: &str, base: &Path, wanted: &Wanted) -> Slot {
         let full = base.join(path);
+        let is_read_by_node = wanted.is_file || !matches!(wanted.ty.required(), Type::Text | Type::Json);
+        // Many points may have a file in common.
+        if let Some(digest) = self.files.get(&full).copied().filter(|_| is_read_by_node) {
+            return self.file_for_node(scope, full, digest, wanted);
+        }
         let bytes = match std::fs::read(&full) {
             Ok(bytes) => bytes,
             Err(error) => {
@@ -74,20 +90,17 @@ impl Planner<'_> {
                 return Slot::Value(Value::None);
             }
         };
-        let digest = Digest::of(&bytes);
-        if wanted.is_file {
-            return Slot::File { path: full, digest };
+        if is_read_by_node {
+            let digest = Digest::of(&bytes);
+            self.files.insert(full.clone(), digest);
+            return self.file_for_node(scope, full, digest, wanted);
         }
         let text = match wanted.ty.required() {
             Type::Text => String::from_utf8(bytes).map(Value::text).map_err(|error| error.to_string()),
-            Type::Json => String::from_utf8(bytes)
+            _ => String::from_utf8(bytes)
                 .map_err(|error| error.to_string())
                 .and_then(|text| Json::parse(&text).map_err(|error| error.to_string()))
                 .map(Value::Json),
-            _ => match self.picture(scope, full, digest, wanted) {
-                Some(step) => return Slot::Step { step, port: 0 },
-                None => return Slot::Value(Value::None),
-            },
         };
         match text {
             Ok(value) => Slot::Value(value),
@@ -95,6 +108,17 @@ impl Planner<'_> {
                 self.mistakes.push(mistakes::file_unreadable(path, &reason, &scope.graph.source, &wanted.span));
                 Slot::Value(Value::None)
             }
+        }
+    }
+
+    /// A file that is read when a step runs, by it or by one before it.
+    fn file_for_node(&mut self, scope: &mut Scope, path: PathBuf, digest: Digest, wanted: &Wanted) -> Slot {
+        if wanted.is_file {
+            return Slot::File { path, digest };
+        }
+        match self.picture(scope, path, digest, wanted) {
+            Some(step) => Slot::Step { step, port: 0 },
+            None => Slot::Value(Value::None),
         }
     }
 
@@ -109,7 +133,8 @@ impl Planner<'_> {
             arg_spans: vec![Some(wanted.span.clone())],
         };
         let slots = vec![Slot::File { path: path.clone(), digest }];
-        let step = self.step(wanted.step_name.clone(), LOAD_IMAGE, slots, With::default(), place)?;
+        let node = format!("{}{}", wanted.step_name, wanted.suffix);
+        let step = self.step(node, Axes::NONE, LOAD_IMAGE, slots, With::default(), place)?;
         scope.pictures.insert(path, step);
         Some(step)
     }
@@ -131,12 +156,13 @@ pub(super) fn folded(items: Vec<Slot>) -> Slot {
 }
 
 /// Puts the values of inputs into a text.
-fn expand(root: &Graph, scope: &Scope, pieces: &[Piece]) -> String {
+fn expand(root: &Graph, scope: &Scope, pieces: &[Piece], point: usize) -> String {
     let mut text = String::new();
     for piece in pieces {
         match piece {
             Piece::Text(literal) => text.push_str(literal),
             Piece::Graph => text.push_str(&root.name),
+            Piece::Point { width } => text.push_str(&format!("{point:0>width$}")),
             Piece::Input { name, width } => {
                 let value = match scope.inputs.get(name) {
                     Some(Slot::Value(Value::Text(text))) => text.to_string(),

@@ -3,10 +3,10 @@
 use rondel_event::{GraphRef, How, StepInfo, What, Why};
 use rondel_value::Digest;
 
-use super::super::step;
+use super::super::{outputs, step};
 use super::{Dispatcher, Phase};
-use crate::plan::StepId;
 use crate::plan::explain::{self, Finding};
+use crate::plan::{Plan, StepId};
 
 impl Dispatcher<'_, '_> {
     pub(super) fn start(&mut self) {
@@ -29,12 +29,13 @@ impl Dispatcher<'_, '_> {
             },
             inputs: self.plan.inputs.iter().map(|(name, input)| (name.clone(), input.json.clone())).collect(),
             steps: steps.collect(),
+            points: outputs::points(self.plan),
         };
         self.emitter.emit(started);
 
         let mut wanted = self.plan.wanted.clone();
         for id in self.plan.ids() {
-            if self.options.rerun.iter().any(|name| **name == *self.plan.step(id).name) {
+            if self.options.rerun.iter().any(|name| Plan::is_called(self.plan.step(id), name)) {
                 self.reasons[id.index()] = Some(Why::Forced);
                 wanted.push(id);
                 continue;
