@@ -4,13 +4,19 @@
 //! For a result that is still to be made, its step may have named a stand-in of the right shape; else nothing goes in, and
 //! the kind says what it can.
 //!
+//! Steps of one kind that take alike are asked once, whatever their seeds: of thousands of points most are alike, and to answer,
+//! a kind may look into its weights.
+//!
 //! [`weigh`] then does on paper what the memory service does while it runs: it keeps what steps keep, and lets the longest
 //! idle go when the next step needs room.
+
+use std::collections::HashMap;
+use std::sync::Arc;
 
 use rondel_cache::{Cache, Stored};
 use rondel_event::StepName;
 use rondel_plugin::{FailureKind, NodeFailure};
-use rondel_value::{Cost, Value, coerce};
+use rondel_value::{Cost, Digest, Type, Value, coerce};
 
 use super::explain::{Survey, survey};
 use crate::plan::{Plan, Slot, StepId};
@@ -51,6 +57,9 @@ pub struct Weighed {
 pub fn needs(plan: &Plan, cache: &Cache, rerun: &[String]) -> Vec<StepNeed> {
     let survey = survey(plan, cache, rerun);
     let mut made: Vec<Vec<Value>> = plan.ids().map(|_| Vec::new()).collect();
+    let mut answers: HashMap<(&str, Vec<Like>), Answer> = HashMap::new();
+    // Of each step the first that took alike.
+    let mut first: Vec<StepId> = plan.ids().collect();
     let mut needs = Vec::new();
     for id in plan.ids().filter(|id| survey.runs[id.index()]) {
         let step = plan.step(id);
@@ -59,20 +68,32 @@ pub fn needs(plan: &Plan, cache: &Cache, rerun: &[String]) -> Vec<StepNeed> {
                 vec![value(cache, &survey, &made, step.alternative(survey.turns[id.index()].unwrap_or(0)))];
             continue;
         }
-        let inputs = step.spec.inputs.iter().zip(&step.slots).map(|(input, slot)| {
-            let value = value(cache, &survey, &made, slot);
-            coerce::to(&value, &input.ty).unwrap_or(Value::None)
+        let ports = || step.spec.inputs.iter().zip(&step.slots);
+        let likes = ports().map(|(input, slot)| match input.ty.required() {
+            Type::Seed => Like::AnySeed,
+            _ => like(&survey, &first, slot),
         });
-        let inputs: Vec<Value> = inputs.collect();
-        let estimate = step.plugin().estimate(&inputs, &|model, part| plan.weights.files(model, part));
-        let cost = match estimate {
-            Ok(None) => continue,
-            Ok(Some(estimate)) => {
-                made[id.index()] = estimate.outputs;
-                Ok(estimate.cost)
-            }
-            Err(failure) => Err(failure),
-        };
+        let (asked, cost) = answers.entry((&step.spec.kind, likes.collect())).or_insert_with(|| {
+            let inputs = ports().map(|(input, slot)| {
+                let value = value(cache, &survey, &made, slot);
+                coerce::to(&value, &input.ty).unwrap_or(Value::None)
+            });
+            let inputs: Vec<Value> = inputs.collect();
+            let estimate = step.plugin().estimate(&inputs, &|model, part| plan.weights.files(model, part));
+            let cost = estimate.map(|estimate| {
+                estimate.map(|estimate| {
+                    made[id.index()] = estimate.outputs;
+                    estimate.cost
+                })
+            });
+            (id, cost.transpose())
+        });
+        let (asked, cost) = (*asked, cost.clone());
+        first[id.index()] = asked;
+        if asked != id {
+            made[id.index()] = made[asked.index()].clone();
+        }
+        let Some(cost) = cost else { continue };
         // A twin waits, and then needs nothing.
         let needs_nothing = cost.as_ref().is_ok_and(|cost| cost.parts.is_empty());
         if !needs_nothing && !plan.is_twin(id) {
@@ -80,6 +101,34 @@ pub fn needs(plan: &Plan, cache: &Cache, rerun: &[String]) -> Vec<StepNeed> {
         }
     }
     needs
+}
+
+/// Who was asked, and what was said if anything was.
+type Answer = (StepId, Option<Result<Cost, NodeFailure>>);
+
+/// What tells steps apart that are asked: slots that are alike have values that are alike for whoever says what is needed.
+#[derive(PartialEq, Eq, Hash)]
+enum Like {
+    AnySeed,
+    Content(Digest),
+    /// A model is looked for once, so it has one place.
+    Model(usize),
+    /// What a step makes that was asked.
+    Made(StepId, usize),
+    List(Vec<Like>),
+}
+
+fn like(survey: &Survey, first: &[StepId], slot: &Slot) -> Like {
+    match slot {
+        Slot::Value(value) => Like::Content(value.digest()),
+        Slot::Model(model) => Like::Model(Arc::as_ptr(model) as usize),
+        Slot::File { path, .. } => Like::Content(Digest::of(path.as_os_str().as_encoded_bytes())),
+        Slot::Step { step, port } => match survey.known(*step) {
+            Some(known) => Like::Content(known.record.outputs[*port].digest),
+            None => Like::Made(first[step.index()], *port),
+        },
+        Slot::List(items) => Like::List(items.iter().map(|item| like(survey, first, item)).collect()),
+    }
 }
 
 /// What is known of the value of an input before the run.
