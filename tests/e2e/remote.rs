@@ -171,7 +171,7 @@ mod over_the_wire {
         let url = format!("{}/results", server.url);
         let (said, report) = project.try_run(GRAPH, &["--remote-url", &url, "--remote", "readwrite"]);
         assert_eq!(said.code, Some(0), "{}", said.stderr);
-        assert!(said.stderr.contains("the remote tier is asked nothing more: 5 requests in a row"), "{}", said.stderr);
+        assert!(said.stderr.contains("the remote tier is gone without: 5 requests in a row"), "{}", said.stderr);
         assert!(report.remote.is_some_and(|remote| remote.n_left > 0));
         let alone = Project::with(&[GRAPH]).run(GRAPH, &[]);
         assert_eq!(report.outputs[0].digest, alone.outputs[0].digest);

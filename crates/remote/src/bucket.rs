@@ -2,7 +2,7 @@
 
 use std::io;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::time::Duration;
 
 use bytes::Bytes;
@@ -39,6 +39,8 @@ pub struct Bucket {
     pub counts: Counts,
     /// Requests that may be under way at once: more would queue at the server, and their time limits run there.
     reads: Semaphore,
+    /// Whether it was too slow for all steps of a plan; then it is asked for no more single ones.
+    pub is_slow: AtomicBool,
 }
 
 /// What was done so far, see `rondel_cache::RemoteCounts`.
@@ -58,7 +60,7 @@ impl Bucket {
             prefix => format!("{prefix}/"),
         };
         let (health, reads) = (Health::new(limits.n_failures), Semaphore::new(limits.n_reads));
-        Bucket { address, prefix, limits, health, counts: Counts::default(), reads }
+        Bucket { address, prefix, limits, health, counts: Counts::default(), reads, is_slow: AtomicBool::new(false) }
     }
 
     /// Whether it is a folder that is not there.
@@ -74,6 +76,14 @@ impl Bucket {
             Part::Blob => ("blob", ".st"),
         };
         Path::from(format!("{}v1/{folder}/{}/{name}{ending}", self.prefix, &name[..2]))
+    }
+
+    /// Asks for an object that is not there.
+    pub async fn probe(&self) -> Result<(), RequestError> {
+        match self.try_get(&self.path(Part::Recipe, &Digest::of(b"rondel probe"))).await {
+            Ok(_) | Err(RequestError::NotThere) => Ok(()),
+            Err(error) => Err(error),
+        }
     }
 
     /// The action key that a recipe key led to.

@@ -2,7 +2,8 @@
 //!
 //! Reading and writing fail for reasons of their own (a key that may read and not write), so each has a breaker: so many
 //! failures in a row, or one answer that no other request would change, and nothing more is tried for the rest of the
-//! process. It does not close again: a run is over before a server that is down is up, and the next run tries anew.
+//! process. A store that cannot be read is not written either: before it is given anything, it is asked what it has. No breaker
+//! closes again: a run is over before a server that is down is up, and the next run tries anew.
 
 use std::collections::HashSet;
 use std::sync::Mutex;
@@ -29,9 +30,10 @@ impl Breaker {
         self.n_in_a_row.store(0, Ordering::Relaxed);
     }
 
-    /// Notes a failure; whether it was the one too many.
-    fn failed(&self, n_at_most: u32) -> bool {
-        self.n_in_a_row.fetch_add(1, Ordering::Relaxed) + 1 >= n_at_most && self.turn_off()
+    /// Notes a failure; whether it turned this way off.
+    fn failed(&self, why: &RequestError, n_at_most: u32) -> bool {
+        let n = self.n_in_a_row.fetch_add(1, Ordering::Relaxed) + 1;
+        (why.is_final() || n >= n_at_most) && self.turn_off()
     }
 
     /// Whether it was on until now.
@@ -47,7 +49,6 @@ pub struct Health {
     pub n_failed: AtomicU64,
     /// Failures in a row after which nothing more is tried.
     n_failures: u32,
-    has_no_bucket: AtomicBool,
     /// Objects that are not what their names say.
     damaged: Mutex<HashSet<String>>,
     troubles: Mutex<Vec<String>>,
@@ -55,37 +56,35 @@ pub struct Health {
 
 impl Health {
     pub fn new(n_failures: u32) -> Health {
-        let (reading, writing, n_failed, has_no_bucket, damaged, troubles) = Default::default();
-        Health { reading, writing, n_failed, n_failures, has_no_bucket, damaged, troubles }
+        let (reading, writing, n_failed, damaged, troubles) = Default::default();
+        Health { reading, writing, n_failed, n_failures, damaged, troubles }
     }
 
     pub fn read_failed(&self, why: &RequestError) {
-        self.failed(&self.reading, "asked", why);
+        self.n_failed.fetch_add(1, Ordering::Relaxed);
+        if self.reading.failed(why, self.n_failures) {
+            self.writing.turn_off();
+            self.trouble(format!("is gone without: {}", self.last(why)));
+        }
     }
 
     pub fn write_failed(&self, why: &RequestError) {
-        self.failed(&self.writing, "given", why);
+        self.n_failed.fetch_add(1, Ordering::Relaxed);
+        if !self.writing.failed(why, self.n_failures) {
+            return;
+        }
+        match why {
+            // Not to be read either, and told if it was not yet.
+            RequestError::NoBucket { .. } if self.reading.turn_off() => self.trouble(format!("is gone without: {why}")),
+            RequestError::NoBucket { .. } => {}
+            _ => self.trouble(format!("is given nothing more: {}", self.last(why))),
+        }
     }
 
-    fn failed(&self, way: &Breaker, verb: &str, why: &RequestError) {
-        self.n_failed.fetch_add(1, Ordering::Relaxed);
-        match why {
-            // Holds for both ways, and is told once.
-            RequestError::NoBucket { .. } => {
-                self.reading.turn_off();
-                self.writing.turn_off();
-                if !self.has_no_bucket.swap(true, Ordering::Relaxed) {
-                    self.trouble(format!("is gone without: {why}"));
-                }
-            }
-            RequestError::Denied { .. } if way.turn_off() => self.trouble(format!("is {verb} nothing more: {why}")),
-            RequestError::Denied { .. } => {}
-            RequestError::TooSlow { .. } | RequestError::NotThere | RequestError::Store { .. } => {
-                if way.failed(self.n_failures) {
-                    let n = self.n_failures;
-                    self.trouble(format!("is {verb} nothing more: {n} requests in a row failed, the last with: {why}"));
-                }
-            }
+    fn last(&self, why: &RequestError) -> String {
+        match why.is_final() {
+            true => why.to_string(),
+            false => format!("{} requests in a row failed, the last with: {why}", self.n_failures),
         }
     }
 

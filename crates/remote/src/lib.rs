@@ -30,7 +30,8 @@
 //!
 //! Whatever goes wrong counts as not known. Every request has a time limit; several failures in a row, or one answer that
 //! there is no such bucket or that whoever asks may not, and nothing more is asked, or written, for the rest of the process.
-//! That is said once, with what to look at.
+//! That is said once, with what to look at. One that was too slow for all steps of a plan is asked for no single steps, and
+//! still for the blobs of those that it knew in time.
 //!
 //! - [`address`]: from `s3://bucket/prefix` to a store
 //! - `bucket`: single requests
@@ -47,4 +48,5 @@ pub mod tier;
 mod upload;
 
 pub use address::{Address, AddressError};
+pub use refusal::RequestError;
 pub use tier::{Limits, Mode, ObjectTier, Probed};

@@ -22,6 +22,13 @@ pub enum RequestError {
     Store { error: Box<Error>, hint: &'static str },
 }
 
+impl RequestError {
+    /// Whether every request of its way would end so.
+    pub fn is_final(&self) -> bool {
+        matches!(self, RequestError::NoBucket { .. } | RequestError::Denied { .. })
+    }
+}
+
 /// What a store's error is a sign of.
 pub fn failure(error: Error, address: &str, asker: &Asker) -> RequestError {
     let answer = answer_in(&error);
@@ -82,6 +89,15 @@ const S3_ASKERS: [&str; 5] = [
     "AWS_SKIP_SIGNATURE",
 ];
 
+/// And these to Google.
+const GOOGLE_ASKERS: [&str; 5] = [
+    "GOOGLE_SERVICE_ACCOUNT",
+    "GOOGLE_SERVICE_ACCOUNT_PATH",
+    "GOOGLE_SERVICE_ACCOUNT_KEY",
+    "GOOGLE_APPLICATION_CREDENTIALS",
+    "GOOGLE_SKIP_SIGNATURE",
+];
+
 impl Asker {
     pub fn of(scheme: &ObjectStoreScheme, variables: &[(String, String)]) -> Asker {
         let is_set = |name: &&str| variables.iter().any(|(set, _)| set == name);
@@ -100,9 +116,16 @@ impl Asker {
             ObjectStoreScheme::Http => "the name and the password in the address".to_owned(),
             _ => "the rights of the folder".to_owned(),
         };
-        let is_nobody = matches!(scheme, ObjectStoreScheme::AmazonS3) && !S3_ASKERS.iter().any(is_set);
-        let hint =
-            if is_nobody { "; AWS_ACCESS_KEY_ID is not set, so a role of this machine was looked for" } else { "" };
+        let is_any_set = |names: &[&str]| names.iter().any(is_set);
+        let hint = match scheme {
+            ObjectStoreScheme::AmazonS3 if !is_any_set(&S3_ASKERS) => {
+                "; AWS_ACCESS_KEY_ID is not set, so a role of this machine was looked for"
+            }
+            ObjectStoreScheme::GoogleCloudStorage if !is_any_set(&GOOGLE_ASKERS) => {
+                "; GOOGLE_SERVICE_ACCOUNT is not set, so a login of gcloud or a role of this machine was looked for"
+            }
+            _ => "",
+        };
         Asker { place, hint }
     }
 }

@@ -17,6 +17,7 @@ use tokio::time::{Instant, timeout_at};
 
 use crate::address::Address;
 use crate::bucket::{Bucket, Part};
+use crate::refusal::RequestError;
 use crate::upload::Uploads;
 
 /// What is done with a tier.
@@ -92,11 +93,12 @@ impl ObjectTier {
     }
 
     /// [blocking] Asks for an object that is not there: whether the store answers, and if not, why.
-    pub fn probe(&self) -> Result<Probed, CacheError> {
+    pub fn probe(&self) -> Result<Probed, RequestError> {
         if self.bucket.is_folder_to_be_made() {
             return Ok(Probed::NotMade);
         }
-        self.action(&Digest::of(b"rondel probe")).map(|_| Probed::Answers)
+        let answer = self.wait(async move |bucket| Ok(bucket.probe().await)).expect("a probe does not panic");
+        answer.map(|()| Probed::Answers)
     }
 
     /// [blocking] Waits for what `answer` asks of the bucket.
@@ -143,6 +145,9 @@ impl Tier for ObjectTier {
 
     fn record(&self, action: &Digest) -> Result<Option<Arc<Record>>, CacheError> {
         let action = *action;
+        if self.bucket.is_slow.load(Ordering::Relaxed) {
+            return Ok(None);
+        }
         self.wait(async move |bucket| bucket.record(&action).await)
     }
 
@@ -187,9 +192,11 @@ impl Remote for ObjectTier {
             }
             if !questions.is_empty() {
                 let (n, of, limit) = (questions.len(), found.len(), bucket.limits.find.as_secs_f32());
-                let text =
-                    format!("is slow: of {n} of {of} steps it did not say within {limit} s whether it knows them");
-                bucket.health.trouble(text);
+                bucket.is_slow.store(true, Ordering::Relaxed);
+                bucket.health.trouble(format!(
+                    "is slow: of {n} of {of} steps it did not say within {limit} s whether it knows them; it is asked for \
+                     no others"
+                ));
             }
             Ok(found)
         });

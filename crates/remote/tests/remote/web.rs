@@ -90,7 +90,7 @@ fn a_key_that_may_not_is_believed_at_once_and_said_with_where_it_is_set() {
         let machine = stores(&server.url)[i].machine(Mode::Read);
         assert!(!machine.takes(1) && !machine.takes(2));
         let troubles = machine.cache.take_remote_troubles();
-        let start = format!("is asked nothing more: whoever asks may not: look at {place}");
+        let start = format!("is gone without: whoever asks may not: look at {place}");
         assert!(troubles.len() == 1 && troubles[0].starts_with(&start), "{troubles:?}");
         assert!(troubles[0].ends_with("(AccessDenied: Access Denied)"), "{troubles:?}");
         assert_eq!(server.asked().len(), 1);
