@@ -2,6 +2,7 @@
 
 mod against;
 mod because;
+mod damage;
 mod each;
 mod elsewhere;
 mod events;
