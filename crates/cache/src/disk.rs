@@ -251,10 +251,10 @@ impl Tier for DiskTier {
     fn put_blob(&self, bundle: &Bundle, _ms: f64) -> Result<(), CacheError> {
         let digest = bundle.digest();
         let path = self.blob_path(&digest);
-        // One that was cut by a power loss is written anew; one that is damaged otherwise was, or will be, found when it is read.
-        if fs::metadata(&path)
-            .is_ok_and(|metadata| metadata.is_file() && metadata.len() == canon::written_bytes(bundle))
-        {
+        // One that was cut by a power loss is written anew. One of the right length is read once a process: a step that runs again
+        // because its record was damaged may find its blob damaged too, and must not leave it as it is.
+        let has_length = |file: fs::Metadata| file.is_file() && file.len() == canon::written_bytes(bundle);
+        if fs::metadata(&path).is_ok_and(has_length) && self.blob(&digest)?.is_some() {
             return Ok(());
         }
         self.write(&path, |file| canon::write(bundle, file))
@@ -328,6 +328,20 @@ mod tests {
         assert!(tier.v1().join(format!("damaged/{digest}.st")).is_file());
         tier.put_blob(&picture(7), 1.0).unwrap();
         assert_eq!(tier.blob(&digest).unwrap(), Some(picture(7)));
+    }
+
+    /// Its step ran again for its damaged record, left the damaged blob where it was, and had to run once more.
+    #[test]
+    fn a_damaged_blob_of_the_right_length_is_written_anew() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = DiskTier::new(folder.path()).blob_path(&picture(7).digest());
+        DiskTier::new(folder.path()).put_blob(&picture(7), 1.0).unwrap();
+        let mut bytes = fs::read(&path).unwrap();
+        *bytes.last_mut().unwrap() ^= 1;
+        fs::write(&path, bytes).unwrap();
+        DiskTier::new(folder.path()).put_blob(&picture(7), 1.0).unwrap();
+        let found = DiskTier::new(folder.path()).blob(&picture(7).digest()).unwrap();
+        assert_eq!(found, Some(picture(7)));
     }
 
     #[test]
