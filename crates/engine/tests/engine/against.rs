@@ -5,8 +5,11 @@
 
 use std::collections::{BTreeMap, HashMap};
 use std::fs;
+use std::time::SystemTime;
 
 use proptest::prelude::*;
+use rondel_cache::upkeep::{Stats, gc, stats};
+use rondel_cache::{CacheError, DiskTier};
 use rondel_engine::last::Last;
 use rondel_engine::{Control, Forecast, forecast};
 use rondel_event::{How, Outcome, What, Why};
@@ -40,7 +43,7 @@ pub enum Action {
     Forget,
 }
 
-fn action() -> impl Strategy<Value = Action> {
+pub fn action() -> impl Strategy<Value = Action> {
     prop_oneof![
         3 => (1usize..4, any::<bool>()).prop_map(|(jobs, keep_going)| Action::Run { jobs, keep_going }),
         1 => (1usize..4, 0usize..12).prop_map(|(jobs, at)| Action::Cancel { jobs, at }),
@@ -52,11 +55,11 @@ fn action() -> impl Strategy<Value = Action> {
     ]
 }
 
-fn loss() -> impl Strategy<Value = Action> {
+pub fn loss() -> impl Strategy<Value = Action> {
     proptest::collection::vec(any::<u8>(), 1..12).prop_map(Action::Damage)
 }
 
-pub fn edit() -> impl Strategy<Value = Action> {
+fn edit() -> impl Strategy<Value = Action> {
     (0u8..12, any::<u16>(), 0i64..4).prop_map(|(what, at, n)| Action::Edit(what, at, n))
 }
 
@@ -67,6 +70,8 @@ type Work = BTreeMap<&'static str, String>;
 pub struct World {
     lab: Lab,
     raw: Vec<Raw>,
+    /// Constants are below this: the fewer there are, the more is equal.
+    n_numbers: i64,
     prefix: &'static str,
     comment: &'static str,
     is_reversed: bool,
@@ -78,12 +83,21 @@ pub struct World {
 }
 
 impl World {
-    pub fn new(raw: Vec<Raw>) -> World {
-        let (prefix, comment, is_reversed, was_damaged) = ("", "", false, false);
-        World { lab: lab(), raw, prefix, comment, is_reversed, done: HashMap::new(), last: HashMap::new(), was_damaged }
+    pub fn new(raw: Vec<Raw>, n_numbers: i64) -> World {
+        World {
+            lab: lab(),
+            raw,
+            n_numbers,
+            prefix: "",
+            comment: "",
+            is_reversed: false,
+            done: HashMap::new(),
+            last: HashMap::new(),
+            was_damaged: false,
+        }
     }
 
-    pub fn nodes(&self) -> Vec<Node> {
+    fn nodes(&self) -> Vec<Node> {
         read(&self.raw, self.prefix)
     }
 
@@ -108,12 +122,47 @@ impl World {
         }
     }
 
+    pub fn n_runs(&self) -> u64 {
+        self.lab.n_runs()
+    }
+
+    /// Keeps one cache from now on, with so much in memory.
+    pub fn reopen(&mut self, memory_bytes: u64) {
+        self.lab.reopen(Some(memory_bytes));
+    }
+
+    /// Collects the cache down to some size.
+    pub fn collect(&mut self, max_bytes: u64) {
+        self.lab.reopen(None);
+        let folder = self.lab.path("cache");
+        // The thread of the last step lets go of the cache a moment after the run is over.
+        while matches!(gc(&folder, max_bytes, SystemTime::now()), Err(CacheError::Busy(_))) {
+            std::thread::yield_now();
+        }
+        self.was_damaged = true;
+        let disk = DiskTier::new(&folder);
+        let has = |blob: &Digest| disk.blob_path(blob).is_file();
+        self.done.retain(|_, (action, blobs)| disk.record_path(action).is_file() && blobs.iter().all(has));
+    }
+
+    pub fn stats(&self) -> Stats {
+        stats(&self.lab.path("cache")).unwrap()
+    }
+
+    /// Looks at the graph as it is while it is typed, up to some place; gives the number of mistakes.
+    pub fn cut_short(&self, at: usize) -> usize {
+        let text = text(&self.nodes(), self.is_reversed, self.comment);
+        // The first line is the lab's.
+        let first = text.find('\n').map_or(0, |at| at + 1);
+        self.lab.mistakes(&text[..first + at % (text.len() - first)])
+    }
+
     /// Changes the graph a little.
     fn edit(&mut self, what: u8, at: usize, n: i64) {
         let node = at % self.raw.len();
         let raw = &mut self.raw[node];
         match what {
-            0..=3 => raw.3 = (raw.3 + 1 + n) % 5,
+            0..=3 => raw.3 = (raw.3 + 1 + n) % self.n_numbers,
             4 => raw.0 = (at / 7 % 26) as u8,
             5 => raw.1 = (at / 5) as u16,
             6 => raw.4 ^= 0x40,
@@ -282,7 +331,7 @@ impl World {
 }
 
 fn check(raw: Vec<Raw>, actions: &[Action]) {
-    let mut world = World::new(raw);
+    let mut world = World::new(raw, 5);
     let run = Action::Run { jobs: 2, keep_going: false };
     for action in [&run].into_iter().chain(actions).chain([&run, &run]) {
         world.act(action);

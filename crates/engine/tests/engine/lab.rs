@@ -144,6 +144,17 @@ impl Lab {
         self.plan_file("graph.ron", setup)
     }
 
+    /// The number of mistakes in `graph.ron`.
+    pub fn mistakes(&self, body: &str) -> usize {
+        self.file("graph.ron", &graph_text(body));
+        let site = Site::new(REGISTRY.clone(), Vec::new(), &self.path("cache/v1"));
+        site.open(&self.path("graph.ron"), &BTreeMap::new()).diagnostics.len()
+    }
+
+    pub fn n_runs(&self) -> u64 {
+        self.n_runs.get()
+    }
+
     pub fn plan_file(&self, path: &str, setup: &Setup) -> Result<Arc<Plan>, PlanError> {
         let site = Site::new(REGISTRY.clone(), Vec::new(), &self.path("cache/v1"));
         let checked = site.open(&self.path(path), &BTreeMap::new());

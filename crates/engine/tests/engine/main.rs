@@ -18,6 +18,7 @@ mod random;
 mod remote;
 mod rerun;
 mod resume;
+mod soak;
 mod sweeps;
 mod verify;
 mod why;
