@@ -115,6 +115,9 @@ pub struct GraphArgs {
     /// Go through the lines of a file, each a JSON object of inputs
     #[arg(long, value_name = "FILE")]
     pub inputs: Option<PathBuf>,
+    /// Lay the pictures of a sweep out on one sheet, in this file below the output folder
+    #[arg(long, value_name = "FILE")]
+    pub sheet: Option<String>,
     /// Take the input values of a preset
     #[arg(long, value_name = "NAME")]
     pub preset: Option<String>,

@@ -156,6 +156,7 @@ fn open(
     let given = given::given(args)?;
     let mut draw = draw_seed;
     let options = PlanOptions {
+        sheet: args.sheet.clone(),
         out: out_folder(&args.out)?,
         swaps: swaps(&args.model)?,
         current_folder: std::env::current_dir().context("the current folder is gone")?,

@@ -81,6 +81,9 @@ fn sweeps_are_told_with_the_line_that_is_wrong_and_what_the_path_lacks() {
         &["plan", graph, "--sweep", "seed=1..=1000", "--zip", "prompt=@batch.jsonl", "--sweep", "steps=1..=50"],
     );
     check("sweep_same_place", &["plan", "../../graphs/edit.ron", "--sweep", "change=[make it red, make it blue]"]);
+    check("sheet_of_nothing", &["plan", graph, "--sheet", "sheet.png"]);
+    check("sheet_elsewhere", &["plan", graph, "--sweep", "grid", "--sheet", "../sheet.png"]);
+    check("sheet_of_no_format", &["plan", graph, "--sweep", "grid", "--sheet", "sheet"]);
     check("batch", &["plan", graph, "--inputs", "batch.jsonl"]);
 }
 

@@ -104,6 +104,21 @@ fn a_point_that_fails_leaves_the_others_alone() {
 }
 
 #[test]
+fn a_contact_sheet_is_made_once_and_anew_when_a_picture_is_another() {
+    let project = project();
+    let sweep = |steps| project.run(GRAPH, &["--sweep", "seed=1..=3", "--sweep", steps, "--sheet", "sheets/all.png"]);
+    let first = sweep("steps=1..=2");
+    assert_eq!(ran(&first).matches("contact sheet").count(), 2);
+    let sheet = image::open(project.path("out/sheets/all.png")).expect("a sheet");
+    // Two columns and three rows of 64x64, with words before and above them.
+    assert_eq!((sheet.width(), sheet.height()), (8 + 36 + 8 + 2 * 72, 8 + 10 + 8 + 3 * 72));
+    assert_eq!(ran(&sweep("steps=1..=2")), "");
+    assert_eq!(ran(&sweep("steps=[1, 3]")).matches("contact sheet").count(), 2);
+    let files: Vec<_> = std::fs::read_dir(project.path("out/sheets")).expect("a folder").collect();
+    assert_eq!(files.len(), 1, "the sheet that was there is replaced");
+}
+
+#[test]
 fn a_plan_says_what_is_swept_and_what_is_shared() {
     let project = project();
     let said = project.rondel(&["plan", GRAPH, "--sweep", "seed=1..=100"]);

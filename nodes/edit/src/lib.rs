@@ -4,11 +4,13 @@
 //! - [`invert`], [`convert`], [`resize`]: from picture to picture
 //! - [`composite`], [`mask_from`]: pictures over each other, and what says where
 //! - [`pick`]: one picture of several
+//! - [`contact_sheet`]: many pictures on one, with words
 //! - [`compare`]: how far two pictures are apart
 //! - [`pixels`]: to the `image` crate's types and back
 
 pub mod compare;
 pub mod composite;
+pub mod contact_sheet;
 pub mod convert;
 pub mod invert;
 pub mod load_image;
@@ -31,6 +33,7 @@ export_plugin!(
         composite::Composite,
         mask_from::MaskFrom,
         pick::Pick,
+        contact_sheet::ContactSheet,
         compare::Compare,
     ]
 );

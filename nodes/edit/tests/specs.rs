@@ -3,6 +3,7 @@
 use expect_test::{Expect, expect};
 use node_edit::compare::Compare;
 use node_edit::composite::Composite;
+use node_edit::contact_sheet::ContactSheet;
 use node_edit::convert::Convert;
 use node_edit::invert::Invert;
 use node_edit::load_image::LoadImage;
@@ -62,6 +63,19 @@ fn resize() {
          {"name":"megapixels","type":"Float?","range":[0.0001,256.0],"soft":[0.1,4.0],"unit":"MP"},
          {"name":"multiple_of","type":"Int","default":1,"range":[1.0,1024.0],"unit":"px"},
          {"name":"filter","type":"Choice(Nearest, Bilinear, Lanczos)","default":"Lanczos"}],"outputs":[{"name":"image","type":"Image"}]}"#]]);
+}
+
+#[test]
+fn contact_sheet() {
+    check::<ContactSheet>(expect![[r#"
+        {"kind":"contact_sheet","version":1,"doc":"","category":"image","lane":"Cpu",
+        "inputs":[{"name":"images","type":"List<Image>"},
+         {"name":"columns","type":"Int?","range":[1.0,10000.0]},
+         {"name":"labels","type":"List<Text>?"},
+         {"name":"across","type":"List<Text>?"},
+         {"name":"down","type":"List<Text>?"},
+         {"name":"longest_side","type":"Int","default":320,"range":[16.0,4096.0],"unit":"px"},
+         {"name":"gap","type":"Int","default":8,"range":[0.0,256.0],"unit":"px"}],"outputs":[{"name":"image","type":"Image"}]}"#]]);
 }
 
 #[test]

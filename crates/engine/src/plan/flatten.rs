@@ -10,6 +10,7 @@ mod axes;
 mod import;
 mod lazy;
 mod places;
+mod sheet;
 mod sweep;
 mod tidy;
 mod values;
@@ -47,6 +48,8 @@ pub struct PlanOptions<'a> {
     pub swaps: BTreeMap<String, String>,
     /// Only these outputs are wanted; all, and every effect, if empty.
     pub only: Vec<String>,
+    /// The file, below the output folder, for the pictures of all points of a sweep.
+    pub sheet: Option<String>,
     /// Draws the seeds that are `Random`, and the number that makes the keys of results that are not kept unique.
     pub draw: &'a mut dyn FnMut() -> u64,
 }
@@ -78,16 +81,21 @@ pub fn plan<'a>(
     let mut root = Scope::new(graph, String::new());
     let inputs = planner.fixed_inputs(&mut root, chosen.fixed);
     let swept = planner.factors(&mut root, given, chosen.factors);
+    let mut sheet = planner.begin_sheet(graph);
     let mut gathered = Gathered::default();
     for point in 0..planner.points.n_points() {
         planner.enter(&mut root, &swept, point);
         planner.graph(&mut root, &only);
         planner.gather(&mut root, &only, &mut gathered);
+        if let Some(sheet) = &mut sheet {
+            planner.add_to_sheet(&mut root, sheet);
+        }
         if planner.mistakes.len() >= MAX_MISTAKES {
             break;
         }
     }
-    let wanted = planner.wanted(graph, &only, &mut gathered)?;
+    let mut wanted = planner.wanted(graph, &only, &mut gathered)?;
+    wanted.extend(sheet.and_then(|sheet| planner.end_sheet(graph, sheet)));
     planner.check_places(&wanted);
     let left_out = planner.left_out();
     let Planner { points, steps, weights, mut mistakes, .. } = planner;

@@ -3,7 +3,7 @@
 use std::fmt::Display;
 use std::sync::Arc;
 
-use rondel_graph::{Diagnostic, Source, Span};
+use rondel_graph::{Diagnostic, Graph, Source, Span};
 use rondel_value::spec::BoundsError;
 use rondel_value::{ModelRef, Value};
 
@@ -133,4 +133,38 @@ pub fn undecided_model(node: &str, source: &Arc<Source>, span: &Span) -> Diagnos
     Diagnostic::new("graph::choose", format!("which model `{node}` is has to be known before the run"))
         .at(source, span, "known only when a step has run")
         .help("choose a model by an input of the graph; of what a model made, a step may choose: `first_ok`, `choose`")
+}
+
+/// A contact sheet of a run that has no points.
+pub fn sheet_of_nothing() -> Diagnostic {
+    Diagnostic::new("input::no-sheet", "`--sheet` lays out the points of a sweep, and nothing is swept")
+        .help("go through values of an input: `--sweep 'seed=1..=4'`")
+}
+
+/// A contact sheet with more pictures than can be laid out.
+pub fn sheet_too_large(n_points: usize, max: usize) -> Diagnostic {
+    Diagnostic::new("input::no-sheet", format!("{n_points} pictures are too many for a sheet, at most {max} fit"))
+        .help("sweep over a part of the values at a time, each with a sheet of its own")
+}
+
+/// A contact sheet outside of the output folder.
+pub fn sheet_elsewhere(file: &str) -> Diagnostic {
+    Diagnostic::new("input::no-sheet", format!("`--sheet {file}` is not below the output folder"))
+        .help("write a relative path, and choose the folder with `--out`")
+}
+
+/// A contact sheet in a format that nothing here writes.
+pub fn sheet_of_no_format(file: &str, extensions: &[&str]) -> Diagnostic {
+    Diagnostic::new("input::no-sheet", format!("`--sheet {file}` is no name of a picture"))
+        .help(format!("end it with one of: {}", extensions.join(", ")))
+}
+
+/// A contact sheet of a graph that gives no pictures.
+pub fn sheet_without_pictures(graph: &Graph) -> Diagnostic {
+    let outputs: Vec<String> = graph.outputs.iter().map(|(name, output)| format!("{name}: {}", output.ty)).collect();
+    let help = match outputs.is_empty() {
+        true => "name a picture in `outputs` of the graph".to_owned(),
+        false => format!("outputs: {}", outputs.join(", ")),
+    };
+    Diagnostic::new("input::no-sheet", "no output of the graph is a picture for the sheet").help(help)
 }

@@ -74,6 +74,15 @@ impl Factor {
     }
 }
 
+impl Factor {
+    /// What people call one of its values: `seed=3`, or for inputs that move together `seed=3, steps=8`.
+    pub fn words(&self, index: usize) -> String {
+        let words: Vec<String> =
+            self.labels.iter().map(|(name, labels)| format!("{name}={}", labels[index].replace('…', ".."))).collect();
+        words.join(", ")
+    }
+}
+
 impl Points {
     pub fn is_sweep(&self) -> bool {
         !self.factors.is_empty()

@@ -169,6 +169,7 @@ impl Lab {
             }),
         };
         let options = PlanOptions {
+            sheet: None,
             swaps: Default::default(),
             out: self.path(setup.out.unwrap_or("out")),
             current_folder: self.path("elsewhere"),
