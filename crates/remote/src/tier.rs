@@ -53,7 +53,7 @@ impl Default for Limits {
             n_failures: 5,
             n_reads: 64,
             n_uploads: 8,
-            n_queued: 10_000,
+            n_queued: 100_000,
         }
     }
 }
