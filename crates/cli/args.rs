@@ -70,6 +70,8 @@ impl RemoteMode {
 pub enum Command {
     /// Run a graph
     Run(RunArgs),
+    /// Run a graph, and what changed of it again after every save
+    Watch(WatchArgs),
     /// Read and check graph files
     Check(CheckArgs),
     /// Say what would run, and why
@@ -143,30 +145,50 @@ pub enum MessageFormat {
     Json,
 }
 
-#[derive(Debug, ClapArgs)]
-pub struct RunArgs {
+/// What is shown of runs.
+#[derive(Clone, Debug, ClapArgs)]
+pub struct DisplayArgs {
+    /// Write the newest preview of each step to this folder, as `<step>.png`
+    #[arg(long, value_name = "DIR")]
+    pub previews: Option<PathBuf>,
+    /// Write events as they happen: `jsonl` to standard output, or to a file
+    #[arg(long, value_name = "jsonl|FILE")]
+    pub events: Option<PathBuf>,
+    /// Only what went wrong
+    #[arg(long, short)]
+    pub quiet: bool,
+}
+
+/// What `run` and `watch` have in common.
+#[derive(Clone, Debug, ClapArgs)]
+pub struct CommonRunArgs {
     #[command(flatten)]
     pub graph: GraphArgs,
     #[command(flatten)]
     pub memory: MemoryArgs,
-    /// Write the newest preview of each step to this folder, as `<step>.png`
-    #[arg(long, value_name = "DIR")]
-    pub previews: Option<PathBuf>,
+    #[command(flatten)]
+    pub display: DisplayArgs,
     /// Write the record of the run as JSON
     #[arg(long, value_name = "FILE")]
     pub report: Option<PathBuf>,
-    /// Write events as they happen: `jsonl` to standard output, or to a file
-    #[arg(long, value_name = "jsonl|FILE")]
-    pub events: Option<PathBuf>,
-    /// Plain lines even on a terminal
-    #[arg(long)]
-    pub plain: bool,
-    /// Only what went wrong
-    #[arg(long, short)]
-    pub quiet: bool,
     /// CPU steps at once [default: one a core]; with 1, one step of any kind at a time, always in the same order
     #[arg(long, value_name = "N", value_parser = clap::value_parser!(u16).range(1..))]
     pub jobs: Option<u16>,
+}
+
+#[derive(Debug, ClapArgs)]
+pub struct WatchArgs {
+    #[command(flatten)]
+    pub common: CommonRunArgs,
+}
+
+#[derive(Debug, ClapArgs)]
+pub struct RunArgs {
+    #[command(flatten)]
+    pub common: CommonRunArgs,
+    /// Plain lines even on a terminal
+    #[arg(long)]
+    pub plain: bool,
     /// Stop at the first step that fails: start nothing more, ask what runs to stop, exit with 1
     #[arg(long, conflicts_with = "keep_going")]
     pub fail_fast: bool,

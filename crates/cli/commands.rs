@@ -9,6 +9,7 @@ mod models;
 mod nodes;
 mod plan;
 mod run;
+mod watch;
 
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
@@ -17,7 +18,7 @@ use std::sync::Arc;
 
 use anyhow::{Context, Result, bail};
 use rondel_cache::{Cache, CacheOptions};
-use rondel_engine::{Plan, PlanError, PlanOptions, Site};
+use rondel_engine::{Given, Plan, PlanError, PlanOptions, Site};
 use rondel_graph::Graph;
 use rondel_plugin::{HostOptions, LoadError, Registry};
 
@@ -54,6 +55,7 @@ pub fn run(args: Args) -> Result<Exit> {
     let places = args.places;
     match args.command {
         Command::Run(args) => run::run(&places, args),
+        Command::Watch(args) => watch::run(&places, args),
         Command::Check(args) => check::run(&places, args),
         Command::Plan(args) => plan::run(&places, args),
         Command::Nodes(args) => nodes::run(&places, args),
@@ -134,45 +136,72 @@ fn swaps(models: &[String]) -> Result<BTreeMap<String, String>> {
     models.iter().map(|text| pair(text, "--model", "flux=tiny-flux2")).collect()
 }
 
-/// A graph that was opened with everything around it.
-struct Opened {
+/// A graph file with everything around it.
+struct Opened<'a> {
+    args: &'a GraphArgs,
+    site: Site,
     cache: Arc<Cache>,
-    plan: Arc<Plan>,
+    given: Given,
+    swaps: BTreeMap<String, String>,
+    out: PathBuf,
+    /// Drawn once for as long as the graph is open: who plans it again wants to see what an edit did.
+    seeds: Vec<u64>,
 }
 
-/// Reads, checks and plans a graph; mistakes are printed, and the exit code is returned in place of a plan.
-///
-/// `only_reads` says that nothing is to be given to the remote tier. What it knows of the plan is known when this returns.
-fn open(
-    places: &Places,
-    args: &GraphArgs,
-    memory_budget_bytes: Option<u64>,
-    only_reads: bool,
-) -> Result<Result<Opened, Exit>> {
-    let (site, cache_folder) = site(places, Some(&args.graph), memory_budget_bytes)?;
-    let checked = site.open(&args.graph, &swaps(&args.model)?);
-    diagnostics::print(&checked.diagnostics, args.message_format);
-    let Some(graph) = checked.graph else { return Ok(Err(Exit::Wrong)) };
-    let given = given::given(args)?;
-    let mut draw = draw_seed;
-    let options = PlanOptions {
-        sheet: args.sheet.clone(),
-        out: out_folder(&args.out)?,
-        swaps: swaps(&args.model)?,
-        current_folder: std::env::current_dir().context("the current folder is gone")?,
-        only: args.only.clone(),
-        draw: &mut draw,
-    };
-    let plan = match rondel_engine::plan(&site, &graph, &given, options) {
-        Ok(plan) => Arc::new(plan),
-        Err(error) => return Ok(Err(not_planned(&graph, error, args.message_format))),
-    };
-    let cache = Cache::open(CacheOptions { folder: cache_folder, ..CacheOptions::default() });
-    let cache = remote::behind(places, only_reads, cache)?;
-    if let Err(error) = rondel_engine::ask(&plan, &cache) {
-        words::say(format!("warning: {error}"));
+impl<'a> Opened<'a> {
+    /// `only_reads` says that nothing is to be given to the remote tier.
+    fn new(
+        places: &Places,
+        args: &'a GraphArgs,
+        memory_budget_bytes: Option<u64>,
+        only_reads: bool,
+    ) -> Result<Opened<'a>> {
+        let (site, folder) = site(places, Some(&args.graph), memory_budget_bytes)?;
+        let cache = Cache::open(CacheOptions { folder, ..CacheOptions::default() });
+        Ok(Opened {
+            args,
+            site,
+            cache: Arc::new(remote::behind(places, only_reads, cache)?),
+            given: given::given(args)?,
+            swaps: swaps(&args.model)?,
+            out: out_folder(&args.out)?,
+            seeds: Vec::new(),
+        })
     }
-    Ok(Ok(Opened { cache: Arc::new(cache), plan }))
+
+    /// Reads, checks and plans the graph as its files are now; mistakes are printed, and the exit code is returned in place of
+    /// a plan. What the remote tier knows of the plan is known when this returns.
+    fn plan(&mut self) -> Result<Result<Arc<Plan>, Exit>> {
+        self.site.forget_files();
+        let checked = self.site.open(&self.args.graph, &self.swaps);
+        diagnostics::print(&checked.diagnostics, self.args.message_format);
+        let Some(graph) = checked.graph else { return Ok(Err(Exit::Wrong)) };
+        let mut n_drawn = 0;
+        let mut draw = || {
+            n_drawn += 1;
+            if self.seeds.len() < n_drawn {
+                self.seeds.push(draw_seed());
+            }
+            self.seeds[n_drawn - 1]
+        };
+        let options = PlanOptions {
+            sheet: self.args.sheet.clone(),
+            out: self.out.clone(),
+            swaps: self.swaps.clone(),
+            current_folder: std::env::current_dir().context("the current folder is gone")?,
+            only: self.args.only.clone(),
+            nonce: draw_seed(),
+            draw: &mut draw,
+        };
+        let plan = match rondel_engine::plan(&self.site, &graph, &self.given, options) {
+            Ok(plan) => Arc::new(plan),
+            Err(error) => return Ok(Err(not_planned(&graph, error, self.args.message_format))),
+        };
+        if let Err(error) = rondel_engine::ask(&plan, &self.cache) {
+            words::say(format!("warning: {error}"));
+        }
+        Ok(Ok(plan))
+    }
 }
 
 /// The folder that `save` writes to, as one path however it was written: it is a part of keys.

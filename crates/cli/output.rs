@@ -20,12 +20,13 @@ use rondel_cache::Cache;
 use rondel_engine::Plan;
 use rondel_event::{Event, Report, RunView, What};
 
-use crate::args::RunArgs;
+use crate::args::DisplayArgs;
 use crate::words;
 
-/// What shows a run: words for people, and events for machines if they were asked for.
+/// What shows runs, one after the other: words for people, and events for machines if they were asked for.
 pub struct Display {
-    people: People,
+    people: Option<People>,
+    with_bars: bool,
     events: Option<Events>,
     previews: Option<Previews>,
     is_quiet: bool,
@@ -45,7 +46,7 @@ struct Events {
 }
 
 impl Display {
-    pub fn new(args: &RunArgs, plan: &Plan, cache: &Arc<Cache>) -> Result<Display> {
+    pub fn new(args: &DisplayArgs, with_bars: bool, cache: &Arc<Cache>) -> Result<Display> {
         let previews = match &args.previews {
             Some(folder) => Some(Previews::new(folder, cache)?),
             None => None,
@@ -65,11 +66,15 @@ impl Display {
                 Some(Events { to: Box::new(BufWriter::new(file)), is_stdout: false, error: None })
             }
         };
-        let people = match words::is_terminal() && !args.plain && !args.quiet {
+        Ok(Display { people: None, with_bars, events, previews, is_quiet: args.quiet })
+    }
+
+    /// Gets ready for a run of this plan.
+    pub fn begin(&mut self, plan: &Plan) {
+        self.people = Some(match self.with_bars {
             true => People::Bars(bars::Bars::new(plan)),
-            false => People::Lines(lines::Lines::new(plan, args.quiet)),
-        };
-        Ok(Display { people, events, previews, is_quiet: args.quiet })
+            false => People::Lines(lines::Lines::new(plan, self.is_quiet)),
+        });
     }
 
     pub fn event(&mut self, event: &Event, view: &RunView) {
@@ -80,26 +85,28 @@ impl Display {
             previews.show(step, image);
         }
         match &mut self.people {
-            People::Bars(bars) => bars.event(event, view),
-            People::Lines(lines) => lines.event(event, view),
+            Some(People::Bars(bars)) => bars.event(event, view),
+            Some(People::Lines(lines)) => lines.event(event, view),
+            None => {}
         }
     }
 
     /// Says how the run ended, and prints the files that it wrote, as data.
-    pub fn finish(self, report: &Report) -> Result<()> {
-        let is_data_taken = self.events.as_ref().is_some_and(|events| events.is_stdout);
+    pub fn end(&mut self, report: &Report) {
+        self.people = None;
         if !self.is_quiet {
             words::say(lines::summary(report));
         }
-        if !is_data_taken {
+        if self.events.as_ref().is_none_or(|events| !events.is_stdout) {
             for path in report.outputs.iter().filter_map(|output| output.path.as_ref()) {
                 words::data(path);
             }
         }
-        match self.events {
-            Some(events) => events.finish(),
-            None => Ok(()),
-        }
+    }
+
+    /// Fails if not all events could be written.
+    pub fn finish(self) -> Result<()> {
+        self.events.map_or(Ok(()), Events::finish)
     }
 }
 

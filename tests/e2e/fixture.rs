@@ -52,6 +52,21 @@ impl Project {
         fs::write(path, text).expect("a file in the project");
     }
 
+    /// Builds a plugin with the kinds `c.nap` and `c.deaf`, which wait for ever.
+    pub fn build_pause(&self) {
+        let library = self.path(&format!("plugins/libpause.{}", std::env::consts::DLL_EXTENSION));
+        std::fs::create_dir_all(library.parent().expect("a folder")).expect("a folder in the project");
+        let compiler = Command::new("cc")
+            .args(["-std=c11", "-shared", "-fPIC", "-Wall", "-Wextra", "-Werror", "-I"])
+            .arg(root().join("crates/abi/include"))
+            .arg(root().join("tests/plugin_c/pause.c"))
+            .arg("-o")
+            .arg(&library)
+            .output()
+            .expect("a compiler");
+        assert!(compiler.status.success(), "{}", String::from_utf8_lossy(&compiler.stderr));
+    }
+
     /// Replaces all of `from` in a file, which must be there.
     pub fn edit(&self, name: &str, from: &str, to: &str) {
         let text = fs::read_to_string(self.path(name)).expect("a file of the project");

@@ -5,22 +5,12 @@ use std::process::{Child, ChildStdout, Command, Stdio};
 
 use rondel_event::{Event, How, What};
 
-use crate::fixture::{Project, how, root};
+use crate::fixture::{Project, how};
 
 /// A project with the kinds `c.nap` and `c.deaf`, which wait for ever, and a graph with one of them.
 fn project(kind: &str) -> Project {
     let project = Project::new();
-    let library = project.path(&format!("plugins/libpause.{}", std::env::consts::DLL_EXTENSION));
-    std::fs::create_dir_all(library.parent().expect("a folder")).expect("a folder in the project");
-    let compiler = Command::new("cc")
-        .args(["-std=c11", "-shared", "-fPIC", "-Wall", "-Wextra", "-Werror", "-I"])
-        .arg(root().join("crates/abi/include"))
-        .arg(root().join("tests/plugin_c/pause.c"))
-        .arg("-o")
-        .arg(&library)
-        .output()
-        .expect("a compiler");
-    assert!(compiler.status.success(), "{}", String::from_utf8_lossy(&compiler.stderr));
+    project.build_pause();
     project.write(
         "wait.ron",
         &format!(

@@ -4,6 +4,7 @@
 //! - [`cache`]: what runs again after a change, and what survives a crash
 //! - [`models`]: parts from elsewhere, LoRAs, and files that cannot be used
 //! - [`interrupt`]: Ctrl-C, once and twice
+//! - [`watch`]: files that change under a run
 //! - [`memory`]: what is needed before a run and used in it, and previews while it goes on
 //! - [`pictures`]: graphs that draw from other pictures
 //! - [`sweeps`]: many points in one run
@@ -30,3 +31,5 @@ mod run;
 #[path = "../../crates/remote/tests/remote/pages.rs"]
 mod server;
 mod sweeps;
+#[cfg(unix)]
+mod watch;

@@ -11,7 +11,7 @@ use rondel_engine::plan::Edge;
 use rondel_engine::{Forecast, KeyParts, Plan, StepNeed, Weighed, failure, forecast, key_parts, needs, weigh};
 use serde_json::json;
 
-use super::{Exit, Opened, open};
+use super::{Exit, Opened};
 use crate::args::{Places, PlanArgs, PlanFormat};
 use crate::memory::Memory;
 use crate::output::needs::{refusals, summary};
@@ -19,8 +19,10 @@ use crate::words;
 
 pub fn run(places: &Places, args: PlanArgs) -> Result<Exit> {
     let budget_bytes = Memory::find(&args.memory).budget_bytes;
-    let Opened { cache, plan } = match open(places, &args.graph, budget_bytes, true)? {
-        Ok(opened) => opened,
+    let mut opened = Opened::new(places, &args.graph, budget_bytes, true)?;
+    let cache = opened.cache.clone();
+    let plan = match opened.plan()? {
+        Ok(plan) => plan,
         Err(exit) => return Ok(exit),
     };
     for trouble in cache.take_remote_troubles() {

@@ -6,25 +6,28 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{SystemTime, UNIX_EPOCH};
 
 use anyhow::{Context, Result};
+use rondel_cache::Cache;
 use rondel_engine::{Clock, Control, Plan, RunOptions};
 use rondel_event::{How, Report};
 use uuid::Uuid;
 
-use super::{Exit, Opened, open};
+use super::{Exit, Opened};
 use crate::alloc::Probe;
-use crate::args::{Places, RunArgs};
+use crate::args::{CommonRunArgs, Places, RunArgs};
 use crate::memory::Memory;
 use crate::output::needs::refusals;
 use crate::output::{Display, files};
 use crate::words;
 
 pub fn run(places: &Places, args: RunArgs) -> Result<Exit> {
-    if args.quiet {
+    let RunArgs { common, .. } = &args;
+    if common.display.quiet {
         words::be_quiet();
     }
-    let memory = Memory::find(&args.memory);
-    let Opened { cache, plan } = match open(places, &args.graph, memory.budget_bytes, false)? {
-        Ok(opened) => opened,
+    let memory = Memory::find(&common.memory);
+    let mut opened = Opened::new(places, &common.graph, memory.budget_bytes, false)?;
+    let plan = match opened.plan()? {
+        Ok(plan) => plan,
         Err(exit) => return Ok(exit),
     };
     for name in &args.rerun {
@@ -37,44 +40,76 @@ pub fn run(places: &Places, args: RunArgs) -> Result<Exit> {
             return Ok(Exit::NothingMatched);
         }
     }
-    if let Some(folder) = args.report.as_deref().and_then(Path::parent).filter(|folder| !folder.as_os_str().is_empty())
-    {
-        // Found out before the work and not after it.
-        std::fs::create_dir_all(folder)
-            .with_context(|| format!("the report cannot be written: {}", folder.display()))?;
-    }
-    // Not refused here: a step that runs by its recipe may turn out to be known by content.
-    let needs = rondel_engine::needs(&plan, &cache, &args.rerun);
-    let weighed = rondel_engine::weigh(&needs, memory.budget_bytes);
-    for refusal in refusals(&needs, &weighed, memory.budget_bytes) {
-        words::say(format!("warning: {refusal}"));
-    }
+    make_report_folder(common)?;
     let control = Control::default();
     stop_on_signals(&control)?;
-    let mut display = Display::new(&args, &plan, &cache)?;
+    let with_bars = words::is_terminal() && !args.plain && !common.display.quiet;
+    let mut display = Display::new(&common.display, with_bars, &opened.cache)?;
     let options = RunOptions {
+        fail_fast: args.fail_fast,
+        keep_going: args.keep_going,
+        rerun: args.rerun.clone(),
+        verify: args.verify.unwrap_or(0.0),
+        ..options(common, &memory)
+    };
+    let report = carry_out(&plan, &opened.cache, options, &control, &mut display);
+    let not_written = display.finish();
+    write_report(common, &report)?;
+    not_written?;
+    Ok(Exit::Run(exit_code(&report)))
+}
+
+/// What every run is carried out with.
+pub(super) fn options(args: &CommonRunArgs, memory: &Memory) -> RunOptions {
+    RunOptions {
         id: Uuid::now_v7().to_string(),
         now: SystemTime::now().duration_since(UNIX_EPOCH).map_or(0, |since| since.as_secs()),
         clock: Clock::steady(),
         jobs: args.jobs.map(usize::from),
-        fail_fast: args.fail_fast,
-        keep_going: args.keep_going,
-        rerun: args.rerun.clone(),
-        needs,
-        verify: args.verify.unwrap_or(0.0),
+        fail_fast: false,
+        keep_going: false,
+        rerun: Vec::new(),
+        needs: Vec::new(),
+        verify: 0.0,
         budget_bytes: memory.budget_bytes,
-        previews: args.previews.is_some(),
+        previews: args.display.previews.is_some(),
         probe: Some(Arc::new(Probe)),
         program: concat!("rondel ", env!("CARGO_PKG_VERSION")).to_owned(),
-    };
-    let report = rondel_engine::run(&plan, &cache, &options, &control, &mut |event, view| display.event(event, view));
-    let not_written = display.finish(&report);
-    if let Some(path) = &args.report {
-        let text = serde_json::to_vec_pretty(&report).context("the report has no JSON form, which is a bug")?;
-        files::write(path, &text).with_context(|| format!("the report cannot be written: {}", path.display()))?;
     }
-    not_written?;
-    Ok(Exit::Run(exit_code(&report)))
+}
+
+/// Carries a plan out, and shows it.
+pub(super) fn carry_out(
+    plan: &Arc<Plan>,
+    cache: &Arc<Cache>,
+    options: RunOptions,
+    control: &Control,
+    display: &mut Display,
+) -> Report {
+    // Not refused here: a step that runs by its recipe may turn out to be known by content.
+    let needs = rondel_engine::needs(plan, cache, &options.rerun);
+    let weighed = rondel_engine::weigh(&needs, options.budget_bytes);
+    for refusal in refusals(&needs, &weighed, options.budget_bytes) {
+        words::say(format!("warning: {refusal}"));
+    }
+    let options = RunOptions { needs, ..options };
+    display.begin(plan);
+    let report = rondel_engine::run(plan, cache, &options, control, &mut |event, view| display.event(event, view));
+    display.end(&report);
+    report
+}
+
+/// Makes the folder that the report goes to, so that a wrong one is found out before the work and not after it.
+pub(super) fn make_report_folder(args: &CommonRunArgs) -> Result<()> {
+    let folder = args.report.as_deref().and_then(Path::parent).filter(|folder| !folder.as_os_str().is_empty());
+    let Some(folder) = folder else { return Ok(()) };
+    std::fs::create_dir_all(folder).with_context(|| format!("the report cannot be written: {}", folder.display()))
+}
+
+pub(super) fn write_report(args: &CommonRunArgs, report: &Report) -> Result<()> {
+    let Some(path) = &args.report else { return Ok(()) };
+    let text = serde_json::to_vec_pretty(report).context("the report has no JSON form, which is a bug")?;
+    files::write(path, &text).with_context(|| format!("the report cannot be written: {}", path.display()))
 }
 
 /// The report's own word, unless it contradicts itself: a run that is done has no step that failed or was blocked, unless there

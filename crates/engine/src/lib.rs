@@ -4,6 +4,7 @@
 //! - [`weights`]: from a model's files to what their headers say, and to digests
 //! - [`mod@plan`]: what is to be done for one run, and why
 //! - [`mod@run`]: doing it: dispatcher, lanes, events
+//! - [`watch`]: when to do it again
 //! - [`record`], [`last`]: what a run leaves behind
 //!
 //! The engine links no tensor library, prints nothing and reads no environment: time, randomness and folders are given.
@@ -14,6 +15,8 @@ pub mod plan;
 pub mod record;
 pub mod run;
 pub mod site;
+pub mod stamp;
+pub mod watch;
 pub mod weights;
 
 pub use because::{Because, BecauseError, because};

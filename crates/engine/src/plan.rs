@@ -20,7 +20,7 @@ pub mod needs;
 pub mod points;
 pub mod remote;
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, HashSet};
 use std::path::PathBuf;
 use std::sync::Arc;
 
@@ -153,6 +153,11 @@ impl Plan {
     /// All steps, what a step takes before the step itself.
     pub fn ids(&self) -> impl DoubleEndedIterator<Item = StepId> + use<> {
         (0..self.steps.node_count()).map(StepId::new)
+    }
+
+    /// The recipe keys of all steps.
+    pub fn recipes(&self) -> HashSet<Digest> {
+        self.steps.node_weights().map(|step| step.recipe).collect()
     }
 
     pub fn find(&self, name: &str) -> Option<StepId> {

@@ -16,6 +16,7 @@ use rondel_value::NodeSpec;
 
 pub use self::folders::{FolderError, Folders};
 pub use self::models::{Listed, ListedLora, ModelError};
+use crate::stamp::Stamp;
 use crate::weights::WeightFiles;
 use crate::weights::hashing::Watch;
 
@@ -33,6 +34,8 @@ pub struct Site {
     read: Mutex<HashMap<PathBuf, Option<Arc<Models>>>>,
     /// Mistakes in `models.ron` files, to be shown with those of the graph.
     mistakes: Mutex<Vec<Diagnostic>>,
+    /// Every file that was asked for, there or not, as it was before it was read.
+    asked_for: Mutex<BTreeMap<PathBuf, Option<Stamp>>>,
 }
 
 impl Site {
@@ -45,6 +48,7 @@ impl Site {
             folders: Folders::default(),
             read: Mutex::default(),
             mistakes: Mutex::default(),
+            asked_for: Mutex::default(),
         }
     }
 
@@ -60,6 +64,24 @@ impl Site {
         self
     }
 
+    /// Forgets what files said: they are read anew when they are asked for.
+    pub fn forget_files(&self) {
+        self.read.lock().expect("no panic while it is held").clear();
+        self.asked_for.lock().expect("no panic while it is held").clear();
+    }
+
+    /// The files that what was read depends on, there or not, as they were then: graphs, `models.ron`, and files that graphs
+    /// name.
+    pub fn files(&self) -> BTreeMap<PathBuf, Option<Stamp>> {
+        self.asked_for.lock().expect("no panic while it is held").clone()
+    }
+
+    /// Notes a file that is about to be read, or was looked for.
+    pub(crate) fn note_file(&self, path: &Path) {
+        let mut asked_for = self.asked_for.lock().expect("no panic while it is held");
+        asked_for.entry(path.to_owned()).or_insert_with(|| Stamp::of(path).ok());
+    }
+
     pub fn registry(&self) -> &Registry {
         &self.registry
     }
@@ -71,6 +93,7 @@ impl Site {
     /// Reads and checks a graph file. `swaps` puts other weights in the place of those that the graph names.
     pub fn open(&self, path: &Path, swaps: &BTreeMap<String, String>) -> Checked {
         let full = std::path::absolute(path).unwrap_or_else(|_| path.to_owned());
+        self.note_file(&full);
         let shown = path.display().to_string();
         let source = match fs::read(&full) {
             Ok(bytes) => Source::from_bytes(&shown, &full, bytes),
@@ -149,6 +172,7 @@ impl Site {
         if let Some(known) = read.get(path) {
             return known.clone();
         }
+        self.note_file(path);
         let shown = path.display().to_string();
         let bytes = match fs::read(path) {
             Err(error) if error.kind() == ErrorKind::NotFound => None,
@@ -178,6 +202,7 @@ impl World for Site {
 
     fn import(&self, from: &Path, path: &str) -> Result<Source, ImportError> {
         let full = from.parent().unwrap_or(Path::new("")).join(path);
+        self.note_file(&full);
         let bytes = fs::read(&full).map_err(|error| match error.kind() {
             ErrorKind::NotFound => ImportError::NotFound { path: path.to_owned() },
             _ => ImportError::Unreadable { path: path.to_owned(), reason: reason(&error) },
@@ -203,7 +228,9 @@ impl World for Site {
     }
 
     fn file_exists(&self, from: &Path, path: &str) -> bool {
-        from.parent().unwrap_or(Path::new("")).join(path).is_file()
+        let full = from.parent().unwrap_or(Path::new("")).join(path);
+        self.note_file(&full);
+        full.is_file()
     }
 }
 

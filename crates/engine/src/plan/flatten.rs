@@ -50,7 +50,9 @@ pub struct PlanOptions<'a> {
     pub only: Vec<String>,
     /// The file, below the output folder, for the pictures of all points of a sweep.
     pub sheet: Option<String>,
-    /// Draws the seeds that are `Random`, and the number that makes the keys of results that are not kept unique.
+    /// Makes the keys of results that are not kept unique; another one for each plan.
+    pub nonce: u64,
+    /// Draws the seeds that are `Random`.
     pub draw: &'a mut dyn FnMut() -> u64,
 }
 
@@ -164,8 +166,6 @@ impl Scope {
 struct Planner<'a> {
     site: &'a Site,
     options: PlanOptions<'a>,
-    /// Makes the keys of results that are not kept unlike any others.
-    nonce: u64,
     root: Arc<Graph>,
     points: Points,
     /// The point that is planned now.
@@ -193,7 +193,6 @@ impl<'a> Planner<'a> {
     fn new(site: &'a Site, graph: &Arc<Graph>, options: PlanOptions<'a>) -> Planner<'a> {
         Planner {
             site,
-            nonce: (options.draw)(),
             options,
             root: graph.clone(),
             points: Points::default(),
@@ -365,7 +364,7 @@ impl Planner<'_> {
             Some((self.recipe_of(from, port), String::new()))
         });
         if is_volatile {
-            let nonce = format!("{} {name}", self.nonce);
+            let nonce = format!("{} {name}", self.options.nonce);
             let digest = Digest::of(nonce.as_bytes());
             parts.push(rondel_cache::Part { port: "#run".to_owned(), digest, shown: nonce });
         }

@@ -1,8 +1,10 @@
 //! The way into a run from outside.
 
+use std::collections::HashSet;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex};
 
+use rondel_value::Digest;
 use tokio::sync::mpsc::UnboundedSender;
 
 use super::dispatcher::Message;
@@ -13,6 +15,9 @@ pub struct Control(Arc<Inner>);
 
 #[derive(Default)]
 struct Inner {
+    /// Nothing more is started.
+    is_stopping: AtomicBool,
+    /// What runs is to stop as well.
     is_cancelled: AtomicBool,
     /// To the dispatcher, while it runs. A lock of a moment: nobody holds it while waiting.
     dispatcher: Mutex<Option<UnboundedSender<Message>>>,
@@ -22,12 +27,29 @@ impl Control {
     /// Stops starting steps and asks running ones to stop; what is done is kept.
     pub fn cancel(&self) {
         self.0.is_cancelled.store(true, Ordering::Release);
+        self.stop(Message::Cancel);
+    }
+
+    /// Makes way for another plan: stops starting steps, and asks those to stop whose recipe is not among `wanted`, the
+    /// recipes of the other plan. The others come to their end, for the other plan to find their results.
+    pub fn give_way(&self, wanted: HashSet<Digest>) {
+        self.stop(Message::GiveWay { wanted });
+    }
+
+    fn stop(&self, message: Message) {
+        self.0.is_stopping.store(true, Ordering::Release);
         if let Some(dispatcher) = &*self.0.dispatcher.lock().expect("no panic while it is held") {
             // A run that is over needs no message.
-            let _ = dispatcher.send(Message::Cancel);
+            let _ = dispatcher.send(message);
         }
     }
 
+    /// Whether nothing more is to be started.
+    pub fn is_stopping(&self) -> bool {
+        self.0.is_stopping.load(Ordering::Acquire)
+    }
+
+    /// Whether what runs is to stop, too.
     pub fn is_cancelled(&self) -> bool {
         self.0.is_cancelled.load(Ordering::Acquire)
     }

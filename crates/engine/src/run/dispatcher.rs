@@ -18,7 +18,7 @@ mod room;
 pub(super) mod verify;
 
 use std::cmp::Reverse;
-use std::collections::{BTreeMap, BinaryHeap, HashMap, VecDeque};
+use std::collections::{BTreeMap, BinaryHeap, HashMap, HashSet, VecDeque};
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -49,6 +49,7 @@ pub enum Message {
     Log { step: StepName, level: Level, text: String },
     CacheTrouble { text: String },
     Cancel,
+    GiveWay { wanted: HashSet<Digest> },
 }
 
 /// Where a step stands.
@@ -274,6 +275,10 @@ impl Dispatcher<'_, '_> {
                 self.stop_all();
                 self.emitter.log(None, Level::Info, "stopping: asked to".to_owned());
             }
+            Message::GiveWay { wanted } => {
+                self.stop_all_but(&wanted);
+                self.emitter.log(None, Level::Info, "stopping: another plan takes over".to_owned());
+            }
         }
     }
 
@@ -300,9 +305,9 @@ impl Dispatcher<'_, '_> {
         let is_partial = self.plan.wanted.iter().any(|id| matches!(self.phases[id.index()], Phase::Done(_)));
         // A failure for which there was an alternative is none of the run.
         let outcome = match is_done {
-            _ if self.n_unverified > 0 && !control.is_cancelled() => Outcome::Failed,
+            _ if self.n_unverified > 0 && !control.is_stopping() => Outcome::Failed,
             true => Outcome::Done,
-            _ if control.is_cancelled() => Outcome::Cancelled,
+            _ if control.is_stopping() => Outcome::Cancelled,
             _ if self.options.keep_going && is_partial => Outcome::Partial,
             _ => Outcome::Failed,
         };

@@ -13,10 +13,11 @@ use std::fs;
 use std::io::{self, Read, Write};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
-use std::time::UNIX_EPOCH;
 
 use rondel_value::Digest;
 use serde::{Deserialize, Serialize};
+
+use crate::stamp::Stamp;
 
 /// How much is read between two reports.
 const CHUNK_BYTES: usize = 1 << 20;
@@ -124,32 +125,6 @@ struct Note {
     path: PathBuf,
     stamp: Stamp,
     digest: Digest,
-}
-
-/// What changes when a file does.
-#[derive(Clone, PartialEq, Eq, Serialize, Deserialize)]
-struct Stamp {
-    bytes: u64,
-    modified_ns: u128,
-    /// When content, name or permissions were last changed, by the file system's own account; 0 if it keeps none.
-    #[serde(default)]
-    changed_ns: i128,
-    inode: u64,
-}
-
-impl Stamp {
-    fn of(path: &Path) -> io::Result<Stamp> {
-        let metadata = fs::metadata(path)?;
-        let modified = metadata.modified()?.duration_since(UNIX_EPOCH).unwrap_or_default();
-        #[cfg(unix)]
-        let (inode, changed_ns) = {
-            use std::os::unix::fs::MetadataExt as _;
-            (metadata.ino(), i128::from(metadata.ctime()) * 1_000_000_000 + i128::from(metadata.ctime_nsec()))
-        };
-        #[cfg(not(unix))]
-        let (inode, changed_ns) = (0, 0);
-        Ok(Stamp { bytes: metadata.len(), modified_ns: modified.as_nanos(), changed_ns, inode })
-    }
 }
 
 struct Progress<'a> {

@@ -174,12 +174,15 @@ impl Lab {
             out: self.path(setup.out.unwrap_or("out")),
             current_folder: self.path("elsewhere"),
             only: setup.only.iter().map(|name| name.to_string()).collect(),
-            draw: &mut || {
-                self.n_draws.set(self.n_draws.get() + 1);
-                self.n_draws.get()
-            },
+            nonce: self.draw(),
+            draw: &mut || self.draw(),
         };
         plan(&site, &graph, &given, options).map(Arc::new)
+    }
+
+    fn draw(&self) -> u64 {
+        self.n_draws.set(self.n_draws.get() + 1);
+        self.n_draws.get()
     }
 
     pub fn run(&self, body: &str) -> Ran {

@@ -189,6 +189,36 @@ fn a_cancelled_run_does_not_wait_for_a_step_that_does_not_stop() {
 }
 
 #[test]
+fn a_run_that_gives_way_lets_come_to_an_end_what_the_other_plan_wants_too() {
+    let lab = Lab::new();
+    let until = lab.path("until").display().to_string();
+    let graph = |more: &str| format!("nodes: (d: deaf(a: 5, until: {until:?}), e: add(a: d){more}), outputs: (e: e),");
+    let setup = Setup { jobs: Some(2), ..Setup::default() };
+    let other = lab.plan(&graph(""), &setup);
+    let plan = lab.plan(&graph(", w: until_cancelled()").replace("outputs: (", "outputs: (w: w, "), &setup);
+    let control = Control::default();
+    let mut n_waiting = 0;
+    let ran = lab.run_controlled(&plan, &setup, &control, |event| match &event.what {
+        What::Log { text, .. } if text.starts_with("stopping") => lab.file("until", ""),
+        What::Log { text: note, .. } | What::StepProgress { note, .. } if note == "waiting" => {
+            n_waiting += 1;
+            if n_waiting == 2 {
+                control.give_way(other.recipes());
+            }
+        }
+        _ => {}
+    });
+    expect![[r#"
+        d: ran, not done before
+        e: blocked
+        w: failed, not done before: cancelled (cancelled)
+    "#]]
+    .assert_eq(&ran.table());
+    assert_eq!(ran.report.outcome, Outcome::Cancelled);
+    assert_eq!(lab.run_plan(&other, &setup).how("d"), How::KnownByRecipe);
+}
+
+#[test]
 fn to_fail_fast_asks_what_runs_to_stop() {
     let lab = Lab::new();
     let graph = "nodes: (

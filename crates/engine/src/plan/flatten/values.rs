@@ -82,6 +82,7 @@ impl Planner<'_> {
         if let Some(digest) = self.files.get(&full).copied().filter(|_| is_read_by_node) {
             return self.file_for_node(scope, full, digest, wanted);
         }
+        self.site.note_file(&full);
         let bytes = match std::fs::read(&full) {
             Ok(bytes) => bytes,
             Err(error) => {

@@ -4,11 +4,12 @@
 //! meanwhile has another due moment, and the alarm means nothing.
 
 use std::cmp::Reverse;
-use std::collections::BinaryHeap;
+use std::collections::{BinaryHeap, HashSet};
 use std::time::Duration;
 
 use rondel_event::{Level, Problem, What};
 use rondel_graph::Retry;
+use rondel_value::Digest;
 
 use super::super::step::problem_at;
 use super::{Dispatcher, Halted, Phase};
@@ -73,8 +74,14 @@ impl Dispatcher<'_, '_> {
 
     /// Asks all that runs to stop, and lets nothing be tried again.
     pub(super) fn stop_all(&mut self) {
+        self.stop_all_but(&HashSet::new());
+    }
+
+    /// As [`stop_all`](Self::stop_all), but lets steps of these recipes come to the end of their attempt.
+    pub(super) fn stop_all_but(&mut self, wanted: &HashSet<Digest>) {
         for id in self.plan.ids() {
             match &mut self.phases[id.index()] {
+                Phase::Running(..) if wanted.contains(&self.plan.step(id).recipe) => {}
                 Phase::Running(..) => self.ask_to_stop(id, Halted::Stopped),
                 Phase::Pausing(_, pause) => {
                     let problem = pause.problem.clone();

@@ -48,7 +48,7 @@ impl Dispatcher<'_, '_> {
     }
 
     pub(super) fn is_stopped(&self) -> bool {
-        self.shared.control.is_cancelled()
+        self.shared.control.is_stopping()
             || self.emitter.has_lost_display()
             || (self.options.fail_fast && self.has_failed)
     }

@@ -1,0 +1,114 @@
+//! `rondel watch`: runs a graph, and again what changed of it after every save.
+//!
+//! A save while a run is going on makes a new plan. What both plans want comes to its end, what only the old one wanted is
+//! stopped, and then the new one runs; all that was finished is known to it. A file with mistakes stops nothing: they are shown,
+//! and the run goes on.
+
+use std::path::PathBuf;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+
+use anyhow::{Context, Result};
+use rondel_engine::watch::Watcher;
+use rondel_engine::{Control, Plan};
+
+use super::run::{carry_out, make_report_folder, options, write_report};
+use super::{Exit, Opened};
+use crate::args::{Places, WatchArgs};
+use crate::memory::Memory;
+use crate::output::Display;
+use crate::words;
+
+pub fn run(places: &Places, args: WatchArgs) -> Result<Exit> {
+    let args = &args.common;
+    if args.display.quiet {
+        words::be_quiet();
+    }
+    let memory = Memory::find(&args.memory);
+    let opened = Opened::new(places, &args.graph, memory.budget_bytes, false)?;
+    make_report_folder(args)?;
+    let cache = opened.cache.clone();
+    let mut display = Display::new(&args.display, false, &cache)?;
+    let mut watched = Watched { watcher: Watcher::new()?, opened };
+    let mut next = watched.plan()?;
+    end_on_signals(&watched)?;
+    if next.is_none() {
+        next = watched.wait()?;
+    }
+    while let Some(plan) = next {
+        let control = Control::default();
+        // The graph is read and planned again beside the run.
+        next = std::thread::scope(|scope| {
+            let listener = scope.spawn(|| {
+                let next = watched.wait();
+                match &next {
+                    Ok(Some(plan)) => control.give_way(plan.recipes()),
+                    Ok(None) | Err(_) => control.cancel(),
+                }
+                next
+            });
+            let report = carry_out(&plan, &cache, options(args, &memory), &control, &mut display);
+            if let Err(error) = write_report(args, &report) {
+                words::error(&error);
+            }
+            if !control.is_stopping() {
+                say(format!("watching {}; Ctrl-C ends it", plan.graph.path.display()));
+            }
+            listener.join().unwrap_or_else(|panic| std::panic::resume_unwind(panic))
+        })?;
+    }
+    display.finish()?;
+    Ok(Exit::Run(130))
+}
+
+/// A graph, and the watch over its files.
+struct Watched<'a> {
+    opened: Opened<'a>,
+    watcher: Watcher,
+}
+
+impl Watched<'_> {
+    /// Plans the graph as its files are now, and watches those; no plan if there are mistakes.
+    fn plan(&mut self) -> Result<Option<Arc<Plan>>> {
+        let plan = self.opened.plan()?;
+        self.watcher.follow(self.opened.site.files())?;
+        if plan.is_err() {
+            say("waiting for the mistakes to be mended");
+        }
+        Ok(plan.ok())
+    }
+
+    /// Waits until there is another plan; none if the watch was ended.
+    fn wait(&mut self) -> Result<Option<Arc<Plan>>> {
+        while let Some(changed) = self.watcher.changed()? {
+            say(format!("changed: {}", names(&changed)));
+            let plan = self.plan()?;
+            if plan.is_some() {
+                return Ok(plan);
+            }
+        }
+        Ok(None)
+    }
+}
+
+/// The first signal ends the watch and what runs, the second ends the program at once.
+fn end_on_signals(watched: &Watched<'_>) -> Result<()> {
+    let (ender, was_asked) = (watched.watcher.ender(), AtomicBool::new(false));
+    ctrlc::set_handler(move || match was_asked.swap(true, Ordering::AcqRel) {
+        true => std::process::exit(130),
+        false => ender.end(),
+    })
+    .context("signals cannot be handled")
+}
+
+fn say(text: impl std::fmt::Display) {
+    if !words::is_quiet() {
+        words::say(text);
+    }
+}
+
+/// The names of files without their folders, which are mostly one.
+fn names(files: &[PathBuf]) -> String {
+    let names = files.iter().map(|file| file.file_name().unwrap_or(file.as_os_str()).display().to_string());
+    names.collect::<Vec<_>>().join(", ")
+}

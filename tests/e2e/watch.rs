@@ -1,0 +1,170 @@
+//! `rondel watch`: a real process, and files that change under it.
+
+use std::io::{BufRead, BufReader, Lines};
+use std::process::{Child, ChildStderr, ChildStdout, Command, Stdio};
+
+use rondel_event::{Event, How, Outcome, What};
+
+use crate::fixture::Project;
+
+const GRAPH: &str = r##"Graph(
+    format: 1,
+    imports: (square: Graph("square.ron")),
+    nodes: (
+        square: square(color: "#777777"),
+        saved: save(image: square, path: "square.png"),
+    ),
+    outputs: (saved: saved),
+)"##;
+
+const SQUARE: &str = r##"Graph(
+    format: 1,
+    inputs: (color: Text()),
+    nodes: (solid: solid(size: (16, 16), color: color)),
+    outputs: (image: solid),
+)"##;
+
+/// A watch, the events of its runs, and its words.
+struct Watch {
+    child: Child,
+    events: Lines<BufReader<ChildStdout>>,
+    words: Lines<BufReader<ChildStderr>>,
+}
+
+impl Watch {
+    fn start(project: &Project, graph: &str) -> Watch {
+        let mut command = project.command(&["watch", graph, "--events", "jsonl"]);
+        let piped = command.stdout(Stdio::piped()).stderr(Stdio::piped());
+        let mut child = piped.spawn().expect("the program starts");
+        let events = BufReader::new(child.stdout.take().expect("a pipe")).lines();
+        let words = BufReader::new(child.stderr.take().expect("a pipe")).lines();
+        Watch { child, events, words }
+    }
+
+    fn until(&mut self, mut is_it: impl FnMut(&What) -> bool) {
+        loop {
+            let line = self.events.next().expect("the watch goes on").expect("a line");
+            if is_it(&serde_json::from_str::<Event>(&line).expect("an event").what) {
+                return;
+            }
+        }
+    }
+
+    /// What ran until the end of a run, and how that came out.
+    fn run(&mut self) -> (String, Outcome) {
+        let (mut ran, mut end) = (Vec::new(), None);
+        self.until(|what| {
+            match what {
+                What::StepFinished { step, how: How::Ran, .. } => ran.push(step.to_string()),
+                What::RunFinished { outcome, .. } => end = Some(*outcome),
+                _ => {}
+            }
+            end.is_some()
+        });
+        (ran.join(", "), end.expect("an end"))
+    }
+
+    fn until_it_says(&mut self, words: &str) {
+        assert!(self.words.any(|line| line.expect("a line").contains(words)), "it never said `{words}`");
+    }
+
+    /// As Ctrl-C does; the exit code.
+    fn end(&mut self) -> Option<i32> {
+        let sent = Command::new("kill").args(["-INT", &self.child.id().to_string()]).status().expect("`kill` is there");
+        assert!(sent.success());
+        self.child.wait().expect("it ends").code()
+    }
+}
+
+impl Drop for Watch {
+    fn drop(&mut self) {
+        // A test that failed leaves nothing running.
+        let _ = self.child.kill();
+    }
+}
+
+fn project() -> Project {
+    let project = Project::new();
+    project.write("graph.ron", GRAPH);
+    project.write("square.ron", SQUARE);
+    project
+}
+
+#[test]
+fn a_save_runs_what_changed_and_nothing_else() {
+    let project = project();
+    let mut watch = Watch::start(&project, "graph.ron");
+    assert_eq!(watch.run(), ("square.solid, saved".to_owned(), Outcome::Done));
+    watch.until_it_says("watching");
+
+    project.edit("graph.ron", "square.png", "other.png");
+    assert_eq!(watch.run(), ("saved".to_owned(), Outcome::Done));
+    watch.until_it_says("watching");
+
+    // An import, saved as most editors do: written beside, and renamed.
+    project.write("square.ron~", &SQUARE.replace("16, 16", "32, 32"));
+    std::fs::rename(project.path("square.ron~"), project.path("square.ron")).expect("a rename");
+    watch.until_it_says("changed: square.ron");
+    assert_eq!(watch.run(), ("square.solid, saved".to_owned(), Outcome::Done));
+    watch.until_it_says("watching");
+
+    project.edit("graph.ron", "format: 1,", "format: 1, // the same");
+    assert_eq!(watch.run(), (String::new(), Outcome::Done));
+    assert_eq!(watch.end(), Some(130));
+}
+
+#[test]
+fn a_file_with_mistakes_is_shown_and_its_mending_runs() {
+    let project = project();
+    project.edit("graph.ron", "save(", "safe(");
+    let mut watch = Watch::start(&project, "graph.ron");
+    watch.until_it_says("did you mean `save`");
+    project.edit("graph.ron", "safe(", "save(");
+    assert_eq!(watch.run(), ("square.solid, saved".to_owned(), Outcome::Done));
+    watch.until_it_says("watching");
+
+    std::fs::remove_file(project.path("square.ron")).expect("it is there");
+    watch.until_it_says("waiting for the mistakes to be mended");
+    project.write("square.ron", SQUARE);
+    assert_eq!(watch.run(), (String::new(), Outcome::Done));
+    assert_eq!(watch.end(), Some(130));
+}
+
+#[test]
+fn a_run_gives_way_to_the_next_save_and_what_was_done_is_known() {
+    let project = project();
+    project.build_pause();
+    let waits = GRAPH.replace("imports: (", "imports: (pause: Node(\"c.nap\"), ");
+    project.write(
+        "graph.ron",
+        &waits.replace("nodes: (", "nodes: (wait: pause(),").replace("outputs: (", "outputs: (wait: wait, "),
+    );
+    let mut watch = Watch::start(&project, "graph.ron");
+    let mut n_seen = 0;
+    watch.until(|what| {
+        let is_one = match what {
+            What::StepProgress { step, .. } => &**step == "wait",
+            What::StepFinished { step, .. } => &**step == "saved",
+            _ => false,
+        };
+        n_seen += usize::from(is_one);
+        n_seen == 2
+    });
+    project.write("graph.ron", GRAPH);
+    assert_eq!(watch.run().1, Outcome::Cancelled);
+    assert_eq!(watch.run(), (String::new(), Outcome::Done));
+    assert_eq!(watch.end(), Some(130));
+}
+
+#[test]
+fn the_end_of_a_watch_is_the_end_of_its_run() {
+    let project = project();
+    project.build_pause();
+    project.write(
+        "graph.ron",
+        "Graph(format: 1, imports: (pause: Node(\"c.nap\")), nodes: (wait: pause()), outputs: (wait: wait))",
+    );
+    let mut watch = Watch::start(&project, "graph.ron");
+    watch.until(|what| matches!(what, What::StepProgress { .. }));
+    assert_eq!(watch.end(), Some(130));
+}
