@@ -5,6 +5,7 @@
 //! - [`models`]: parts from elsewhere, LoRAs, and files that cannot be used
 //! - [`interrupt`]: Ctrl-C, once and twice
 //! - [`watch`]: files that change under a run
+//! - `soak`: the same for an hour
 //! - [`memory`]: what is needed before a run and used in it, and previews while it goes on
 //! - [`pictures`]: graphs that draw from other pictures
 //! - [`sweeps`]: many points in one run
@@ -30,6 +31,8 @@ mod run;
 #[cfg(feature = "cloud")]
 #[path = "../../crates/remote/tests/remote/pages.rs"]
 mod server;
+#[cfg(target_os = "linux")]
+mod soak;
 mod sweeps;
 #[cfg(unix)]
 mod watch;

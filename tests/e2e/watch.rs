@@ -1,7 +1,8 @@
 //! `rondel watch`: a real process, and files that change under it.
 
 use std::io::{BufRead, BufReader, Lines};
-use std::process::{Child, ChildStderr, ChildStdout, Command, Stdio};
+use std::process::{Child, ChildStdout, Command, Stdio};
+use std::sync::mpsc::{Receiver, channel};
 
 use rondel_event::{Event, How, Outcome, What};
 
@@ -25,23 +26,26 @@ const SQUARE: &str = r##"Graph(
 )"##;
 
 /// A watch, the events of its runs, and its words.
-struct Watch {
+pub struct Watch {
     child: Child,
     events: Lines<BufReader<ChildStdout>>,
-    words: Lines<BufReader<ChildStderr>>,
+    /// Read by a thread, so that nobody waits for nobody.
+    words: Receiver<String>,
 }
 
 impl Watch {
-    fn start(project: &Project, graph: &str) -> Watch {
+    pub fn start(project: &Project, graph: &str) -> Watch {
         let mut command = project.command(&["watch", graph, "--events", "jsonl"]);
         let piped = command.stdout(Stdio::piped()).stderr(Stdio::piped());
         let mut child = piped.spawn().expect("the program starts");
         let events = BufReader::new(child.stdout.take().expect("a pipe")).lines();
-        let words = BufReader::new(child.stderr.take().expect("a pipe")).lines();
+        let lines = BufReader::new(child.stderr.take().expect("a pipe")).lines();
+        let (sender, words) = channel();
+        std::thread::spawn(move || lines.map_while(Result::ok).try_for_each(|line| sender.send(line)));
         Watch { child, events, words }
     }
 
-    fn until(&mut self, mut is_it: impl FnMut(&What) -> bool) {
+    pub fn until(&mut self, mut is_it: impl FnMut(&What) -> bool) {
         loop {
             let line = self.events.next().expect("the watch goes on").expect("a line");
             if is_it(&serde_json::from_str::<Event>(&line).expect("an event").what) {
@@ -65,11 +69,16 @@ impl Watch {
     }
 
     fn until_it_says(&mut self, words: &str) {
-        assert!(self.words.any(|line| line.expect("a line").contains(words)), "it never said `{words}`");
+        assert!(self.words.iter().any(|line| line.contains(words)), "it never said `{words}`");
+    }
+
+    /// The process.
+    pub fn id(&self) -> u32 {
+        self.child.id()
     }
 
     /// As Ctrl-C does; the exit code.
-    fn end(&mut self) -> Option<i32> {
+    pub fn end(&mut self) -> Option<i32> {
         let sent = Command::new("kill").args(["-INT", &self.child.id().to_string()]).status().expect("`kill` is there");
         assert!(sent.success());
         self.child.wait().expect("it ends").code()
