@@ -32,8 +32,6 @@ pub enum Part {
 /// A place in a store.
 pub struct Bucket {
     address: Address,
-    /// Ends with a slash unless it is empty.
-    prefix: String,
     pub limits: Limits,
     pub health: Health,
     pub counts: Counts,
@@ -55,12 +53,8 @@ pub struct Counts {
 
 impl Bucket {
     pub fn new(address: Address, limits: Limits) -> Bucket {
-        let prefix = match address.prefix.as_ref() {
-            "" => String::new(),
-            prefix => format!("{prefix}/"),
-        };
         let (health, reads) = (Health::new(limits.n_failures), Semaphore::new(limits.n_reads));
-        Bucket { address, prefix, limits, health, counts: Counts::default(), reads, is_slow: AtomicBool::new(false) }
+        Bucket { address, limits, health, counts: Counts::default(), reads, is_slow: AtomicBool::new(false) }
     }
 
     /// Whether it is a folder that is not there.
@@ -75,7 +69,9 @@ impl Bucket {
             Part::Action => ("action", ".json"),
             Part::Blob => ("blob", ".st"),
         };
-        Path::from(format!("{}v1/{folder}/{}/{name}{ending}", self.prefix, &name[..2]))
+        let file = format!("{name}{ending}");
+        // By parts: a path from text has its letters encoded, and those of the prefix are as they are to be.
+        ["v1", folder, &name[..2], &file].into_iter().fold(self.address.prefix.clone(), Path::join)
     }
 
     /// Asks for an object that is not there.
