@@ -16,7 +16,7 @@ use std::sync::Arc;
 use object_store::local::LocalFileSystem;
 use object_store::path::Path;
 use object_store::{ObjectStore, ObjectStoreScheme};
-use url::Url;
+use url::{Position, Url};
 
 use crate::refusal::Asker;
 
@@ -53,10 +53,11 @@ pub enum AddressError {
 impl Address {
     /// Opens the store that `text` names, without asking it anything. `variables` hold what it needs to know beside.
     pub fn open(text: &str, variables: &[(String, String)]) -> Result<Address, AddressError> {
-        let url = Url::parse(text).map_err(|error| AddressError::NotAnAddress { text: text.to_owned(), error })?;
-        let shown = without_password(&url);
-        let unknown = |_| AddressError::UnknownScheme(shown.clone());
+        let hidden = || without_what_may_be_a_password(text);
+        let url = Url::parse(text).map_err(|error| AddressError::NotAnAddress { text: hidden(), error })?;
+        let unknown = |_| AddressError::UnknownScheme(hidden());
         let (scheme, prefix) = ObjectStoreScheme::parse(&url).map_err(unknown)?;
+        let shown = without_password(&url);
         let asker = Asker::of(&scheme, variables);
         let folder = url.to_file_path().ok().filter(|_| matches!(scheme, ObjectStoreScheme::Local));
         let store: Arc<dyn ObjectStore> = match scheme {
@@ -91,12 +92,19 @@ impl std::fmt::Display for Address {
 }
 
 fn without_password(url: &Url) -> String {
-    let mut url = url.clone();
-    if url.password().is_some() {
-        // Fails only where there can be no password.
-        let _ = url.set_password(Some("…"));
+    match url.password() {
+        Some(_) => format!("{}…{}", &url[..Position::BeforePassword], &url[Position::AfterPassword..]),
+        None => url.to_string(),
     }
-    url.to_string()
+}
+
+/// A text in which nobody knows where a password would end: at the last `@`, since it may hold anything.
+fn without_what_may_be_a_password(text: &str) -> String {
+    let from = text.find("://").map_or(0, |scheme| scheme + "://".len());
+    match (text[from..].find(':'), text.rfind('@')) {
+        (Some(colon), Some(at)) if from + colon < at => format!("{}…{}", &text[..=from + colon], &text[at..]),
+        _ => text.to_owned(),
+    }
 }
 
 #[cfg(feature = "cloud")]
@@ -179,7 +187,20 @@ mod tests {
     #[test]
     fn a_password_is_not_shown() {
         let url = Url::parse("https://me:secret@host/prefix").unwrap();
-        assert!(!without_password(&url).contains("secret"));
+        assert_eq!(without_password(&url), "https://me:…@host/prefix");
+    }
+
+    #[test]
+    fn a_password_is_not_shown_in_what_is_no_address() {
+        for (text, shown) in [
+            ("https://me:secret@host:99999/x", "https://me:…@host:99999/x"),
+            ("https://me:se/c@ret@host/x", "https://me:…@host/x"),
+            ("ftp://me:secret@host/x", "ftp://me:…@host/x"),
+            ("me:secret@host/x", "me:…@host/x"),
+        ] {
+            let message = Address::open(text, &[]).unwrap_err().to_string();
+            assert!(message.starts_with(&format!("`{shown}` is no address")), "{message}");
+        }
     }
 
     #[test]
