@@ -3,6 +3,8 @@
 mod behind;
 #[cfg(test)]
 mod honest;
+#[cfg(test)]
+mod promises;
 
 use std::fs::{self, File};
 use std::io;
@@ -108,8 +110,16 @@ impl Cache {
 
     /// Keeps a bundle that belongs to no record, such as a preview.
     pub fn put_blob(&self, bundle: &Bundle) -> Result<(), CacheError> {
-        self.memory.put_blob(bundle, 0.0)?;
-        self.below.put_blob(bundle, 0.0)
+        self.put(bundle, 0.0)
+    }
+
+    fn put(&self, bundle: &Bundle, ms: f64) -> Result<(), CacheError> {
+        self.memory.put_blob(bundle, ms)?;
+        self.below.put_blob(bundle, ms)?;
+        if let Some(behind) = &self.behind {
+            behind.arrived(&bundle.digest(), &*self.below);
+        }
+        Ok(())
     }
 
     pub fn blob(&self, digest: &Digest) -> Result<Option<Bundle>, CacheError> {
@@ -117,8 +127,11 @@ impl Cache {
             return Ok(Some(bundle));
         }
         let mut bundle = self.below.blob(digest)?;
-        if let (None, Some(behind)) = (&bundle, &self.behind) {
-            bundle = behind.blob(digest, &*self.below);
+        if let Some(behind) = &self.behind {
+            match bundle {
+                Some(_) => behind.arrived(digest, &*self.below),
+                None => bundle = behind.blob(digest, &*self.below),
+            }
         }
         if let Some(bundle) = &bundle {
             // A mapped file: it costs memory only as it is read, and leaves first.
@@ -181,10 +194,7 @@ impl Cache {
 
     fn store_bundles(&self, value: &Value, ms: f64) -> Result<(), CacheError> {
         match value {
-            Value::Bundle(bundle) => {
-                self.memory.put_blob(bundle, ms)?;
-                self.below.put_blob(bundle, ms)
-            }
+            Value::Bundle(bundle) => self.put(bundle, ms),
             Value::List(items) => items.iter().try_for_each(|item| self.store_bundles(item, ms)),
             _ => Ok(()),
         }

@@ -5,8 +5,9 @@
 //! is not here. All other questions are answered by what is here.
 //!
 //! What it says of a step is held in memory and goes to the disk with the last of its blobs: a record on disk has its
-//! blobs beside it. Until then its blobs are *promised*: [`Cache::has`] takes them as there. A promise that is not kept is
-//! forgotten, and whoever relied on it makes the step again.
+//! blobs beside it. Until then its blobs are *promised*: [`Cache::has`] takes them as there. Whoever sees a blob on disk
+//! settles its promise, also where a step made it here or another process did. A promise that is not kept is forgotten, and
+//! whoever relied on it makes the step again.
 
 use std::collections::HashMap;
 use std::sync::{Arc, Mutex};
@@ -54,10 +55,15 @@ impl Behind {
         };
         // If the disk cannot be written, the promise holds: whoever wants the blob again fetches it again.
         if disk.put_blob(&bundle, 0.0).is_ok() {
-            let waiting = self.promised.lock().expect(NOT_POISONED).remove(digest).unwrap_or_default();
-            waiting.iter().for_each(|pending| keep_if_whole(pending, disk));
+            self.arrived(digest, disk);
         }
         Some(bundle)
+    }
+
+    /// Keeps the records that waited for a blob last, which is on disk by now, whoever wrote it.
+    pub(super) fn arrived(&self, digest: &Digest, disk: &dyn Tier) {
+        let waiting = self.promised.lock().expect(NOT_POISONED).remove(digest).unwrap_or_default();
+        waiting.iter().for_each(|pending| keep_if_whole(pending, disk));
     }
 
     fn is_broken(&self, action: &Digest) -> bool {
@@ -75,8 +81,13 @@ impl Behind {
             keep_if_whole(&found, &*cache.below);
         }
         let mut promised = self.promised.lock().expect(NOT_POISONED);
-        for digest in missing {
-            promised.entry(digest).or_default().push(found.clone());
+        for digest in &missing {
+            promised.entry(*digest).or_default().push(found.clone());
+        }
+        drop(promised);
+        // One that was written between the look and the promise was settled before there was a promise.
+        for digest in missing.iter().filter(|digest| cache.below.has_blob(digest)) {
+            self.arrived(digest, &*cache.below);
         }
         Ok(())
     }
