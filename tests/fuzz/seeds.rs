@@ -8,6 +8,13 @@ use std::path::{Path, PathBuf};
 
 use rondel_value::canon;
 
+const WIDE: &[u8] = br#"Graph(
+    format: 1,
+    inputs: (strength: Float()),
+    nodes: (),
+    sweeps: (wide: (strength: Range(from: -99999999999999999999999999999, to: 160000000000000000000000000000, by: 0.000000001))),
+)"#;
+
 fn main() -> std::io::Result<()> {
     let here = Path::new(env!("CARGO_MANIFEST_DIR"));
     let (mut graphs, mut models) = (Vec::new(), Vec::new());
@@ -17,9 +24,12 @@ fn main() -> std::io::Result<()> {
             if is_models { &mut models } else { &mut graphs }.push(text);
         })?;
     }
+    // Ends that each fit a number, and whose distance does not.
+    graphs.push(WIDE.to_vec());
     // What is given to the inputs of a graph follows a zero byte.
     let set = graphs.iter().map(|graph| [&graph[..], b"\0[1, \"two\", (3, 4)]"].concat());
-    let graphs: Vec<Vec<u8>> = set.chain(graphs.iter().cloned()).collect();
+    let axis = graphs.iter().map(|graph| [&graph[..], b"\0[1..=8, 2..=3 by 0.5]"].concat());
+    let graphs: Vec<Vec<u8>> = set.chain(axis).chain(graphs.iter().cloned()).collect();
     seed(here, "graph", &graphs)?;
     seed(here, "models", &models)?;
     seed(here, "events", &[fs::read(here.join("events.jsonl"))?])?;

@@ -9,6 +9,8 @@
 //! | `steps: [4, 8..=12, 20]` | `steps=[4, 8..=12, 20]` | what is listed; a list may hold ranges |
 //! | | `prompt=a fox` | one value |
 
+use std::iter;
+
 use crate::diagnostic::Diagnostic;
 use crate::diagnostics::{bad_sweep, unknown_sweep};
 use crate::graph::{Expr, Graph, Input, Sweep};
@@ -94,7 +96,7 @@ pub(crate) enum RangeError {
     #[error("nothing lies between {from} and {to}; the smaller end stands first")]
     Empty { from: String, to: String },
     #[error("{n} values are too many, at most {MAX_POINTS} can be gone through")]
-    TooMany { n: i128 },
+    TooMany { n: u128 },
 }
 
 /// Numbers at one distance, exact: in tenths, hundredths or whatever is written.
@@ -102,7 +104,7 @@ pub(crate) enum RangeError {
 pub(crate) struct Range {
     from: i128,
     step: i128,
-    n: i128,
+    n: usize,
     n_decimals: usize,
 }
 
@@ -129,16 +131,19 @@ impl Range {
         if first > last {
             return Err(RangeError::Empty { from: from.trim().to_owned(), to: to.trim().to_owned() });
         }
-        let n = (last - first) / step + 1;
-        match n <= MAX_POINTS as i128 {
-            true => Ok(Range { from: first, step, n, n_decimals }),
-            false => Err(RangeError::TooMany { n }),
+        // The distance of two signed numbers may be more than a signed one holds.
+        let n = (last.abs_diff(first) / step.unsigned_abs()).saturating_add(1);
+        match usize::try_from(n) {
+            Ok(n) if n <= MAX_POINTS => Ok(Range { from: first, step, n, n_decimals }),
+            _ => Err(RangeError::TooMany { n }),
         }
     }
 
     /// The values, each read as if it were written by itself; what is refused comes back with it.
     pub(crate) fn exprs(&self, input: &Input) -> Result<Vec<Expr>, (String, Refusal)> {
-        let texts = (0..self.n).map(|i| written(self.from + i * self.step, self.n_decimals));
+        // One after the other, because none is larger than the last, as `i * step` alone might be.
+        let numbers = iter::successors(Some(self.from), |number| number.checked_add(self.step)).take(self.n);
+        let texts = numbers.map(|number| written(number, self.n_decimals));
         texts.map(|text| inputs::read(input, &input.ty, &text).map_err(|refusal| (text, refusal))).collect()
     }
 }
@@ -240,6 +245,11 @@ mod tests {
         assert_eq!(values("Int()", "1..=9000000000"), {
             "input::bad-sweep: `--sweep x=1..=9000000000`: 9000000000 values are too many, at most 100000 can be \
              gone through"
+        });
+        let wide = "-99999999999999999999999999999..=160000000000000000000000000000 by";
+        assert_eq!(values("Float()", &format!("{wide} 0.000000001")), {
+            "input::bad-sweep: `--sweep x=-99999999999999999999999999999..=160000000000000000000000000000 by \
+             0.000000001`: 259999999999999999999999999999000000001 values are too many, at most 100000 can be gone through"
         });
         assert_eq!(values("Int()", "[]"), "input::bad-sweep: `--sweep x=…`: no values are given");
         assert_eq!(values("Int()", "[1, two]"), "input::bad-value: `--sweep x=two` is not Int");

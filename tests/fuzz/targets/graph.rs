@@ -1,6 +1,6 @@
 //! Any bytes as a graph file: no panic, a graph or a mistake, and every mistake points into its file.
 //!
-//! What follows a zero byte is given to each input, as `--set` gives it.
+//! What follows a zero byte is given to each input, as `--set` and `--sweep` give it.
 
 #![no_main]
 
@@ -12,7 +12,7 @@ mod world;
 use std::collections::BTreeMap;
 
 use libfuzzer_sys::fuzz_target;
-use rondel_graph::{Source, check, preset, set_input};
+use rondel_graph::{Source, check, preset, set_input, sweeps};
 
 fuzz_target!(|bytes: &[u8]| {
     let (file, set) = match bytes.iter().position(|byte| *byte == 0) {
@@ -29,6 +29,9 @@ fuzz_target!(|bytes: &[u8]| {
     let Some(graph) = checked.graph else { return };
     for name in graph.inputs.keys() {
         if let Err(mistake) = set_input(&graph, name, &set) {
+            places::check(&[mistake]);
+        }
+        if let Err(mistake) = sweeps::axis(&graph, "--sweep", name, &set) {
             places::check(&[mistake]);
         }
     }
