@@ -153,6 +153,8 @@ struct Dispatcher<'a, 'b> {
     queues: BTreeMap<Lane, BinaryHeap<Queued>>,
     /// Which step computes an action, and who waits for it.
     in_flight: HashMap<Digest, Vec<StepId>>,
+    /// A result that a step was found to lack when it was last taken up.
+    missing: Vec<Option<StepId>>,
     /// Steps to take up. A worklist instead of calls, because a chain may be long.
     open: VecDeque<StepId>,
     n_running: usize,
@@ -212,6 +214,7 @@ pub async fn dispatch(
         n_takers: plan.ids().map(|id| plan.after(id).count()).collect(),
         queues: BTreeMap::new(),
         in_flight: HashMap::new(),
+        missing: vec![None; n_steps],
         open: VecDeque::new(),
         n_running: 0,
         n_pausing: 0,

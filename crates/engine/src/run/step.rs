@@ -43,6 +43,8 @@ pub struct Job {
     /// What it is known under besides: its recipe, or what that is once another alternative was taken.
     pub recipe: Digest,
     pub parts: Arc<Vec<Part>>,
+    /// It was asked for by hand: what is known of it does not count.
+    pub is_forced: bool,
     /// It does not go on where an earlier attempt was.
     pub begins_anew: bool,
     /// Where each result that it takes is found.
@@ -159,7 +161,7 @@ impl Job {
     fn known_elsewhere(&self, shared: &Shared) -> Option<Arc<Record>> {
         let step = shared.plan.step(self.step);
         let is_asked =
-            shared.is_shared[self.step.index()] && matches!(step.spec.lane, Lane::Gpu | Lane::Net) && !self.begins_anew;
+            shared.is_shared[self.step.index()] && matches!(step.spec.lane, Lane::Gpu | Lane::Net) && !self.is_forced;
         let record = is_asked.then(|| shared.cache.ask_by_content(&self.recipe, &self.action))??;
         (record.outputs.len() == step.spec.outputs.len()).then_some(record)
     }

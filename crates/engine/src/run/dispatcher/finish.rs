@@ -47,7 +47,7 @@ impl Dispatcher<'_, '_> {
         self.wake(id);
     }
 
-    /// Ends a step's claim on its action, which is returned; who waited for it is taken up again.
+    /// Takes a step's action out of those in flight and returns it; who waited for it is taken up again.
     pub(super) fn release(&mut self, id: StepId) -> Option<Digest> {
         let (Phase::Running(ready, _) | Phase::Pausing(ready, _)) = &self.phases[id.index()] else { return None };
         let action = ready.action;
@@ -148,9 +148,14 @@ impl Dispatcher<'_, '_> {
         }
     }
 
-    /// Notes the steps that may have waited for this one, in the order of the plan.
+    /// Notes the steps that may have waited for this one, in the order of the plan. One that is known to lack another result
+    /// is left alone: taking it up at each of ten thousand results would look at all of them each time.
     pub(super) fn wake(&mut self, id: StepId) {
-        let mut waiting: Vec<StepId> = self.plan.after(id).collect();
+        let lacks_another = |next: &StepId| {
+            let missing = self.missing[next.index()].filter(|_| !self.plan.step(*next).is_lazy());
+            missing.is_some_and(|missing| !self.is_done(missing) && !self.is_over(missing))
+        };
+        let mut waiting: Vec<StepId> = self.plan.after(id).filter(|next| !lacks_another(next)).collect();
         waiting.sort();
         self.open.extend(waiting);
     }

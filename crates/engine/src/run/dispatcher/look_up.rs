@@ -32,7 +32,8 @@ impl Dispatcher<'_, '_> {
         if let Some(over) = self.plan.before(id).find(|before| self.is_over(*before)) {
             return self.block(id, self.blame(over));
         }
-        if !self.plan.before(id).all(|before| self.is_done(before)) {
+        if let Some(missing) = self.plan.before(id).find(|before| !self.is_done(*before)) {
+            self.missing[id.index()] = Some(missing);
             return;
         }
         let step = self.plan.step(id);

@@ -13,6 +13,9 @@ use super::super::step::{Job, Source};
 use super::{Attempt, Dispatcher, Phase, Queued};
 use crate::plan::{Slot, StepId};
 
+/// How many steps without room may let others go first.
+const N_PASSED_OVER: usize = 64;
+
 impl Dispatcher<'_, '_> {
     /// Puts a ready step into the queue of its lane.
     pub(super) fn enqueue(&mut self, id: StepId) {
@@ -20,11 +23,12 @@ impl Dispatcher<'_, '_> {
         self.queues.entry(self.plan.step(id).spec.lane).or_default().push(queued);
     }
 
-    /// Starts the most urgent steps for which there is a thread and memory.
+    /// Starts the most urgent steps for which there is a thread and memory. Of those for which there is none it looks at the
+    /// first few only, each time that something ends: there may be thousands.
     pub(super) fn start_ready(&mut self) {
         let mut without_room = Vec::new();
         // Asked for each step: telling of a start may be what stops the run.
-        while !self.is_stopped() {
+        while without_room.len() < N_PASSED_OVER && !self.is_stopped() {
             let open = self.queues.iter().filter(|(lane, _)| self.lanes.has_room(**lane));
             let Some((Some(_), lane)) = open.map(|(lane, queue)| (queue.peek(), *lane)).max() else { break };
             let queued = self.queues.get_mut(&lane).and_then(BinaryHeap::pop).expect("there was one to look at");
@@ -62,7 +66,8 @@ impl Dispatcher<'_, '_> {
         let mut sources = HashMap::new();
         step.slots.iter().for_each(|slot| self.sources(slot, &mut sources));
         // A later attempt goes on where the first one was.
-        let begins_anew = ready.why == Why::Forced && self.n_attempts[id.index()] == 0;
+        let is_forced = ready.why == Why::Forced;
+        let begins_anew = is_forced && self.n_attempts[id.index()] == 0;
         self.n_attempts[id.index()] += 1;
         self.n_jobs += 1;
         self.emitter.emit(What::StepStarted { step: step.name.clone(), lane, why: ready.why.clone() });
@@ -71,8 +76,17 @@ impl Dispatcher<'_, '_> {
         let halt = Arc::new(Halt::default());
         let (action, parts) = (ready.action, ready.parts.clone());
         let recipe = self.recipes[id.index()].unwrap_or(step.recipe);
-        let job =
-            Job { step: id, number: self.n_jobs, halt: halt.clone(), action, recipe, parts, begins_anew, sources };
+        let job = Job {
+            step: id,
+            number: self.n_jobs,
+            halt: halt.clone(),
+            action,
+            recipe,
+            parts,
+            is_forced,
+            begins_anew,
+            sources,
+        };
         let had_company = self.n_running > 0;
         let attempt = Attempt { job: self.n_jobs, had_company, halt, _claim: claim, halted: None, began, due };
         self.phases[id.index()] = Phase::Running(ready, attempt);

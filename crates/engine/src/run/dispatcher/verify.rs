@@ -59,6 +59,7 @@ impl Dispatcher<'_, '_> {
             recipe: self.plan.step(id).recipe,
             action,
             parts: Arc::new(record.parts.clone()),
+            is_forced: true,
             begins_anew: false,
             sources,
         };
