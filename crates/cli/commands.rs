@@ -11,14 +11,14 @@ mod plan;
 mod run;
 mod watch;
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, HashMap};
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 use std::sync::Arc;
 
 use anyhow::{Context, Result, bail};
 use rondel_cache::{Cache, CacheOptions};
-use rondel_engine::{Given, Plan, PlanError, PlanOptions, Site};
+use rondel_engine::{Plan, PlanError, PlanOptions, Site};
 use rondel_graph::Graph;
 use rondel_plugin::{HostOptions, LoadError, Registry};
 
@@ -141,11 +141,12 @@ struct Opened<'a> {
     args: &'a GraphArgs,
     site: Site,
     cache: Arc<Cache>,
-    given: Given,
     swaps: BTreeMap<String, String>,
     out: PathBuf,
-    /// Drawn once for as long as the graph is open: who plans it again wants to see what an edit did.
-    seeds: Vec<u64>,
+    /// By what they are for; drawn once for as long as the graph is open: who plans it again wants to see what an edit did.
+    seeds: HashMap<String, u64>,
+    /// The text of standard input, once it was read.
+    stdin: Option<String>,
 }
 
 impl<'a> Opened<'a> {
@@ -162,10 +163,10 @@ impl<'a> Opened<'a> {
             args,
             site,
             cache: Arc::new(remote::behind(places, only_reads, cache)?),
-            given: given::given(args)?,
             swaps: swaps(&args.model)?,
             out: out_folder(&args.out)?,
-            seeds: Vec::new(),
+            seeds: HashMap::new(),
+            stdin: None,
         })
     }
 
@@ -176,14 +177,8 @@ impl<'a> Opened<'a> {
         let checked = self.site.open(&self.args.graph, &self.swaps);
         diagnostics::print(&checked.diagnostics, self.args.message_format);
         let Some(graph) = checked.graph else { return Ok(Err(Exit::Wrong)) };
-        let mut n_drawn = 0;
-        let mut draw = || {
-            n_drawn += 1;
-            if self.seeds.len() < n_drawn {
-                self.seeds.push(draw_seed());
-            }
-            self.seeds[n_drawn - 1]
-        };
+        let given = given::given(self.args, &self.site, &mut self.stdin)?;
+        let mut draw = |place: &str| *self.seeds.entry(place.to_owned()).or_insert_with(draw_seed);
         let options = PlanOptions {
             sheet: self.args.sheet.clone(),
             out: self.out.clone(),
@@ -193,7 +188,7 @@ impl<'a> Opened<'a> {
             nonce: draw_seed(),
             draw: &mut draw,
         };
-        let plan = match rondel_engine::plan(&self.site, &graph, &self.given, options) {
+        let plan = match rondel_engine::plan(&self.site, &graph, &given, options) {
             Ok(plan) => Arc::new(plan),
             Err(error) => return Ok(Err(not_planned(&graph, error, self.args.message_format))),
         };

@@ -94,7 +94,7 @@ fn memory_stays_bounded_however_long_a_graph_is_watched() {
     project.write("models.ron", &models());
     let mut edit = Edit { serial: 0, color: 0, n_more: 0, seed: None, has_mistake: false, comment: 0 };
     project.write("graph.ron", &edit.text());
-    let mut watch = Watch::start(&project, "graph.ron");
+    let mut watch = Watch::start(&project, "graph.ron", &[]);
     wait_for(&mut watch, &project, &edit);
 
     println!("seconds    edits   runs  mistakes  held MiB  cache MiB");

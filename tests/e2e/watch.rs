@@ -34,8 +34,8 @@ pub struct Watch {
 }
 
 impl Watch {
-    pub fn start(project: &Project, graph: &str) -> Watch {
-        let mut command = project.command(&["watch", graph, "--events", "jsonl"]);
+    pub fn start(project: &Project, graph: &str, args: &[&str]) -> Watch {
+        let mut command = project.command(&[&["watch", graph, "--events", "jsonl"], args].concat());
         let piped = command.stdout(Stdio::piped()).stderr(Stdio::piped());
         let mut child = piped.spawn().expect("the program starts");
         let events = BufReader::new(child.stdout.take().expect("a pipe")).lines();
@@ -102,7 +102,7 @@ fn project() -> Project {
 #[test]
 fn a_save_runs_what_changed_and_nothing_else() {
     let project = project();
-    let mut watch = Watch::start(&project, "graph.ron");
+    let mut watch = Watch::start(&project, "graph.ron", &[]);
     assert_eq!(watch.run(), ("square.solid, saved".to_owned(), Outcome::Done));
     watch.until_it_says("watching");
 
@@ -126,7 +126,7 @@ fn a_save_runs_what_changed_and_nothing_else() {
 fn a_file_with_mistakes_is_shown_and_its_mending_runs() {
     let project = project();
     project.edit("graph.ron", "save(", "safe(");
-    let mut watch = Watch::start(&project, "graph.ron");
+    let mut watch = Watch::start(&project, "graph.ron", &[]);
     watch.until_it_says("did you mean `save`");
     project.edit("graph.ron", "safe(", "save(");
     assert_eq!(watch.run(), ("square.solid, saved".to_owned(), Outcome::Done));
@@ -140,6 +140,39 @@ fn a_file_with_mistakes_is_shown_and_its_mending_runs() {
 }
 
 #[test]
+fn files_of_the_command_line_are_watched_and_random_seeds_stay() {
+    let project = Project::new();
+    let graph = |more: &str| {
+        format!(
+            "Graph(
+                format: 1,
+                inputs: ({more}seed: Seed(default: Random), color: Text()),
+                nodes: (saved: save(image: grey, path: \"{{seed}}.png\"), grey: solid(size: (16, 16), color: color)),
+                outputs: (saved: saved),
+            )"
+        )
+    };
+    project.write("graph.ron", &graph(""));
+    project.write("color.txt", "#777777\n");
+    let mut watch = Watch::start(&project, "graph.ron", &["--set", "color=@color.txt"]);
+    assert_eq!(watch.run().1, Outcome::Done);
+    watch.until_it_says("watching");
+
+    project.write("color.txt", "no color");
+    watch.until_it_says("changed: color.txt");
+    assert_eq!(watch.run().1, Outcome::Failed);
+    watch.until_it_says("watching");
+
+    project.write("color.txt", "#777777\n");
+    assert_eq!(watch.run(), (String::new(), Outcome::Done));
+    watch.until_it_says("watching");
+
+    project.write("graph.ron", &graph("other: Seed(default: Random), "));
+    assert_eq!(watch.run(), (String::new(), Outcome::Done));
+    assert_eq!(watch.end(), Some(130));
+}
+
+#[test]
 fn a_run_gives_way_to_the_next_save_and_what_was_done_is_known() {
     let project = project();
     project.build_pause();
@@ -148,7 +181,7 @@ fn a_run_gives_way_to_the_next_save_and_what_was_done_is_known() {
         "graph.ron",
         &waits.replace("nodes: (", "nodes: (wait: pause(),").replace("outputs: (", "outputs: (wait: wait, "),
     );
-    let mut watch = Watch::start(&project, "graph.ron");
+    let mut watch = Watch::start(&project, "graph.ron", &[]);
     let mut n_seen = 0;
     watch.until(|what| {
         let is_one = match what {
@@ -173,7 +206,7 @@ fn the_end_of_a_watch_is_the_end_of_its_run() {
         "graph.ron",
         "Graph(format: 1, imports: (pause: Node(\"c.nap\")), nodes: (wait: pause()), outputs: (wait: wait))",
     );
-    let mut watch = Watch::start(&project, "graph.ron");
+    let mut watch = Watch::start(&project, "graph.ron", &[]);
     watch.until(|what| matches!(what, What::StepProgress { .. }));
     assert_eq!(watch.end(), Some(130));
 }

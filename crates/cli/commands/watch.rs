@@ -70,8 +70,9 @@ struct Watched<'a> {
 impl Watched<'_> {
     /// Plans the graph as its files are now, and watches those; no plan if there are mistakes.
     fn plan(&mut self) -> Result<Option<Arc<Plan>>> {
-        let plan = self.opened.plan()?;
+        let plan = self.opened.plan();
         self.watcher.follow(self.opened.site.files())?;
+        let plan = plan?;
         if plan.is_err() {
             say("waiting for the mistakes to be mended");
         }
@@ -82,9 +83,11 @@ impl Watched<'_> {
     fn wait(&mut self) -> Result<Option<Arc<Plan>>> {
         while let Some(changed) = self.watcher.changed()? {
             say(format!("changed: {}", names(&changed)));
-            let plan = self.plan()?;
-            if plan.is_some() {
-                return Ok(plan);
+            match self.plan() {
+                Ok(None) => {}
+                Ok(plan) => return Ok(plan),
+                // A file of the command line that is gone, say; it may come back.
+                Err(error) => words::error(&error),
             }
         }
         Ok(None)

@@ -77,7 +77,7 @@ impl Site {
     }
 
     /// Notes a file that is about to be read, or was looked for.
-    pub(crate) fn note_file(&self, path: &Path) {
+    pub fn note_file(&self, path: &Path) {
         let mut asked_for = self.asked_for.lock().expect("no panic while it is held");
         asked_for.entry(path.to_owned()).or_insert_with(|| Stamp::of(path).ok());
     }

@@ -52,8 +52,8 @@ pub struct PlanOptions<'a> {
     pub sheet: Option<String>,
     /// Makes the keys of results that are not kept unique; another one for each plan.
     pub nonce: u64,
-    /// Draws the seeds that are `Random`.
-    pub draw: &'a mut dyn FnMut() -> u64,
+    /// Draws the seeds that are `Random`, each for a place in the graph.
+    pub draw: &'a mut dyn FnMut(&str) -> u64,
 }
 
 /// Why there is no plan.

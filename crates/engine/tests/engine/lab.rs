@@ -175,7 +175,7 @@ impl Lab {
             current_folder: self.path("elsewhere"),
             only: setup.only.iter().map(|name| name.to_string()).collect(),
             nonce: self.draw(),
-            draw: &mut || self.draw(),
+            draw: &mut |_| self.draw(),
         };
         plan(&site, &graph, &given, options).map(Arc::new)
     }

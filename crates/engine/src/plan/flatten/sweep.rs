@@ -68,7 +68,7 @@ impl Planner<'_> {
                     // Each value that is drawn is another, but what a line leaves out is the same for all.
                     let slot = match expr {
                         Expr::RandomSeed if !matches!(origin, Origin::Default | Origin::Preset(_)) => {
-                            Slot::Value(Value::Seed((self.options.draw)()))
+                            Slot::Value(Value::Seed((self.options.draw)(&format!("{name}{suffix}"))))
                         }
                         _ => self.input_slot(root, input, &expr, &base, suffix),
                     };

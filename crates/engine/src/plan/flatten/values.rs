@@ -32,7 +32,7 @@ impl Planner<'_> {
         let slot = match expr {
             Expr::Value(value) => Slot::Value(value.clone()),
             Expr::RandomSeed => {
-                let draw = &mut self.options.draw;
+                let draw = || (self.options.draw)(&wanted.step_name);
                 let seed = self.drawn.entry(wanted.step_name.clone()).or_insert_with(draw);
                 Slot::Value(Value::Seed(*seed))
             }
