@@ -254,7 +254,7 @@ impl Tier for DiskTier {
         // One that was cut by a power loss is written anew. One of the right length is read once a process: a step that runs again
         // because its record was damaged may find its blob damaged too, and must not leave it as it is.
         let has_length = |file: fs::Metadata| file.is_file() && file.len() == canon::written_bytes(bundle);
-        if fs::metadata(&path).is_ok_and(has_length) && self.blob(&digest)?.is_some() {
+        if fs::metadata(&path).is_ok_and(has_length) && matches!(self.blob(&digest), Ok(Some(_))) {
             return Ok(());
         }
         self.write(&path, |file| canon::write(bundle, file))

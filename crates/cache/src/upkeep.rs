@@ -60,13 +60,20 @@ fn entries(folder: &Path) -> Result<Vec<PathBuf>, CacheError> {
     Ok(paths)
 }
 
-/// A record with its file; none in place of one that is damaged.
+/// A record with its file; none in place of one that is damaged. Fails at one that may not be read: it may be whole.
 fn records(v1: &Path) -> Result<Vec<(Found, Option<Record>)>, CacheError> {
-    let read = |found: Found| {
-        let record = fs::read(&found.path).ok().and_then(|bytes| sealed::read_record(&found.digest, &bytes));
-        (found, record)
-    };
-    Ok(files(v1, "action")?.into_iter().map(read).collect())
+    let mut records = Vec::new();
+    for found in files(v1, "action")? {
+        match fs::read(&found.path) {
+            Ok(bytes) => {
+                let record = sealed::read_record(&found.digest, &bytes);
+                records.push((found, record));
+            }
+            Err(error) if error.kind() == ErrorKind::NotFound => {}
+            Err(error) => return Err(CacheError::io("reading", &found.path)(error)),
+        }
+    }
+    Ok(records)
 }
 
 /// Takes the cache alone; fails while a run uses it.

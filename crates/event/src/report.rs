@@ -143,14 +143,39 @@ fn points(view: &RunView) -> Vec<PointReport> {
         let (name, item) = output.name.split_at(item.unwrap_or(output.name.len()));
         made.entry(name).or_default().push((item, output));
     }
+    // A run that broke off tells of no outputs, which says nothing good of its points.
+    let is_told = view.outcome == Some(Outcome::Done) || !view.outputs.is_empty();
     let point = |(index, info): (usize, &PointInfo)| {
         let outputs = info.outputs.iter().flat_map(|(name, made_as)| {
             let made = made.get(made_as.as_str()).into_iter().flatten();
             made.map(move |(item, output)| OutputInfo { name: format!("{name}{item}"), ..OutputInfo::clone(output) })
         });
         let outputs: Vec<OutputInfo> = outputs.collect();
-        let is_done = outputs.iter().all(|output| output.digest.is_some() || output.value.is_some());
+        let is_done = is_told && outputs.iter().all(|output| output.digest.is_some() || output.value.is_some());
         PointReport { point: index + 1, is_done, inputs: info.inputs.clone(), outputs }
     };
     view.points.iter().enumerate().map(point).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use indexmap::IndexMap;
+
+    use super::*;
+    use crate::{Event, GraphRef, What};
+
+    #[test]
+    fn a_point_of_a_run_that_broke_off_is_not_done() {
+        let outputs: IndexMap<_, _> = [("file".to_owned(), "file[seed=7]".to_owned())].into();
+        let points = vec![PointInfo { inputs: IndexMap::new(), outputs }];
+        let started =
+            What::RunStarted { graph: GraphRef::default(), inputs: IndexMap::new(), steps: Vec::new(), points };
+        let mut view = RunView::default();
+        for (seq, what) in
+            [started, What::RunFinished { outcome: Outcome::Failed, outputs: Vec::new() }].into_iter().enumerate()
+        {
+            view.apply(&Event { seq: seq as u64, at_ms: 0.0, run: "r".into(), what });
+        }
+        assert_eq!(Report::of(&view).points.iter().map(|point| point.is_done).collect::<Vec<_>>(), [false]);
+    }
 }

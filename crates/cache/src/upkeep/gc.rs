@@ -135,7 +135,7 @@ pub fn gc(folder: &Path, max_bytes: u64, now: SystemTime) -> Result<GcReport, Ca
 pub fn clear(folder: &Path) -> Result<(), CacheError> {
     let disk = DiskTier::new(folder);
     let _alone = take_alone(&disk)?;
-    for part in ["action", "recipe", "blob", "check", "damaged", "last", "tmp"] {
+    for part in ["action", "recipe", "blob", "check", "claim", "damaged", "last", "tmp"] {
         let path = disk.v1().join(part);
         match fs::remove_dir_all(&path) {
             Err(error) if error.kind() != std::io::ErrorKind::NotFound => {

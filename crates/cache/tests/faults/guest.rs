@@ -1,6 +1,6 @@
 //! Processes that use a cache: this program again, told on its standard input what to do.
 
-use std::io::{Read, Write};
+use std::io::{ErrorKind, Read, Write};
 use std::path::Path;
 use std::process::{Child, Command, Stdio};
 
@@ -69,7 +69,14 @@ impl Made {
 pub fn start(what: &str, folder: &Path, round: u64, wrap: impl FnOnce(&Path) -> Command) -> Child {
     let mut command = wrap(&std::env::current_exe().unwrap());
     command.args(["--exact", "guest::guest", "--ignored", "--nocapture", "--test-threads=1", "--quiet"]);
-    let mut child = command.stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::null()).spawn().unwrap();
+    command.stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::null());
+    let mut child = loop {
+        match command.spawn() {
+            // A copy of the program is busy for as long as another test's process, forked while it was written, has it open.
+            Err(error) if error.kind() == ErrorKind::ExecutableFileBusy => std::thread::yield_now(),
+            child => break child.unwrap(),
+        }
+    };
     writeln!(child.stdin.take().unwrap(), "{what}\n{}\n{round}", folder.display()).unwrap();
     child
 }

@@ -20,7 +20,7 @@ pub fn tell(cache: &Cache, emitter: &mut Emitter<'_>) {
 
 /// Waits for what is on its way to the remote tier, but not in a run that was told to stop, and tells what the tier did.
 pub fn end(cache: &Cache, control: &Control, emitter: &mut Emitter<'_>) {
-    cache.drain(DRAIN_LIMIT, &|| !control.is_cancelled());
+    cache.drain(DRAIN_LIMIT, &|| !control.is_stopping());
     tell(cache, emitter);
     if let Some(counts) = cache.remote_counts() {
         emitter.emit(What::RemoteUsed(RemoteUse {

@@ -8,7 +8,7 @@
 use std::time::Duration;
 
 use rondel_cache::{Claim, Claimed};
-use rondel_event::Level;
+use rondel_event::{Level, Why};
 use rondel_value::Digest;
 
 use super::{Dispatcher, Phase, Ready};
@@ -77,10 +77,14 @@ impl Dispatcher<'_, '_> {
         self.phases[id.index()] = Phase::Ready(ready);
     }
 
-    /// Takes the result of a step if it is in the cache by now. One that runs for a reason that no key knows of is not looked for.
+    /// Takes the result of a step if it is in the cache by now. One that was asked for by hand is not looked for, and one that
+    /// was found lost only after another run may have made it anew.
     fn is_found(&mut self, id: StepId, action: Digest) -> bool {
-        if self.reasons[id.index()].is_some() {
-            return false;
+        let has_waited = matches!(&self.phases[id.index()], Phase::Ready(ready) if ready.n_looks > 0);
+        match &self.reasons[id.index()] {
+            Some(Why::Forced) => return false,
+            Some(_) if !has_waited => return false,
+            _ => {}
         }
         let Finding::Known(known) = explain::look_up_action(self.plan, self.cache, id, action) else { return false };
         self.open.extend(self.in_flight.remove(&action).unwrap_or_default());

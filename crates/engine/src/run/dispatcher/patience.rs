@@ -136,7 +136,8 @@ impl Dispatcher<'_, '_> {
         }
     }
 
-    /// Waits before the next attempt. The claim on the action stays: whoever wants the same waits too.
+    /// Waits before the next attempt. The claim is given back, so that another run may compute the same meanwhile; within this
+    /// run the action stays in flight, and whoever wants the same waits.
     fn pause(&mut self, id: StepId, problem: Problem, ms: f64, wait: Duration) {
         let attempt = self.n_attempts[id.index()];
         let step = &self.plan.step(id).name;
