@@ -29,7 +29,7 @@ pub trait Remote: Tier {
     /// Waits until all that was offered is up, but no longer than `limit`, and only while `goes_on` says so.
     fn drain(&self, limit: Duration, goes_on: &dyn Fn() -> bool);
 
-    /// What it did so far, for this process.
+    /// What it did so far, for this process. What a run had of it is a difference, see [`RemoteCounts::since`].
     fn counts(&self) -> RemoteCounts;
 
     /// What went wrong and was not told of yet.
@@ -57,8 +57,31 @@ pub struct RemoteCounts {
     pub n_put: u64,
     /// Of blobs that were put up.
     pub put_bytes: u64,
-    /// Results that were offered and are not up.
-    pub n_left: u64,
+    /// Results that were offered and wait to go up, right now.
+    pub n_waiting: u64,
+    /// Results that were offered and given up.
+    pub n_lost: u64,
     /// Requests that failed or got no answer in time; what is not there is no failure.
     pub n_failed: u64,
+}
+
+impl RemoteCounts {
+    /// What came since `before`; what waits is what waits now, whenever it was offered.
+    pub fn since(&self, before: &RemoteCounts) -> RemoteCounts {
+        RemoteCounts {
+            n_found: self.n_found - before.n_found,
+            n_blobs: self.n_blobs - before.n_blobs,
+            blob_bytes: self.blob_bytes - before.blob_bytes,
+            n_put: self.n_put - before.n_put,
+            put_bytes: self.put_bytes - before.put_bytes,
+            n_waiting: self.n_waiting,
+            n_lost: self.n_lost - before.n_lost,
+            n_failed: self.n_failed - before.n_failed,
+        }
+    }
+
+    /// Results that were offered and are not up.
+    pub fn n_left(&self) -> u64 {
+        self.n_waiting + self.n_lost
+    }
 }

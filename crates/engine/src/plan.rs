@@ -22,12 +22,13 @@ pub mod remote;
 
 use std::collections::{BTreeMap, HashSet};
 use std::path::PathBuf;
-use std::sync::Arc;
+use std::sync::{Arc, OnceLock};
 
 use indexmap::IndexMap;
 use petgraph::Direction;
 use petgraph::stable_graph::{NodeIndex, StableDiGraph};
 use petgraph::visit::{Dfs, Reversed};
+use rondel_cache::RemoteCounts;
 use rondel_event::StepName;
 use rondel_graph::{Graph, Source, Span, With};
 use rondel_value::{Digest, ModelRef, NodeSpec, Value};
@@ -57,6 +58,9 @@ pub struct Plan {
     pub swaps: BTreeMap<String, String>,
     /// The folder that effects write to, absolute.
     pub out: PathBuf,
+    /// What the remote tier had done in this process when it was first asked for this plan. Not kept in the cache: the next
+    /// plan may be asked for while a run of this one is on.
+    pub(crate) remote_before: OnceLock<RemoteCounts>,
 }
 
 /// A node that was not planned.

@@ -95,7 +95,7 @@ pub fn run<'a>(
     }));
     match ended {
         Ok((outcome, outputs)) => {
-            remote::end(cache, control, &mut emitter);
+            remote::end(plan, cache, control, &mut emitter);
             emitter.finish(outcome, outputs)
         }
         Err(panic) => {

@@ -240,7 +240,7 @@ pub struct RemoteUse {
     /// Blobs that were fetched.
     pub n_blobs: u64,
     pub blob_bytes: u64,
-    /// Results of the run that are there now.
+    /// Results that went up while the run was on, and those that were there already.
     pub n_put: u64,
     /// Of blobs that were written.
     pub put_bytes: u64,

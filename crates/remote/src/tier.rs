@@ -230,13 +230,15 @@ impl Remote for ObjectTier {
     fn counts(&self) -> RemoteCounts {
         let counts = &self.bucket.counts;
         let get = |count: &std::sync::atomic::AtomicU64| count.load(Ordering::Relaxed);
+        let open = self.uploads.as_ref().map(Uploads::open).unwrap_or_default();
         RemoteCounts {
             n_found: get(&counts.n_found),
             n_blobs: get(&counts.n_blobs),
             blob_bytes: get(&counts.blob_bytes),
             n_put: get(&counts.n_put),
             put_bytes: get(&counts.put_bytes),
-            n_left: self.uploads.as_ref().map_or(0, Uploads::n_left),
+            n_waiting: open.n_waiting,
+            n_lost: open.n_lost,
             n_failed: get(&self.bucket.health.n_failed),
         }
     }

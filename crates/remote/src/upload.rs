@@ -34,12 +34,13 @@ struct State {
     is_less: Condvar,
 }
 
+/// Offers that are not up.
 #[derive(Clone, Copy, Default)]
-struct Open {
+pub struct Open {
     /// In the queue or under way.
-    n_waiting: u64,
-    /// Given up.
-    n_lost: u64,
+    pub n_waiting: u64,
+    /// Given up, since the process began.
+    pub n_lost: u64,
 }
 
 impl Uploads {
@@ -71,9 +72,8 @@ impl Uploads {
     }
 
     /// Offers that are not up.
-    pub fn n_left(&self) -> u64 {
-        let open = *self.state.open.lock().expect(NOT_POISONED);
-        open.n_waiting + open.n_lost
+    pub fn open(&self) -> Open {
+        *self.state.open.lock().expect(NOT_POISONED)
     }
 }
 

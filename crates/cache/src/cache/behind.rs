@@ -163,7 +163,7 @@ impl Cache {
         }
     }
 
-    /// What the remote tier did; none if there is none.
+    /// What the remote tier did so far, for this process; none if there is none.
     pub fn remote_counts(&self) -> Option<RemoteCounts> {
         self.behind.as_ref().map(|behind| behind.remote.counts())
     }

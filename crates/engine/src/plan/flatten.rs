@@ -113,7 +113,8 @@ pub fn plan<'a>(
         return Err(PlanError::Wrong(mistakes));
     }
     let outputs = gathered.outputs;
-    let plan = Plan { graph: graph.clone(), steps, inputs, points, outputs, wanted, weights, left_out, swaps, out };
+    let (graph, remote_before) = (graph.clone(), Default::default());
+    let plan = Plan { graph, steps, inputs, points, outputs, wanted, weights, left_out, swaps, out, remote_before };
     let plan = tidy::without_unused_imports(plan);
     match tidy::missing_parts(&plan) {
         mistakes if mistakes.is_empty() => Ok(plan),

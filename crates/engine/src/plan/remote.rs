@@ -19,14 +19,13 @@ pub fn shared(plan: &Plan) -> Vec<bool> {
     shared
 }
 
-/// [blocking] Asks the remote tier, if there is one, for the steps that a run would look for, all at once.
+/// [blocking] Begins a run: asks the remote tier, if there is one, for the steps that it would look for, all at once.
 ///
 /// What is found is known to `cache` from then on. To be called before anything is looked up: the dispatcher does not wait.
 /// What is known here, of all that the plan wants, is offered: to who runs the graph with other inputs it may be new.
 pub fn ask(plan: &Plan, cache: &Cache) -> Result<(), CacheError> {
-    if cache.remote_counts().is_none() {
-        return Ok(());
-    }
+    let Some(counts) = cache.remote_counts() else { return Ok(()) };
+    plan.remote_before.get_or_init(|| counts);
     let shared = shared(plan);
     // What hands on an alternative has no result of its own.
     let has_own = |id: &StepId| shared[id.index()] && !plan.step(*id).is_lazy();

@@ -2,11 +2,12 @@
 
 use std::time::Duration;
 
-use rondel_cache::Cache;
+use rondel_cache::{Cache, RemoteCounts};
 use rondel_event::{Level, RemoteUse, What};
 
 use super::Control;
 use super::emitter::Emitter;
+use crate::plan::Plan;
 
 /// How long a run waits at its end for results to go up.
 pub const DRAIN_LIMIT: Duration = Duration::from_secs(60);
@@ -19,17 +20,19 @@ pub fn tell(cache: &Cache, emitter: &mut Emitter<'_>) {
 }
 
 /// Waits for what is on its way to the remote tier, but not in a run that was told to stop, and tells what the tier did.
-pub fn end(cache: &Cache, control: &Control, emitter: &mut Emitter<'_>) {
+pub fn end(plan: &Plan, cache: &Cache, control: &Control, emitter: &mut Emitter<'_>) {
     cache.drain(DRAIN_LIMIT, &|| !control.is_stopping());
     tell(cache, emitter);
     if let Some(counts) = cache.remote_counts() {
+        // The process may have made other runs before.
+        let counts = counts.since(plan.remote_before.get().unwrap_or(&RemoteCounts::default()));
         emitter.emit(What::RemoteUsed(RemoteUse {
             n_found: counts.n_found,
             n_blobs: counts.n_blobs,
             blob_bytes: counts.blob_bytes,
             n_put: counts.n_put,
             put_bytes: counts.put_bytes,
-            n_left: counts.n_left,
+            n_left: counts.n_left(),
             n_failed: counts.n_failed,
         }));
     }

@@ -238,3 +238,23 @@ fn the_report_says_what_the_tier_did() {
     assert_eq!(report.remote.map(|remote| remote.n_put), Some(5));
     assert_eq!(Lab::new().run(PICTURE).report.remote, None);
 }
+
+#[test]
+fn of_many_runs_in_one_process_each_says_what_the_tier_did_for_it() {
+    let near = Arc::new(Near::new());
+    let lab = Lab::sharing(near.clone());
+    let n_put =
+        |n: &str| lab.run_with(PICTURE, &Setup { set: &[("n", n)], ..Setup::default() }).report.remote.unwrap().n_put;
+    assert_eq!((n_put("10"), n_put("20"), n_put("20")), (5, 5, 5));
+    // The next plan is asked for while a run is on.
+    let [this, next] = ["30", "40"].map(|n| lab.plan(PICTURE, &Setup { set: &[("n", n)], ..Setup::default() }));
+    ask(&this, &lab.cache()).unwrap();
+    near.counts.lock().unwrap().n_found += 1;
+    ask(&next, &lab.cache()).unwrap();
+    let n_found = |plan| lab.run_plan(plan, &Setup::default()).report.remote.unwrap().n_found;
+    assert_eq!((n_found(&this), n_found(&next)), (1, 0));
+    // What waits is what waits now, though nothing of it is this run's.
+    near.counts.lock().unwrap().n_lost = 3;
+    near.counts.lock().unwrap().n_waiting = 2;
+    assert_eq!(lab.run(PICTURE).report.remote.map(|remote| remote.n_left), Some(2));
+}

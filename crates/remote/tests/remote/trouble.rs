@@ -28,7 +28,7 @@ fn a_store_that_is_gone_is_asked_a_few_times_and_told_of_once() {
     assert!(troubles.len() == 1 && troubles[0].starts_with("is gone without: "), "{troubles:?}");
     assert!(troubles[0].contains("the cable is out"), "{troubles:?}");
     assert!(machine.cache.take_remote_troubles().is_empty());
-    assert_eq!(machine.cache.remote_counts().unwrap().n_left, 20);
+    assert_eq!(machine.cache.remote_counts().unwrap().n_lost, 20);
 }
 
 #[test]
@@ -75,7 +75,7 @@ fn a_queue_that_is_full_takes_no_more_and_a_run_that_stops_does_not_wait() {
         machine.cache.offer(&made.recipe, &made.action, &made.record);
     }
     machine.cache.drain(Duration::from_secs(600), &|| false);
-    assert_eq!(machine.cache.remote_counts().unwrap().n_left, 50);
+    assert_eq!(machine.cache.remote_counts().unwrap().n_left(), 50);
     assert!(machine.cache.take_remote_troubles()[0].contains("because the run was stopped"));
 }
 
