@@ -91,8 +91,11 @@ fn line(graph: &Graph, batch: &Arc<Source>, span: &Span) -> Result<IndexMap<Stri
 fn in_line(batch: &Arc<Source>, line: &Span, name: &str, mistake: Diagnostic) -> Diagnostic {
     let label = mistake.labels.first().map(|label| label.text.clone()).unwrap_or("not an input".to_owned());
     let quoted = format!("\"{name}\"");
-    let span = match batch.text[line.clone()].find(&quoted) {
-        Some(at) => line.start + at..line.start + at + quoted.len(),
+    let text = &batch.text[line.clone()];
+    // The same text may be a value, too.
+    let is_name = |(at, quoted): &(usize, &str)| text[at + quoted.len()..].trim_start().starts_with(':');
+    let span = match text.match_indices(&quoted).find(is_name) {
+        Some((at, _)) => line.start + at..line.start + at + quoted.len(),
         None => line.clone(),
     };
     Diagnostic { labels: Vec::new(), ..mistake }.at(batch, &span, label)
@@ -161,7 +164,7 @@ mod tests {
     fn a_mistake_is_shown_in_its_line() {
         check(
             "{\"seed\": 7}\n{\"seed\": -7, \"sed\": 1}\n{\"steps\": 99, \"size\": \"big\"}\n[1]\n{\"seed\": 1,}\n\
-             {\"prompt\": 7}",
+             {\"prompt\": 7}\n{\"prompt\": \"seed\", \"seed\" : -7}",
             expect![[r#"
                 input::bad-value: `seed: -7`: a seed is not negative, -7 is
                  >batch.jsonl:2:2 `"seed"` declared as Seed
@@ -183,6 +186,9 @@ mod tests {
                   help: a line is a JSON object of inputs: `{"seed": 7, "prompt": "a fox"}`
                 input::bad-value: `prompt: 7` is not Text
                  >batch.jsonl:6:2 `"prompt"` declared as Text
+                input::bad-value: `seed: -7`: a seed is not negative, -7 is
+                 >batch.jsonl:7:20 `"seed"` declared as Seed
+                  help: a seed is a number that is not negative, or `random`
             "#]],
         );
         check(
