@@ -49,10 +49,15 @@ pub fn axis(graph: &Graph, option: &str, name: &str, text: &str) -> Result<Vec<E
     if items.is_empty() {
         return Err(bad_sweep::on_command_line(option, name, "no values are given", "[4, 8]"));
     }
+    let bracketed = |mistake: Diagnostic| match brackets.is_none() && inputs::split(trimmed).len() > 1 {
+        true => mistake.help(format!("several values stand in brackets: `[{trimmed}]`")),
+        false => mistake,
+    };
     let mut values = Vec::new();
     for item in items {
         if is_number(input) && item.contains("..") {
-            let range = Range::read(item).map_err(|error| bad_sweep::range(graph, input, option, item, &error))?;
+            let refused = |error| bracketed(bad_sweep::range(graph, input, option, item, &error));
+            let range = Range::read(item).map_err(refused)?;
             values.extend(range.exprs(input).map_err(|(said, refusal)| told(&said, refusal))?);
             continue;
         }
@@ -60,7 +65,7 @@ pub fn axis(graph: &Graph, option: &str, name: &str, text: &str) -> Result<Vec<E
             (Type::Text | Type::Image | Type::Mask, Some(_)) => inputs::read(input, &input.ty, &inputs::unquoted(item)),
             _ => inputs::read(input, &input.ty, item),
         };
-        values.push(expr.map_err(|refusal| told(item, refusal))?);
+        values.push(expr.map_err(|refusal| bracketed(told(item, refusal)))?);
     }
     match values.len() <= MAX_POINTS {
         true => Ok(values),
@@ -228,6 +233,16 @@ mod tests {
         assert_eq!(values("Float()", "-0.5..=0.5 by 0.25"), "-0.5 -0.25 0.0 0.25 0.5");
         assert_eq!(values("Int()", "4..=21 by 8"), "4 12 20");
         assert_eq!(values("Float()", "1.5..=3"), "1.5 2.5");
+    }
+
+    #[test]
+    fn several_values_without_brackets_are_told_so() {
+        let graph = graph_with_inputs("x: Seed(), p: Text()");
+        for (text, help) in [("1,2,3", "[1,2,3]"), ("1..=3, 7", "[1..=3, 7]")] {
+            let help = format!("several values stand in brackets: `{help}`");
+            assert_eq!(axis(&graph, "--sweep", "x", text).unwrap_err().help.unwrap(), help);
+        }
+        assert_eq!(axis(&graph, "--sweep", "p", "1,2,3").unwrap().len(), 1);
     }
 
     #[test]
