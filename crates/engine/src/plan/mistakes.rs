@@ -75,14 +75,28 @@ pub fn unknown_length(node: &str, step: &str, source: &Arc<Source>, span: &Span)
         .help("`each` takes a literal list, an input of the graph, or what another `each` returns")
 }
 
-/// An effect that writes to one place at several points of a sweep, which differ in some axes.
-pub fn same_place_at_points(name: &str, first: &str, axes: &[&str], source: &Arc<Source>, span: &Span) -> Diagnostic {
+/// An effect that writes to one place at several points of a sweep, which differ in some axes. `holes` are those that a text may
+/// have in it.
+pub fn same_place_at_points(
+    name: &str,
+    first: &str,
+    axes: &[&str],
+    holes: &[&str],
+    source: &Arc<Source>,
+    span: &Span,
+) -> Diagnostic {
     let differ: Vec<String> = axes.iter().map(|axis| format!("`{axis}`")).collect();
-    let holes: Vec<&str> = axes.iter().map(|axis| if *axis == "line" { "point" } else { axis }).collect();
-    let holes: Vec<String> = holes.into_iter().map(|axis| format!("`{{{axis}}}`")).collect();
+    let help = match holes.len() == axes.len() {
+        true => {
+            let holes: Vec<String> = holes.iter().map(|axis| format!("`{{{axis}}}`")).collect();
+            format!("put {} into it, or `{{point}}`, the number of the point", holes.join(" and "))
+        }
+        // Those that can be written do not tell all points apart.
+        false => "put `{point}` into it, the number of the point".to_owned(),
+    };
     Diagnostic::new("graph::same-place", format!("`{name}` writes to the place that `{first}` writes to"))
         .at(source, span, format!("the same wherever {} goes", differ.join(" or ")))
-        .help(format!("put {} into it, or `{{point}}`, the number of the point", holes.join(" and ")))
+        .help(help)
 }
 
 /// An input that two sweeps go through.

@@ -203,6 +203,26 @@ fn points_in_one_place_are_refused_with_what_to_put_into_the_path() {
         graph::same-place: `saved[n=1,m=20]` writes to the place that `saved[n=1,m=10]` writes to (put `{m}` into it, or `{point}`, the number of the point)
     "#]],
     );
+    let one_place = GRAPH.replace("{word}-{n}-{m}", "one");
+    let batch = Some("{\"word\": \"a\"}\n{\"word\": \"b\"}");
+    check_wrong(
+        &one_place,
+        &Setup { batch, ..Setup::default() },
+        expect![[r#"
+        graph::same-place: `saved[line=2]` writes to the place that `saved[line=1]` writes to (put `{point}` into it, the number of the point)
+    "#]],
+    );
+    let lists = r#"
+        inputs: (numbers: List(of: Int, default: [1])),
+        nodes: (sum: join(items: numbers), text: words(text: "{point}"), saved: write(text: text, path: "one.txt")),
+        outputs: (sum: sum),"#;
+    check_wrong(
+        lists,
+        &sweep(&["numbers=[[1], [2]]"]),
+        expect![[r#"
+        graph::same-place: `saved[numbers=_2_]` writes to the place that `saved[numbers=_1_]` writes to (put `{point}` into it, the number of the point)
+    "#]],
+    );
     let graph = GRAPH.replace("{word}-{n}-{m}", "{point:03}");
     let plan = Lab::new().plan(&graph, &sweep(&["grid"]));
     assert!(plan.find("saved[n=2,m=20]").is_some());

@@ -4,7 +4,7 @@ use rondel_value::{Type, Value};
 
 use super::{Port, Reader};
 use crate::diagnostics::unknown_placeholder;
-use crate::graph::{Expr, Piece};
+use crate::graph::{Expr, Input, Piece};
 use crate::source::Span;
 use crate::syntax::Raw;
 
@@ -71,7 +71,7 @@ impl Reader<'_> {
                 good = false;
                 continue;
             };
-            if !has_text_form(&input.ty) {
+            if !input.has_text_form() {
                 let diagnostic = unknown_placeholder::no_text_form(self.source, &span, port, input);
                 self.diagnostics.push(diagnostic);
                 good = false;
@@ -99,8 +99,11 @@ impl Reader<'_> {
     }
 }
 
-fn has_text_form(ty: &Type) -> bool {
-    matches!(ty, Type::Text | Type::Int | Type::Float | Type::Bool | Type::Seed | Type::Size | Type::Choice(_))
+impl Input {
+    /// Whether a text may have the input in it.
+    pub fn has_text_form(&self) -> bool {
+        matches!(self.ty, Type::Text | Type::Int | Type::Float | Type::Bool | Type::Seed | Type::Size | Type::Choice(_))
+    }
 }
 
 /// `04` and `4`: filled up with zeros to four digits.

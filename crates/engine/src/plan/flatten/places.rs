@@ -32,7 +32,10 @@ impl Planner<'_> {
             self.mistakes.push(match step.node == first.node {
                 true => {
                     let axes = self.points.differing(step.axes, step.point, first.point);
-                    mistakes::same_place_at_points(&step.name, &first.name, &axes, source, &span)
+                    let input = |axis: &&str| self.root.inputs.get(*axis);
+                    let has_text_form = |axis: &&str| input(axis).is_some_and(|input| input.has_text_form());
+                    let holes: Vec<&str> = axes.iter().copied().filter(has_text_form).collect();
+                    mistakes::same_place_at_points(&step.name, &first.name, &axes, &holes, source, &span)
                 }
                 false => mistakes::same_place(&step.name, &first.name, source, &span, &first.place.span),
             });
