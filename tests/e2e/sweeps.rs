@@ -130,6 +130,8 @@ fn a_plan_says_what_is_swept_and_what_is_shared() {
         assert!(said.stdout.contains(line), "{line}\n{}", said.stdout);
     }
     assert!(said.stdout.lines().count() < 40, "{}", said.stdout);
+    let one = project.rondel(&["plan", GRAPH, "--sweep", "seed=1"]);
+    assert!(one.stdout.contains("sweep of 1 point") && !one.stdout.contains("shared by"), "{}", one.stdout);
     let said = project.rondel(&["plan", GRAPH, "--sweep", "seed=1..=100", "--format", "json"]);
     let plan: serde_json::Value = serde_json::from_str(&said.stdout).expect("JSON");
     assert_eq!(plan["points"][99]["inputs"]["seed"]["value"], 100);

@@ -46,7 +46,7 @@ pub fn steps(plan: &Plan, forecasts: &[Forecast]) {
         ];
         let parts = parts.into_iter().filter(|(n, _)| *n > 0).map(|(n, what)| format!("{n} {what}"));
         let shared = match steps.len() {
-            1 => ", shared by all points".to_owned(),
+            1 if plan.points.n_points() > 1 => ", shared by all points".to_owned(),
             n if n < plan.points.n_points() => ", shared by several points each".to_owned(),
             _ => String::new(),
         };
