@@ -51,8 +51,8 @@ pub enum Origin {
     Set,
     /// A sweep of the graph, by its name.
     Sweep(String),
-    /// A sweep of the command line.
-    Swept,
+    /// A sweep of the command line, by its option: `--sweep`, or `--zip` for inputs that move together.
+    Swept(&'static str),
 }
 
 impl Origin {
@@ -64,7 +64,15 @@ impl Origin {
             Origin::Batch(line) => line.clone(),
             Origin::Set => "--set".to_owned(),
             Origin::Sweep(name) => format!("sweep {name}"),
-            Origin::Swept => "--sweep".to_owned(),
+            Origin::Swept(option) => (*option).to_owned(),
+        }
+    }
+
+    /// The option with which a sweep is given.
+    pub fn option(&self) -> &'static str {
+        match self {
+            Origin::Swept(option) => option,
+            _ => "--sweep",
         }
     }
 }

@@ -106,6 +106,11 @@ pub fn swept_twice(input: &str, first: &str, second: &str) -> Diagnostic {
         .help("take one of them out; a list may hold ranges: `[1..=4, 8]`")
 }
 
+/// A value that a sweep has twice.
+pub fn listed_twice(by: &str, value: &str) -> Diagnostic {
+    Diagnostic::new("input::bad-sweep", format!("{by}: {value} is there twice")).help("take one of them out")
+}
+
 /// Inputs that move together on the command line and have not as many values.
 pub fn uneven((odd, n_odd): (&str, usize), (first, n_first): (&str, usize)) -> Diagnostic {
     let message = format!("`--zip {odd}=…` has {n_odd} values, `--zip {first}=…` has {n_first}");

@@ -261,6 +261,60 @@ fn sweeps_that_make_no_sense_are_told() {
 }
 
 #[test]
+fn a_value_that_is_listed_twice_is_refused() {
+    let graph = GRAPH.replace("{word}-{n}-{m}", "{point}").replace("grid: (n: 1..=2", "grid: (n: [2, 1..=2]");
+    let graph = graph.replace("n: [1, 2], word", "n: [1, 2, 1], word").replace(r#"["a", "b"]"#, r#"["a", "b", "a"]"#);
+    check_wrong(
+        &graph,
+        &sweep(&["n=[1..=3, 2]"]),
+        expect![[r#"
+        input::bad-sweep: `--sweep n=…`: 2 is there twice (take one of them out)
+    "#]],
+    );
+    check_wrong(
+        &graph,
+        &sweep(&["n=[1, 2, 1] & m=[5, 5, 5]"]),
+        expect![[r#"
+        input::bad-sweep: `--zip n=… --zip m=…`: n=1, m=5 is there twice (take one of them out)
+    "#]],
+    );
+    check_wrong(
+        &graph,
+        &sweep(&["grid"]),
+        expect![[r#"
+        input::bad-sweep: `--sweep grid`: n=2 is there twice (take one of them out)
+    "#]],
+    );
+    check_wrong(
+        &graph,
+        &sweep(&["pairs"]),
+        expect![[r#"
+        input::bad-sweep: `--sweep pairs`: n=1, word="a" is there twice (take one of them out)
+    "#]],
+    );
+    let plan = Lab::new().plan(&graph, &sweep(&["n=[1, 2, 1] & m=[5, 5, 6]"]));
+    assert_eq!(plan.points.n_points(), 3, "what moves together differs in one of them");
+}
+
+#[test]
+fn where_values_come_from_is_the_option_that_was_given() {
+    let origins = |sweeps| -> Vec<String> {
+        let plan = Lab::new().plan(GRAPH, &sweep(sweeps));
+        plan.points.inputs(0).map(|(name, value)| format!("{name}: {}", value.origin.words())).collect()
+    };
+    assert_eq!(origins(&["n=1..=2"]), ["n: --sweep"]);
+    assert_eq!(origins(&["n=1..=2 & m=1..=2"]), ["n: --zip", "m: --zip"]);
+    assert_eq!(origins(&["pairs"]), ["n: sweep pairs", "word: sweep pairs"]);
+    check_wrong(
+        GRAPH,
+        &sweep(&["n=1..=2 & m=1..=2", "m=1..=3"]),
+        expect![[r#"
+        input::bad-sweep: `m` is swept by `--zip m=…` and by `--sweep m=…` (take one of them out; a list may hold ranges: `[1..=4, 8]`)
+    "#]],
+    );
+}
+
+#[test]
 fn imported_graphs_share_too() {
     let lab = Lab::new();
     lab.file(
@@ -323,11 +377,11 @@ fn a_point_takes_its_own_alternative() {
         outputs: (sum: sum),",
         lab.path("stop")
     );
-    let ran = lab.run_with(&graph, &sweep(&["n=[2, 4, 5, 4]"]));
+    let ran = lab.run_with(&graph, &sweep(&["n=[2, 4, 5]"]));
     assert_eq!(ran.report.outcome, Outcome::Done);
     let sums: Vec<_> = ran.report.points.iter().map(|point| point.outputs[0].value.clone().unwrap()).collect();
-    assert_eq!(sums[1..], [50, 50, 50]);
+    assert_eq!(sums[1..], [50, 50]);
     let names: Vec<&str> =
         ran.report.steps.iter().map(|step| &*step.name).filter(|name| name.starts_with("sum")).collect();
-    assert_eq!(names, ["sum[n=2]", "sum[n=4]", "sum[n=5]"], "equal values are one point's steps");
+    assert_eq!(names, ["sum[n=2]", "sum[n=4]", "sum[n=5]"]);
 }

@@ -117,7 +117,7 @@ impl Planner<'_> {
     /// Where relative paths of a value start: where it is written.
     fn base(&self, root: &Scope, origin: &Origin, batch: Option<&PathBuf>) -> PathBuf {
         match (origin, batch) {
-            (Origin::Set | Origin::Swept, _) => self.options.current_folder.clone(),
+            (Origin::Set | Origin::Swept(_), _) => self.options.current_folder.clone(),
             (Origin::Batch(_), Some(batch)) => batch.clone(),
             _ => folder_of(&root.graph.path),
         }

@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 use indexmap::IndexMap;
 use rondel_graph::{Diagnostic, Expr, Graph, Source, batch, sweeps};
-use rondel_value::Value;
+use rondel_value::{Digest, Value};
 
 use super::{AxisText, Given, Origin, Sweeping};
 use crate::plan::mistakes;
@@ -30,7 +30,7 @@ pub(super) fn factors(
     let mut factors: Vec<ChosenFactor> = Vec::new();
     let mut swept: IndexMap<String, String> = IndexMap::new();
     for sweeping in &given.sweeps {
-        let (axes, is_zip, origin) = match axes(graph, sweeping) {
+        let Read { axes, is_zip, origin } = match axes(graph, sweeping) {
             Ok(axes) => axes,
             Err(mistakes) => {
                 found.extend(mistakes);
@@ -38,10 +38,7 @@ pub(super) fn factors(
             }
         };
         for name in axes.keys() {
-            let by = match &origin {
-                Origin::Sweep(sweep) => format!("`--sweep {sweep}`"),
-                _ => format!("`--sweep {name}=…`"),
-            };
+            let by = written(&origin, [name]);
             match swept.get(name) {
                 Some(first) => found.push(mistakes::swept_twice(name, first, &by)),
                 None => drop(swept.insert(name.clone(), by)),
@@ -50,16 +47,18 @@ pub(super) fn factors(
         let axis = |(name, values): (String, Vec<Expr>)| {
             (name, values.into_iter().map(|expr| (expr, origin.clone())).collect::<Vec<_>>())
         };
-        let mut axes = axes.into_iter().map(axis);
+        let axes = axes.into_iter().map(axis);
         let factor = |axes: IndexMap<String, Vec<(Expr, Origin)>>| ChosenFactor {
             n_values: axes.values().map(Vec::len).min().unwrap_or(0),
             axes,
             lines: None,
         };
-        match is_zip {
-            true => factors.push(factor(axes.collect())),
-            false => factors.extend(axes.by_ref().map(|axis| factor(IndexMap::from([axis])))),
-        }
+        let read: Vec<ChosenFactor> = match is_zip {
+            true => vec![factor(axes.collect())],
+            false => axes.map(|axis| factor(IndexMap::from([axis]))).collect(),
+        };
+        found.extend(read.iter().filter_map(|factor| listed_twice(factor, &origin)));
+        factors.extend(read);
     }
     if let Some(batch) = &given.batch {
         match batch::read(graph, batch) {
@@ -78,18 +77,71 @@ pub(super) fn factors(
     factors
 }
 
-/// The axes of one sweep, whether they move together, and where they come from.
-type Read = (IndexMap<String, Vec<Expr>>, bool, Origin);
+/// The axes of one sweep.
+struct Read {
+    axes: IndexMap<String, Vec<Expr>>,
+    /// They move together.
+    is_zip: bool,
+    origin: Origin,
+}
+
+/// How a sweep of some inputs was given.
+fn written<'n>(origin: &Origin, names: impl IntoIterator<Item = &'n String>) -> String {
+    let option = origin.option();
+    match origin {
+        Origin::Sweep(sweep) => format!("`{option} {sweep}`"),
+        _ => {
+            let axes: Vec<String> = names.into_iter().map(|name| format!("{option} {name}=…")).collect();
+            format!("`{}`", axes.join(" "))
+        }
+    }
+}
+
+/// Refuses values that the factor would go through twice: two points, and their steps, would have one name.
+fn listed_twice(factor: &ChosenFactor, origin: &Origin) -> Option<Diagnostic> {
+    let mut met = HashSet::with_capacity(factor.n_values);
+    let values = |index: usize| factor.axes.iter().map(move |(name, values)| (name, &values[index].0));
+    let is_met = |index: &usize| {
+        // A seed that is drawn is another each time.
+        let content: Option<Vec<Digest>> = values(*index).map(|(_, expr)| content(expr)).collect();
+        content.is_some_and(|content| !met.insert(content))
+    };
+    let twice = (0..factor.n_values).find(is_met)?;
+    let shown: Vec<String> = match (factor.axes.len(), origin) {
+        (1, Origin::Swept(_)) => values(twice).map(|(_, expr)| shown(expr)).collect(),
+        _ => values(twice).map(|(name, expr)| format!("{name}={}", shown(expr))).collect(),
+    };
+    Some(mistakes::listed_twice(&written(origin, factor.axes.keys()), &shown.join(", ")))
+}
+
+/// What is equal for equal values; none for what is drawn.
+fn content(expr: &Expr) -> Option<Digest> {
+    match expr {
+        Expr::RandomSeed => None,
+        Expr::Value(value) => Some(value.digest()),
+        other => Some(Digest::of(format!("{other:?}").as_bytes())),
+    }
+}
+
+fn shown(expr: &Expr) -> String {
+    match expr {
+        Expr::Value(value) => value.display(60),
+        Expr::File { path } => path.clone(),
+        Expr::List(items) => format!("[{}]", items.iter().map(shown).collect::<Vec<_>>().join(", ")),
+        _ => "random".to_owned(),
+    }
+}
 
 fn axes(graph: &Graph, sweeping: &Sweeping) -> Result<Read, Vec<Diagnostic>> {
     let axes = match sweeping {
         Sweeping::Named(name) => {
             let sweep = sweeps::sweep(graph, name).map_err(|mistake| vec![mistake])?;
-            return Ok((sweep.axes.clone(), sweep.is_zip, Origin::Sweep(name.clone())));
+            return Ok(Read { axes: sweep.axes.clone(), is_zip: sweep.is_zip, origin: Origin::Sweep(name.clone()) });
         }
         Sweeping::Axes(axes) => axes,
     };
-    let option = if axes.len() > 1 { "--zip" } else { "--sweep" };
+    let origin = Origin::Swept(if axes.len() > 1 { "--zip" } else { "--sweep" });
+    let option = origin.option();
     let mut read: IndexMap<String, Vec<Expr>> = IndexMap::new();
     let mut found = Vec::new();
     for (name, text) in axes {
@@ -100,8 +152,8 @@ fn axes(graph: &Graph, sweeping: &Sweeping) -> Result<Read, Vec<Diagnostic>> {
         match values {
             Err(mistake) => found.push(mistake),
             Ok(_) if read.contains_key(name) => {
-                let option = format!("`{option} {name}=…`");
-                found.push(mistakes::swept_twice(name, &option, &option));
+                let by = written(&origin, [name]);
+                found.push(mistakes::swept_twice(name, &by, &by));
             }
             Ok(values) => drop(read.insert(name.clone(), values)),
         }
@@ -111,7 +163,7 @@ fn axes(graph: &Graph, sweeping: &Sweeping) -> Result<Read, Vec<Diagnostic>> {
     {
         found.push(mistakes::uneven((odd, others.len()), (first, values.len())));
     }
-    if found.is_empty() { Ok((read, true, Origin::Swept)) } else { Err(found) }
+    if found.is_empty() { Ok(Read { axes: read, is_zip: true, origin }) } else { Err(found) }
 }
 
 /// The lines of a batch file. What a line leaves out is what holds without it.
