@@ -18,6 +18,7 @@ mod wanted;
 
 use std::cmp::Reverse;
 use std::collections::{BTreeMap, BinaryHeap, HashMap, HashSet};
+use std::mem;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
@@ -96,22 +97,14 @@ pub fn plan<'a>(
             break;
         }
     }
+    // Where points are wrong, what is asked for may be missing only because of that.
+    planner.right_so_far()?;
     let mut wanted = planner.wanted(graph, &only, &mut gathered)?;
     wanted.extend(sheet.and_then(|sheet| planner.end_sheet(graph, sheet)));
     planner.check_places(&wanted);
+    planner.right_so_far()?;
     let left_out = planner.left_out();
-    let Planner { points, steps, weights, mut mistakes, .. } = planner;
-    if !mistakes.is_empty() {
-        // Points have mistakes in common.
-        let mut distinct: Vec<Diagnostic> = Vec::new();
-        mistakes.retain(|mistake| {
-            !distinct.contains(mistake) && {
-                distinct.push(mistake.clone());
-                true
-            }
-        });
-        return Err(PlanError::Wrong(mistakes));
-    }
+    let Planner { points, steps, weights, .. } = planner;
     let outputs = gathered.outputs;
     let (graph, remote_before) = (graph.clone(), Default::default());
     let plan = Plan { graph, steps, inputs, points, outputs, wanted, weights, left_out, swaps, out, remote_before };
@@ -213,6 +206,14 @@ impl<'a> Planner<'a> {
 }
 
 impl Planner<'_> {
+    /// Fails with the mistakes that were found, if any were.
+    fn right_so_far(&mut self) -> Result<(), PlanError> {
+        match mem::take(&mut self.mistakes) {
+            mistakes if mistakes.is_empty() => Ok(()),
+            mistakes => Err(PlanError::Wrong(mistakes::distinct(mistakes))),
+        }
+    }
+
     /// Plans the nodes of a graph; `only` names nodes that take part in any case.
     fn graph(&mut self, scope: &mut Scope, only: &[String]) {
         let graph = scope.graph.clone();

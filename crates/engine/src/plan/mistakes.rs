@@ -7,6 +7,17 @@ use rondel_graph::{Diagnostic, Graph, Source, Span};
 use rondel_value::spec::BoundsError;
 use rondel_value::{ModelRef, Value};
 
+/// Each mistake once: the points of a sweep have many in common.
+pub fn distinct(mistakes: impl IntoIterator<Item = Diagnostic>) -> Vec<Diagnostic> {
+    let mut distinct = Vec::new();
+    for mistake in mistakes {
+        if !distinct.contains(&mistake) {
+            distinct.push(mistake);
+        }
+    }
+    distinct
+}
+
 /// A value that came through an input of the graph to a port that is narrower.
 pub fn out_of_bounds(at: &str, error: &BoundsError, source: &Arc<Source>, span: &Span) -> Diagnostic {
     Diagnostic::new("input::out-of-range", format!("`{at}`: {error}"))

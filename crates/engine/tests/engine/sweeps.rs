@@ -297,6 +297,18 @@ fn a_value_that_is_listed_twice_is_refused() {
 }
 
 #[test]
+fn what_is_wrong_at_a_point_is_told_before_what_only_does_not_meet() {
+    let graph = r#"
+        inputs: (word: Text(default: "a.txt")),
+        nodes: (text: read(path: word), saved: write(text: text, path: "{point}.out")),"#;
+    let setup = Setup { sweeps: &["word=[a.txt, b.txt]"], only: &["saved[word=a.txt]"], ..Setup::default() };
+    match Lab::new().try_plan(graph, &setup).err().expect("a mistake") {
+        PlanError::Wrong(mistakes) => assert_eq!(mistakes[0].code, "input::unreadable-file"),
+        other => panic!("{other:?}"),
+    }
+}
+
+#[test]
 fn where_values_come_from_is_the_option_that_was_given() {
     let origins = |sweeps| -> Vec<String> {
         let plan = Lab::new().plan(GRAPH, &sweep(sweeps));

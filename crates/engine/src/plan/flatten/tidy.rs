@@ -6,30 +6,26 @@ use std::sync::Arc;
 use petgraph::stable_graph::StableDiGraph;
 use rondel_graph::Diagnostic;
 
-use crate::plan::{Plan, Slot, StepId, mistakes};
+use crate::plan::{Plan, Slot, Step, StepId, mistakes};
 
 /// What steps that may run need of models that lack it.
-///
-/// Two parts are never missed here: a text encoder may bring a tokenizer along, and defaults stand in for a config.
 pub(super) fn missing_parts(plan: &Plan) -> Vec<Diagnostic> {
-    const DISPENSABLE: [&str; 2] = ["tokenizer", "config"];
     let needed = plan.needed_by(plan.wanted.iter().copied());
-    let mut mistakes: Vec<Diagnostic> = Vec::new();
-    for id in plan.ids().filter(|id| needed[id.index()]) {
-        let step = plan.step(id);
-        let ports = step.spec.inputs.iter().zip(&step.slots).zip(&step.place.arg_spans);
-        for ((input, slot), span) in ports {
-            let Slot::Model(model) = slot else { continue };
-            let is_missing = |part: &&String| !model.parts.contains_key(*part) && !DISPENSABLE.contains(&part.as_str());
-            let place = span.as_ref().unwrap_or(&step.place.span);
-            for part in input.parts.iter().filter(is_missing) {
-                let mistake = mistakes::part_missing(&step.node, part, model, &step.place.source, place);
-                // The points of a sweep have it in common.
-                if !mistakes.contains(&mistake) {
-                    mistakes.push(mistake);
-                }
-            }
-        }
+    let steps = plan.ids().filter(|id| needed[id.index()]).map(|id| plan.step(id));
+    mistakes::distinct(steps.flat_map(missing_parts_of))
+}
+
+/// Two parts are never missed here: a text encoder may bring a tokenizer along, and defaults stand in for a config.
+fn missing_parts_of(step: &Step) -> Vec<Diagnostic> {
+    const DISPENSABLE: [&str; 2] = ["tokenizer", "config"];
+    let mut mistakes = Vec::new();
+    let ports = step.spec.inputs.iter().zip(&step.slots).zip(&step.place.arg_spans);
+    for ((input, slot), span) in ports {
+        let Slot::Model(model) = slot else { continue };
+        let is_missing = |part: &&String| !model.parts.contains_key(*part) && !DISPENSABLE.contains(&part.as_str());
+        let place = span.as_ref().unwrap_or(&step.place.span);
+        let missing = input.parts.iter().filter(is_missing);
+        mistakes.extend(missing.map(|part| mistakes::part_missing(&step.node, part, model, &step.place.source, place)));
     }
     mistakes
 }
