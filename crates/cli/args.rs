@@ -281,13 +281,25 @@ pub enum CacheCommand {
     },
     /// Hash everything that is stored
     Verify,
-    /// Drop the least valuable results until the rest fits
+    /// Keep the results and the record of a run, or the results of a step, whatever `gc` has to make room for
+    Pin {
+        /// `last`, the id of a run, a step of the newest run, or a key that `ls` says
+        #[arg(required = true, value_name = "RUN|STEP")]
+        names: Vec<String>,
+    },
+    /// Let `gc` take them again
+    Unpin {
+        /// As for `pin`
+        #[arg(required = true, value_name = "RUN|STEP")]
+        names: Vec<String>,
+    },
+    /// Drop the least valuable results until the rest fits, but nothing that is pinned
     Gc {
         /// The most the cache may take
         #[arg(long, value_name = "BYTES", default_value = "20GB", value_parser = words::parse_bytes)]
         max: u64,
     },
-    /// Forget every result; records of runs stay
+    /// Forget every result, pinned or not; records of runs stay
     Clear,
 }
 

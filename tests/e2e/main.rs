@@ -2,6 +2,7 @@
 //!
 //! - [`run`]: from a graph file to a picture, a report and an exit code
 //! - [`cache`]: what runs again after a change, and what survives a crash
+//! - [`kept`]: results that somebody keeps
 //! - [`models`]: parts from elsewhere, LoRAs, and files that cannot be used
 //! - [`interrupt`]: Ctrl-C, once and twice
 //! - [`watch`]: files that change under a run
@@ -21,6 +22,7 @@ mod cache;
 mod fixture;
 #[cfg(unix)]
 mod interrupt;
+mod kept;
 mod memory;
 mod models;
 mod pages;

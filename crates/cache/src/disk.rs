@@ -8,6 +8,7 @@
 //!   damaged/                 files that were not what their name says, moved aside
 //!   check/ab/abcdef….check   how far the unfinished step with this action key is (see `checkpoint`)
 //!   runs/  last/  plugins/  weights/    the engine's and the loader's; not touched here
+//!   pin/                     what `gc` leaves alone (see `upkeep::pins`)
 //!   claim/abcdef…            locked by whoever computes the step with this action key (see `claim`)
 //!   tmp/                     files that are being written
 //!   lock                     shared by runs, taken alone by `gc` and `clear`

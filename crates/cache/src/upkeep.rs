@@ -1,8 +1,9 @@
-//! Looking after a cache folder: what is in it, whether it is whole, and making it smaller.
+//! Looking after a cache folder: what is in it, whether it is whole, what stays, and making it smaller.
 //!
 //! Each of these walks all records; nothing on the way of a run does.
 
 mod gc;
+mod pins;
 mod stats;
 mod verify;
 
@@ -20,6 +21,7 @@ use crate::sealed;
 use crate::tier::CacheError;
 
 pub use gc::{GcReport, clear, gc};
+pub use pins::{Pin, is_pinned, pin, pins, unpin};
 pub use stats::{Entry, KindStats, Stats, ls, stats};
 pub use verify::{VerifyReport, verify};
 

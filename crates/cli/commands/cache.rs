@@ -1,5 +1,7 @@
 //! `rondel cache`: looks after the cache.
 
+mod named;
+mod pins;
 mod why;
 
 use std::time::{SystemTime, UNIX_EPOCH};
@@ -34,6 +36,14 @@ pub fn run(places: &Places, args: CacheArgs) -> Result<Exit> {
                 let n = words::count(stats.n_checkpoints, "checkpoint");
                 words::data(format!("         {n} of unfinished steps, {}", bytes_text(stats.checkpoint_bytes)));
             }
+            if stats.n_pinned > 0 {
+                let n = words::count(stats.n_pinned, "result");
+                words::data(format!("pinned   {n}, {}", bytes_text(stats.pinned_bytes)));
+            }
+            for pin in upkeep::pins(&folder)?.iter().filter(|pin| pin.name.contains('-')) {
+                let n = words::count(pin.actions.len(), "result");
+                words::data(format!("         run {}, {n}", pin.name));
+            }
             words::data(format!("saves    {} of computing", words::span(stats.ms)));
             if let Some((_, address)) = remote::open(places, true)? {
                 words::data(format!("remote   {address}"));
@@ -60,12 +70,13 @@ pub fn run(places: &Places, args: CacheArgs) -> Result<Exit> {
             let now = SystemTime::now().duration_since(UNIX_EPOCH).map_or(0, |since| since.as_secs());
             for entry in entries.iter().take(n) {
                 words::data(format!(
-                    "{}  {:10}  {:>10}  {:>9}  {:>8} ago  {}",
+                    "{}  {:10}  {:>10}  {:>9}  {:>8} ago  {}{}",
                     entry.action.short(),
                     entry.kind,
                     bytes_text(entry.bytes),
                     words::span(entry.ms),
                     age(now.saturating_sub(entry.at)),
+                    if entry.is_pinned { "pinned  " } else { "" },
                     entry.parts.join("  ")
                 ));
             }
@@ -95,6 +106,8 @@ pub fn run(places: &Places, args: CacheArgs) -> Result<Exit> {
             }
             return Ok(if report.is_whole() { Exit::Done } else { Exit::Failed });
         }
+        CacheCommand::Pin { names } => return pins::pin(&folder, &names),
+        CacheCommand::Unpin { names } => return pins::unpin(&folder, &names),
         CacheCommand::Gc { max } => {
             let report = upkeep::gc(&folder, max, SystemTime::now())?;
             words::data(format!(
@@ -107,6 +120,10 @@ pub fn run(places: &Places, args: CacheArgs) -> Result<Exit> {
             if report.n_checkpoints_removed > 0 {
                 let n = words::count(report.n_checkpoints_removed, "checkpoint");
                 words::data(format!("{n} of steps that are done or forgotten removed"));
+            }
+            if report.bytes_after > max && report.n_records_pinned > 0 {
+                let n = words::count(report.n_records_pinned, "result");
+                words::data(format!("more than {} stays: {n} pinned; `rondel cache unpin` lets go", bytes_text(max)));
             }
         }
         CacheCommand::Clear => {

@@ -14,11 +14,12 @@ use std::fs::{self, File};
 use std::io::{self, BufWriter, Write};
 use std::path::{Path, PathBuf};
 
+use rondel_cache::upkeep;
 use rondel_event::{Event, Report};
 
 use crate::plan::Plan;
 
-/// How many runs are remembered; older ones go when a run ends.
+/// How many runs are remembered beside those that are pinned; older ones go when a run ends.
 const N_KEPT: usize = 200;
 
 /// The record of a run, while it is written.
@@ -64,7 +65,10 @@ fn start(folder: &Path, plan: &Plan) -> io::Result<zstd::Encoder<'static, BufWri
 
 /// Ids order by time, so the first ones are the oldest.
 fn forget_old(runs: &Path) -> io::Result<()> {
+    let v1 = runs.parent().expect("a folder of results");
+    let is_pinned = |path: &Path| path.file_name().is_some_and(|id| upkeep::is_pinned(v1, &id.to_string_lossy()));
     let mut ids: Vec<_> = fs::read_dir(runs)?.collect::<Result<Vec<_>, _>>()?.into_iter().map(|e| e.path()).collect();
+    ids.retain(|path| !is_pinned(path));
     if ids.len() > N_KEPT {
         ids.sort();
         for old in &ids[..ids.len() - N_KEPT] {
@@ -80,4 +84,22 @@ pub fn reports(v1: &Path) -> impl Iterator<Item = Report> + use<> {
     let mut runs: Vec<PathBuf> = entries.flatten().map(|entry| entry.path()).collect();
     runs.sort();
     runs.into_iter().rev().filter_map(|run| serde_json::from_slice(&fs::read(run.join("report.json")).ok()?).ok())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn old_runs_are_forgotten_but_for_those_that_are_pinned() {
+        let folder = tempfile::tempdir().unwrap();
+        let runs = folder.path().join("v1/runs");
+        for i in 0..N_KEPT + 3 {
+            fs::create_dir_all(runs.join(format!("run-{i:03}"))).unwrap();
+        }
+        upkeep::pin(folder.path(), "run-001", &[]).unwrap();
+        forget_old(&runs).unwrap();
+        let is_there = |i: usize| runs.join(format!("run-{i:03}")).is_dir();
+        assert_eq!([0, 1, 2, 3, N_KEPT + 2].map(is_there), [false, true, false, true, true]);
+    }
 }

@@ -1,7 +1,7 @@
 //! Makes a cache smaller: the least valuable results go first.
 //!
 //! A record's value is what it cost to compute, over the bytes it takes and the days since it was used. A two-megabyte latent that
-//! took forty seconds outlives a twelve-megabyte picture that took one.
+//! took forty seconds outlives a twelve-megabyte picture that took one. What is pinned stays, also if there is no room for it.
 //!
 //! Checkpoints stay while their step may still be taken up: those of steps that are done go at once, others when they are two
 //! weeks old. They count as bytes, and are not given up for size: they are few, and work that is not repeatable for free.
@@ -14,7 +14,7 @@ use std::time::{Duration, SystemTime};
 use rondel_value::Digest;
 use serde::Serialize;
 
-use super::{Found, entries, files, records, remove, take_alone};
+use super::{Found, entries, files, pins, records, remove, take_alone};
 use crate::checkpoint::CHECKPOINT_AGE;
 use crate::claim;
 use crate::disk::DiskTier;
@@ -31,11 +31,13 @@ pub struct GcReport {
     pub bytes_before: u64,
     pub bytes_after: u64,
     pub n_records_removed: usize,
+    pub n_records_pinned: usize,
     pub n_blobs_removed: usize,
     pub n_checkpoints_removed: usize,
 }
 
-/// Brings the cache of `folder` down to nine tenths of `max_bytes` if it is over it; what nothing refers to goes anyway.
+/// Brings the cache of `folder` down to nine tenths of `max_bytes` if it is over it; what nothing refers to goes anyway, and what
+/// is pinned never.
 pub fn gc(folder: &Path, max_bytes: u64, now: SystemTime) -> Result<GcReport, CacheError> {
     let disk = DiskTier::new(folder);
     let _alone = take_alone(&disk)?;
@@ -78,6 +80,9 @@ pub fn gc(folder: &Path, max_bytes: u64, now: SystemTime) -> Result<GcReport, Ca
     let mut bytes: u64 = kept.iter().map(|(found, _)| found.bytes).sum::<u64>()
         + n_users.keys().map(blob_bytes).sum::<u64>()
         + recipes.iter().chain(&checkpoints).map(|found| found.bytes).sum::<u64>();
+    let pinned = pins::pinned(disk.v1())?;
+    let is_pinned = |found: &Found| pinned.contains(&found.digest);
+    report.n_records_pinned = kept.iter().filter(|(found, _)| is_pinned(found)).count();
     if bytes > max_bytes {
         kept.sort_by(|a, b| {
             let worth = |(found, record): &(Found, Record)| {
@@ -86,10 +91,11 @@ pub fn gc(folder: &Path, max_bytes: u64, now: SystemTime) -> Result<GcReport, Ca
                 (record.ms + 0.1) / own.max(1) as f64 / (days + 1.0)
             };
             // Worst last, because they are taken from the end.
-            worth(b).total_cmp(&worth(a)).then(a.0.digest.cmp(&b.0.digest))
+            let order = is_pinned(&b.0).cmp(&is_pinned(&a.0)).then(worth(b).total_cmp(&worth(a)));
+            order.then(a.0.digest.cmp(&b.0.digest))
         });
         while bytes > max_bytes / 10 * 9 {
-            let Some((found, record)) = kept.pop() else { break };
+            let Some((found, record)) = kept.pop_if(|(found, _)| !is_pinned(found)) else { break };
             remove(&found.path)?;
             report.n_records_removed += 1;
             bytes -= found.bytes;
@@ -131,11 +137,11 @@ pub fn gc(folder: &Path, max_bytes: u64, now: SystemTime) -> Result<GcReport, Ca
     Ok(report)
 }
 
-/// Forgets every result. Records of runs, copies of plugins and digests of weights stay.
+/// Forgets every result, with the pins. Records of runs, copies of plugins and digests of weights stay.
 pub fn clear(folder: &Path) -> Result<(), CacheError> {
     let disk = DiskTier::new(folder);
     let _alone = take_alone(&disk)?;
-    for part in ["action", "recipe", "blob", "check", "claim", "damaged", "last", "tmp"] {
+    for part in ["action", "recipe", "blob", "check", "claim", "damaged", "last", "pin", "tmp"] {
         let path = disk.v1().join(part);
         match fs::remove_dir_all(&path) {
             Err(error) if error.kind() != std::io::ErrorKind::NotFound => {
@@ -148,7 +154,7 @@ pub fn clear(folder: &Path) -> Result<(), CacheError> {
 }
 
 #[cfg(test)]
-mod tests {
+pub(super) mod tests {
     use std::sync::Arc;
 
     use rondel_value::{Image, Value};
@@ -158,12 +164,12 @@ mod tests {
     use crate::upkeep::{ls, stats, verify};
     use crate::{Cache, CacheOptions};
 
-    fn open(folder: &Path) -> Cache {
+    pub fn open(folder: &Path) -> Cache {
         Cache::open(CacheOptions { folder: folder.to_owned(), ..CacheOptions::default() })
     }
 
     /// Stores a picture of ten thousand bytes.
-    fn store(cache: &Cache, name: &str, grey: u8, ms: f64) {
+    pub fn store(cache: &Cache, name: &str, grey: u8, ms: f64) {
         let key = Digest::of(name.as_bytes());
         let value = Value::Bundle(Image::from_u8(100, 100, 1, vec![grey; 10_000]).unwrap().into());
         let record = Arc::new(Record {
@@ -178,7 +184,7 @@ mod tests {
         cache.store(&key, &key, &record, &[value]).unwrap();
     }
 
-    fn kinds(folder: &Path) -> Vec<String> {
+    pub fn kinds(folder: &Path) -> Vec<String> {
         let mut kinds: Vec<String> = ls(folder).unwrap().into_iter().map(|entry| entry.kind).collect();
         kinds.sort();
         kinds

@@ -7,7 +7,7 @@ use std::time::SystemTime;
 use rondel_value::Digest;
 use serde::Serialize;
 
-use super::{files, records};
+use super::{files, pins, records};
 use crate::disk::DiskTier;
 use crate::tier::CacheError;
 
@@ -19,6 +19,10 @@ pub struct Stats {
     pub n_blobs: usize,
     /// Of unfinished steps.
     pub n_checkpoints: usize,
+    /// Records that a pin keeps.
+    pub n_pinned: usize,
+    /// Of the outputs of these.
+    pub pinned_bytes: u64,
     /// Of records, recipes, blobs and checkpoints.
     pub bytes: u64,
     pub blob_bytes: u64,
@@ -40,15 +44,21 @@ pub struct KindStats {
 pub fn stats(folder: &Path) -> Result<Stats, CacheError> {
     let disk = DiskTier::new(folder);
     let mut stats = Stats::default();
+    let pinned = pins::pinned(disk.v1())?;
     for (found, record) in records(disk.v1())? {
         stats.n_records += 1;
         stats.bytes += found.bytes;
         let Some(record) = record else { continue };
         stats.ms += record.ms;
+        let bytes = record.outputs.iter().map(|stored| stored.bytes).sum::<u64>();
+        if pinned.contains(&found.digest) {
+            stats.n_pinned += 1;
+            stats.pinned_bytes += bytes;
+        }
         let kind = stats.kinds.entry(record.kind).or_default();
         kind.n_records += 1;
         kind.ms += record.ms;
-        kind.bytes += record.outputs.iter().map(|stored| stored.bytes).sum::<u64>();
+        kind.bytes += bytes;
     }
     for recipe in files(disk.v1(), "recipe")? {
         stats.n_recipes += 1;
@@ -80,12 +90,15 @@ pub struct Entry {
     pub at: u64,
     #[serde(skip)]
     pub used: SystemTime,
+    pub is_pinned: bool,
     /// The parts of its key, as `port=value`.
     pub parts: Vec<String>,
 }
 
 /// Every record of the cache of `folder`, the lately used first.
 pub fn ls(folder: &Path) -> Result<Vec<Entry>, CacheError> {
+    let disk = DiskTier::new(folder);
+    let pinned = pins::pinned(disk.v1())?;
     let entry = |(found, record): (super::Found, Option<crate::Record>)| {
         let record = record?;
         // Parts that are no ports have a `#` in front.
@@ -96,6 +109,7 @@ pub fn ls(folder: &Path) -> Result<Vec<Entry>, CacheError> {
             ms: record.ms,
             at: record.at,
             used: found.modified,
+            is_pinned: pinned.contains(&found.digest),
             parts: record
                 .parts
                 .iter()
@@ -106,7 +120,7 @@ pub fn ls(folder: &Path) -> Result<Vec<Entry>, CacheError> {
             version: record.version,
         })
     };
-    let mut entries: Vec<Entry> = records(DiskTier::new(folder).v1())?.into_iter().filter_map(entry).collect();
+    let mut entries: Vec<Entry> = records(disk.v1())?.into_iter().filter_map(entry).collect();
     entries.sort_by(|a, b| b.used.cmp(&a.used).then(a.action.cmp(&b.action)));
     Ok(entries)
 }
