@@ -293,6 +293,14 @@ pub enum CacheCommand {
         #[arg(required = true, value_name = "RUN|STEP")]
         names: Vec<String>,
     },
+    /// Write a run with its results to one file, to be carried elsewhere
+    Export {
+        /// `last`, or the id of a run
+        run: String,
+        file: PathBuf,
+    },
+    /// Take in what `export` wrote; what is here already stays as it is. Whoever made the file decides what the results are
+    Import { file: PathBuf },
     /// Drop the least valuable results until the rest fits, but nothing that is pinned
     Gc {
         /// The most the cache may take

@@ -1,4 +1,4 @@
-//! Results that somebody keeps: pins.
+//! Results that somebody keeps: pins, and archives of runs.
 
 use serde_json::Value;
 
@@ -50,4 +50,27 @@ fn a_word_that_names_nothing_pins_nothing() {
     assert_eq!((said.code, &stats(&project)["n_pinned"]), (Some(4), &0.into()));
     let said = project.rondel(&["cache", "unpin", "noise"]);
     assert_eq!(said.stderr, "error: `noise` is not pinned; `rondel cache stats` says what is\n");
+}
+
+#[test]
+fn a_run_that_was_carried_elsewhere_is_known_there() {
+    let project = Project::with(&[GRAPH]);
+    let first = project.run(GRAPH, &[]);
+    let id = first.run.as_deref().expect("an id");
+    let said = project.rondel(&["cache", "export", "last", "run.tar.zst"]);
+    assert_eq!(said.stderr, format!("exported: run {id} of {GRAPH}, 7 results: run.tar.zst\n"));
+
+    let elsewhere = |args: &[&str]| project.rondel(&[args, &["--cache-dir", "elsewhere"]].concat());
+    let said = elsewhere(&["cache", "import", "run.tar.zst"]);
+    assert_eq!(said.stderr, format!("imported: run {id}, 7 results; 0 were here before\n"));
+    assert_eq!(elsewhere(&["cache", "verify"]).stdout, "5 blobs and 7 results looked at\n");
+    let again = project.run(GRAPH, &["--cache-dir", "elsewhere"]);
+    assert_eq!((ran(&again), &again.outputs), (String::new(), &first.outputs));
+    let said = elsewhere(&["cache", "import", "run.tar.zst"]);
+    assert_eq!(said.stderr, format!("imported: run {id}, 0 results; 7 were here before\n"));
+
+    std::fs::write(project.path("run.tar.zst"), "no archive").expect("a file");
+    let said = elsewhere(&["cache", "import", "run.tar.zst"]);
+    assert_eq!(said.code, Some(2));
+    assert!(said.stderr.starts_with("error: no archive of a run, or a damaged one ("), "{}", said.stderr);
 }

@@ -172,7 +172,7 @@ pub(crate) fn fanned(v1: &Path, part: &str, digest: &Digest, ending: &str) -> Pa
 }
 
 /// A file that goes away unless it is renamed.
-fn temporary_in(folder: &Path) -> io::Result<tempfile::NamedTempFile> {
+pub(crate) fn temporary_in(folder: &Path) -> io::Result<tempfile::NamedTempFile> {
     let mut builder = tempfile::Builder::new();
     builder.prefix("");
     // By default only its writer may read it, which is wrong for a folder that several people share. The umask decides.

@@ -12,7 +12,7 @@
 //! - [`cache`]: memory over disk over a remote tier, what a run holds
 //! - [`checkpoint`]: how far unfinished steps are; [`claim`]: one computation of a step at a time
 //! - [`notice`]: what was found amiss and dealt with
-//! - [`upkeep`]: stats, verify, pins, gc, clear
+//! - [`upkeep`]: stats, verify, pins, archives of runs, gc, clear
 //! - [`conformance`]: the suite that each tier runs
 
 pub mod cache;

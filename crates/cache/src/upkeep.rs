@@ -2,6 +2,7 @@
 //!
 //! Each of these walks all records; nothing on the way of a run does.
 
+mod archive;
 mod gc;
 mod pins;
 mod stats;
@@ -20,6 +21,7 @@ use crate::record::Record;
 use crate::sealed;
 use crate::tier::CacheError;
 
+pub use archive::{ArchiveError, Exported, Imported, export, import};
 pub use gc::{GcReport, clear, gc};
 pub use pins::{Pin, is_pinned, pin, pins, unpin};
 pub use stats::{Entry, KindStats, Stats, ls, stats};

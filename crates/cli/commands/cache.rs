@@ -1,5 +1,6 @@
 //! `rondel cache`: looks after the cache.
 
+mod archive;
 mod named;
 mod pins;
 mod why;
@@ -108,6 +109,8 @@ pub fn run(places: &Places, args: CacheArgs) -> Result<Exit> {
         }
         CacheCommand::Pin { names } => return pins::pin(&folder, &names),
         CacheCommand::Unpin { names } => return pins::unpin(&folder, &names),
+        CacheCommand::Export { run, file } => return archive::export(&folder, &run, &file),
+        CacheCommand::Import { file } => return archive::import(&folder, &file),
         CacheCommand::Gc { max } => {
             let report = upkeep::gc(&folder, max, SystemTime::now())?;
             words::data(format!(
