@@ -15,6 +15,9 @@ use crate::tier::Tier;
 ///
 /// Its `put_…` wait for an answer, whatever its mode; a run uses [`offer`](Remote::offer).
 pub trait Remote: Tier {
+    /// Takes note that a run begins: what was given up in an earlier one may be tried again. The earlier one may be on still.
+    fn begin_run(&self);
+
     /// What is known of each of these recipes, in their order; all are asked for at the same time.
     fn find(&self, recipes: &[Digest]) -> Vec<Option<(Digest, Arc<Record>)>>;
 

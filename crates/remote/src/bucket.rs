@@ -2,7 +2,7 @@
 
 use std::io;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
 use bytes::Bytes;
@@ -37,8 +37,6 @@ pub struct Bucket {
     pub counts: Counts,
     /// Requests that may be under way at once: more would queue at the server, and their time limits run there.
     reads: Semaphore,
-    /// Whether it was too slow for all steps of a plan; then it is asked for no more single ones.
-    pub is_slow: AtomicBool,
 }
 
 /// What was done so far, see `rondel_cache::RemoteCounts`.
@@ -54,7 +52,7 @@ pub struct Counts {
 impl Bucket {
     pub fn new(address: Address, limits: Limits) -> Bucket {
         let (health, reads) = (Health::new(limits.n_failures), Semaphore::new(limits.n_reads));
-        Bucket { address, limits, health, counts: Counts::default(), reads, is_slow: AtomicBool::new(false) }
+        Bucket { address, limits, health, counts: Counts::default(), reads }
     }
 
     /// Whether it is a folder that is not there.

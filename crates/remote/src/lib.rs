@@ -29,9 +29,9 @@
 //! # How it bears trouble
 //!
 //! Whatever goes wrong counts as not known. Every request has a time limit; several failures in a row, or one answer that
-//! there is no such bucket or that whoever asks may not, and nothing more is asked, or written, for the rest of the process.
-//! That is said once, with what to look at. One that was too slow for all steps of a plan is asked for no single steps, and
-//! still for the blobs of those that it knew in time.
+//! there is no such bucket or that whoever asks may not, and nothing more is asked, or written. That is said once, with what
+//! to look at. One that was too slow for all steps of a plan is asked for no others, and still for the blobs of those that it
+//! knew in time. A run of the same process that begins a minute later tries anew, but not after one of those two answers.
 //!
 //! - [`address`]: from `s3://bucket/prefix` to a store
 //! - `bucket`: single requests

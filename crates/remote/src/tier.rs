@@ -38,6 +38,8 @@ pub struct Limits {
     pub slowest_bytes: u64,
     /// Failures in a row after which the tier is off.
     pub n_failures: u32,
+    /// How long it is off: a run that begins later tries anew.
+    pub rest: Duration,
     pub n_reads: usize,
     pub n_uploads: usize,
     /// Results that wait to go up; more are not kept track of.
@@ -51,6 +53,7 @@ impl Default for Limits {
             find: Duration::from_secs(15),
             slowest_bytes: 1 << 20,
             n_failures: 5,
+            rest: Duration::from_secs(60),
             n_reads: 64,
             n_uploads: 8,
             n_queued: 100_000,
@@ -145,7 +148,7 @@ impl Tier for ObjectTier {
 
     fn record(&self, action: &Digest) -> Result<Option<Arc<Record>>, CacheError> {
         let action = *action;
-        if self.bucket.is_slow.load(Ordering::Relaxed) {
+        if self.bucket.health.finding.is_off() {
             return Ok(None);
         }
         self.wait(async move |bucket| bucket.record(&action).await)
@@ -175,8 +178,15 @@ impl Tier for ObjectTier {
 }
 
 impl Remote for ObjectTier {
+    fn begin_run(&self) {
+        self.bucket.health.begin_run(self.bucket.limits.rest);
+    }
+
     fn find(&self, recipes: &[Digest]) -> Vec<Option<(Digest, Arc<Record>)>> {
         let nothing = vec![None; recipes.len()];
+        if self.bucket.health.finding.is_off() {
+            return nothing;
+        }
         let (recipes, mut found) = (recipes.to_vec(), nothing.clone());
         let all = self.wait(async move |bucket| {
             let deadline = Instant::now() + bucket.limits.find;
@@ -192,8 +202,7 @@ impl Remote for ObjectTier {
             }
             if !questions.is_empty() {
                 let (n, of, limit) = (questions.len(), found.len(), bucket.limits.find.as_secs_f32());
-                bucket.is_slow.store(true, Ordering::Relaxed);
-                bucket.health.trouble(format!(
+                bucket.health.was_slow(format!(
                     "is slow: of {n} of {of} steps it did not say within {limit} s whether it knows them; it is asked for \
                      no others"
                 ));

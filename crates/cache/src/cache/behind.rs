@@ -108,6 +108,13 @@ impl Cache {
         self
     }
 
+    /// Tells the remote tier, if there is one, that a run begins.
+    pub fn begin_run(&self) {
+        if let Some(behind) = &self.behind {
+            behind.remote.begin_run();
+        }
+    }
+
     /// [blocking] Asks the remote tier for steps that are not known here, all at once; then they are, as far as they are
     /// known there.
     pub fn ask(&self, recipes: &[Digest]) -> Result<(), CacheError> {

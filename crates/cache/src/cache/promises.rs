@@ -46,6 +46,8 @@ impl Tier for Knows {
 }
 
 impl Remote for Knows {
+    fn begin_run(&self) {}
+
     fn find(&self, recipes: &[Digest]) -> Vec<Option<(Digest, Arc<Record>)>> {
         let find = |recipe: &Digest| (*recipe == self.recipe).then(|| (self.action, self.record.clone()));
         recipes.iter().map(find).collect()

@@ -26,6 +26,7 @@ pub fn shared(plan: &Plan) -> Vec<bool> {
 pub fn ask(plan: &Plan, cache: &Cache) -> Result<(), CacheError> {
     let Some(counts) = cache.remote_counts() else { return Ok(()) };
     plan.remote_before.get_or_init(|| counts);
+    cache.begin_run();
     let shared = shared(plan);
     // What hands on an alternative has no result of its own.
     let has_own = |id: &StepId| shared[id.index()] && !plan.step(*id).is_lazy();

@@ -1,6 +1,6 @@
 //! Machines that share results.
 
-use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU32, Ordering};
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
@@ -18,11 +18,14 @@ struct Near {
     counts: Mutex<RemoteCounts>,
     /// Blobs are lost on their way.
     loses_blobs: AtomicBool,
+    /// That it was told of.
+    n_runs: AtomicU32,
 }
 
 impl Near {
     fn new() -> Near {
-        Near { results: MemoryTier::new(1 << 20), counts: Mutex::default(), loses_blobs: AtomicBool::new(false) }
+        let (counts, loses_blobs, n_runs) = Default::default();
+        Near { results: MemoryTier::new(1 << 20), counts, loses_blobs, n_runs }
     }
 
     /// The steps whose results are there.
@@ -66,6 +69,10 @@ impl Tier for Near {
 }
 
 impl Remote for Near {
+    fn begin_run(&self) {
+        self.n_runs.fetch_add(1, Ordering::Relaxed);
+    }
+
     fn find(&self, recipes: &[Digest]) -> Vec<Option<(Digest, Arc<Record>)>> {
         let find = |recipe| {
             let action = self.action(recipe).unwrap()?;
@@ -246,6 +253,7 @@ fn of_many_runs_in_one_process_each_says_what_the_tier_did_for_it() {
     let n_put =
         |n: &str| lab.run_with(PICTURE, &Setup { set: &[("n", n)], ..Setup::default() }).report.remote.unwrap().n_put;
     assert_eq!((n_put("10"), n_put("20"), n_put("20")), (5, 5, 5));
+    assert_eq!(near.n_runs.load(Ordering::Relaxed), 3);
     // The next plan is asked for while a run is on.
     let [this, next] = ["30", "40"].map(|n| lab.plan(PICTURE, &Setup { set: &[("n", n)], ..Setup::default() }));
     ask(&this, &lab.cache()).unwrap();

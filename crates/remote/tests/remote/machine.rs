@@ -18,6 +18,7 @@ pub const IMPATIENT: Limits = Limits {
     find: Duration::from_secs(10),
     slowest_bytes: 1 << 20,
     n_failures: 5,
+    rest: Duration::from_secs(600),
     n_reads: 8,
     n_uploads: 2,
     n_queued: 100,

@@ -96,14 +96,37 @@ fn all_steps_of_a_plan_are_asked_for_at_once() {
 }
 
 #[test]
-fn a_store_that_is_too_slow_for_a_plan_is_asked_for_no_single_steps() {
-    let store = Arc::new(Faulty::new(Vec::new(), Fault::Silent));
-    // Whoever asks once more waits for ten minutes.
-    let limits = Limits { answer: Duration::from_secs(600), find: Duration::from_millis(100), ..IMPATIENT };
-    let machine = Machine::with(store, Mode::Read, limits);
-    let recipes: Vec<Digest> = (0..200).map(|i| Made::new(i).recipe).collect();
-    machine.cache.ask(&recipes).unwrap();
-    let troubles = machine.cache.take_remote_troubles();
-    assert!(troubles.len() == 1 && troubles[0].starts_with("is slow: of 200 of 200 steps"), "{troubles:?}");
-    assert_eq!(machine.cache.ask_by_content(&Made::new(1).recipe, &Made::new(1).action), None);
+fn a_store_that_is_too_slow_for_a_plan_is_asked_for_no_other_steps_until_a_run_begins_after_a_rest() {
+    for (rest, takes) in [(Duration::ZERO, true), (Duration::from_secs(600), false)] {
+        let store = Arc::new(Faulty::new(vec![Fault::Silent; 1000], Fault::None));
+        // Whoever asks once more waits for ten minutes.
+        let limits = Limits { answer: Duration::from_secs(600), find: Duration::from_millis(100), rest, ..IMPATIENT };
+        let machine = Machine::with(store.clone(), Mode::Read, limits);
+        let recipes: Vec<Digest> = (0..200).map(|i| Made::new(i).recipe).collect();
+        machine.cache.ask(&recipes).unwrap();
+        let troubles = machine.cache.take_remote_troubles();
+        assert!(troubles.len() == 1 && troubles[0].starts_with("is slow: of 200 of 200 steps"), "{troubles:?}");
+        assert_eq!(machine.cache.ask_by_content(&Made::new(1).recipe, &Made::new(1).action), None);
+        store.mend();
+        Machine::new(store, Mode::ReadWrite).make(1);
+        assert!(!machine.takes(1));
+        machine.cache.begin_run();
+        assert_eq!(machine.takes(1), takes);
+    }
+}
+
+#[test]
+fn a_store_that_failed_is_tried_anew_by_a_run_that_begins_after_a_rest() {
+    for (rest, takes) in [(Duration::ZERO, true), (Duration::from_secs(600), false)] {
+        let store = Arc::new(Faulty::new(vec![Fault::Refused; 1000], Fault::None));
+        let machine = Machine::with(store.clone(), Mode::ReadWrite, Limits { rest, ..Limits::default() });
+        (0..20).for_each(|i| assert!(!machine.takes(i)));
+        store.mend();
+        Machine::new(store, Mode::ReadWrite).make(1);
+        assert!(!machine.takes(1), "it is not tried before a run begins");
+        machine.cache.begin_run();
+        assert_eq!(machine.takes(1), takes);
+        machine.make(2);
+        assert_eq!(machine.cache.remote_counts().unwrap().n_put == 1, takes);
+    }
 }
