@@ -27,9 +27,9 @@ fn points_share_their_steps_and_are_the_pictures_that_single_runs_make() {
     assert_eq!(ran(&project.run(GRAPH, &["--sweep", "grid"])), "");
 
     let third = &report.points[2];
-    assert_eq!((&third.inputs["prompt"], &third.inputs["seed"]), (&"a dog on a brown background".into(), &1.into()));
+    assert_eq!((&third.inputs["prompt"], &third.inputs["seed"]), (&"a panda on a brown background".into(), &1.into()));
     let single = Project::with(&[GRAPH]);
-    let set = ["--set", "prompt=a dog on a brown background", "--set", "seed=1", "--set", "steps=2"];
+    let set = ["--set", "prompt=a panda on a brown background", "--set", "seed=1", "--set", "steps=2"];
     assert_eq!(single.run(GRAPH, &set).outputs[0].digest, third.outputs[0].digest);
 }
 
