@@ -165,6 +165,8 @@ fn wait_for(watch: &mut Watch, project: &Project, edit: &Edit) -> usize {
             n_runs += 1;
             false
         }
+        // A file that is read while it is being written may be whole by then, and is read once more.
+        What::RunFinished { outcome: Outcome::Cancelled, .. } => false,
         What::RunFinished { outcome, .. } => {
             assert!(*outcome == Outcome::Done || !is_it, "edit {}: {outcome:?}", edit.serial);
             is_it

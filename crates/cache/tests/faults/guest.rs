@@ -4,7 +4,7 @@ use std::io::{ErrorKind, Read, Write};
 use std::path::Path;
 use std::process::{Child, Command, Stdio};
 
-use rondel_cache::{Cache, CacheOptions, Checkpoint, Record, Stored};
+use rondel_cache::{Cache, CacheError, CacheOptions, Checkpoint, Record, Stored};
 use rondel_value::{Bundle, Digest, Image, Value};
 
 pub fn open(folder: &Path) -> Cache {
@@ -79,6 +79,16 @@ pub fn start(what: &str, folder: &Path, round: u64, wrap: impl FnOnce(&Path) -> 
     };
     writeln!(child.stdin.take().unwrap(), "{what}\n{}\n{round}", folder.display()).unwrap();
     child
+}
+
+/// Looks after a cache that is free or about to be: a process that another test starts holds its locks from its fork to its exec.
+pub fn when_free<T>(mut look_after: impl FnMut() -> Result<T, CacheError>) -> T {
+    loop {
+        match look_after() {
+            Err(CacheError::Busy(_)) => std::thread::yield_now(),
+            done => return done.unwrap(),
+        }
+    }
 }
 
 /// What a process says, without the words of the test harness.
