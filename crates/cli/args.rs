@@ -71,7 +71,7 @@ pub enum Command {
     /// Run a graph
     Run(RunArgs),
     /// Run a graph, and what changed of it again after every save
-    Watch(WatchArgs),
+    Watch(CommonRunArgs),
     /// Read and check graph files
     Check(CheckArgs),
     /// Say what would run, and why
@@ -174,12 +174,6 @@ pub struct CommonRunArgs {
     /// CPU steps at once [default: one a core]; with 1, one step of any kind at a time, always in the same order
     #[arg(long, value_name = "N", value_parser = clap::value_parser!(u16).range(1..))]
     pub jobs: Option<u16>,
-}
-
-#[derive(Debug, ClapArgs)]
-pub struct WatchArgs {
-    #[command(flatten)]
-    pub common: CommonRunArgs,
 }
 
 #[derive(Debug, ClapArgs)]

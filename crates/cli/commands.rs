@@ -55,7 +55,7 @@ pub fn run(args: Args) -> Result<Exit> {
     let places = args.places;
     match args.command {
         Command::Run(args) => run::run(&places, args),
-        Command::Watch(args) => watch::run(&places, args),
+        Command::Watch(args) => watch::run(&places, &args),
         Command::Check(args) => check::run(&places, args),
         Command::Plan(args) => plan::run(&places, args),
         Command::Nodes(args) => nodes::run(&places, args),

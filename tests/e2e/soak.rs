@@ -82,7 +82,7 @@ impl Draws {
 }
 
 #[test]
-#[ignore = "runs for SOAK_SECONDS, two minutes if that is not set"]
+#[ignore = "long: SOAK_SECONDS=3600 cargo test --test e2e soak -- --ignored --nocapture"]
 fn memory_stays_bounded_however_long_a_graph_is_watched() {
     let seconds = std::env::var("SOAK_SECONDS").ok().map_or(120, |text| text.parse().expect("a number of seconds"));
     let (began, whole) = (Instant::now(), Duration::from_secs(seconds));

@@ -14,13 +14,12 @@ use rondel_engine::{Control, Plan};
 
 use super::run::{carry_out, make_report_folder, options, write_report};
 use super::{Exit, Opened};
-use crate::args::{Places, WatchArgs};
+use crate::args::{CommonRunArgs, Places};
 use crate::memory::Memory;
 use crate::output::Display;
 use crate::words;
 
-pub fn run(places: &Places, args: WatchArgs) -> Result<Exit> {
-    let args = &args.common;
+pub fn run(places: &Places, args: &CommonRunArgs) -> Result<Exit> {
     if args.display.quiet {
         words::be_quiet();
     }

@@ -101,7 +101,7 @@ pub fn said(child: Child) -> String {
 
 /// What the processes do.
 #[test]
-#[ignore = "a process of other tests"]
+#[ignore = "a process that other tests start: cargo test -p rondel-cache --test faults"]
 fn guest() {
     let mut told = String::new();
     std::io::stdin().read_to_string(&mut told).unwrap();

@@ -110,7 +110,7 @@ fn what_waits_for_another_run_keeps_no_lane_from_the_rest() {
 
 /// What the processes of the tests below do; told by a line with the folder and one with a number.
 #[test]
-#[ignore = "a process of other tests"]
+#[ignore = "a process that other tests start: cargo test -p rondel-engine --test engine elsewhere"]
 fn guest() {
     let mut told = String::new();
     std::io::stdin().read_to_string(&mut told).unwrap();

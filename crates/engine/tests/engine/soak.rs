@@ -24,7 +24,7 @@ const MEMORY_BYTES: u64 = 64 << 10;
 const N_LINES: u32 = 20;
 
 #[test]
-#[ignore = "runs for SOAK_SECONDS, two minutes if that is not set"]
+#[ignore = "long: SOAK_SECONDS=3600 cargo test --release -p rondel-engine --test engine soak -- --ignored --nocapture"]
 fn memory_stays_bounded_however_long_a_graph_is_edited_and_run() {
     let seconds = std::env::var("SOAK_SECONDS").ok().map_or(120, |text| text.parse().expect("a number of seconds"));
     let (began, whole) = (Instant::now(), Duration::from_secs(seconds));

@@ -44,7 +44,7 @@ fn tier(address: Address) -> ObjectTier {
 }
 
 #[test]
-#[ignore = "needs a server, see above"]
+#[ignore = "needs a server: RONDEL_TEST_S3=http://127.0.0.1:5151 cargo test -p rondel-remote --test remote -- --ignored"]
 fn a_bucket_on_a_server_does_what_every_tier_does() {
     let n_made = Cell::new(0);
     conformance(|| {
@@ -54,7 +54,7 @@ fn a_bucket_on_a_server_does_what_every_tier_does() {
 }
 
 #[test]
-#[ignore = "needs a server, see above"]
+#[ignore = "needs a server: RONDEL_TEST_S3=http://127.0.0.1:5151 cargo test -p rondel-remote --test remote -- --ignored"]
 fn machines_share_a_bucket_on_a_server() {
     let machine = || Machine::at(address("shared"), Mode::ReadWrite, Limits::default());
     machine().make(1);
@@ -64,7 +64,7 @@ fn machines_share_a_bucket_on_a_server() {
 }
 
 #[test]
-#[ignore = "needs a server, see above"]
+#[ignore = "needs a server: RONDEL_TEST_S3=http://127.0.0.1:5151 cargo test -p rondel-remote --test remote -- --ignored"]
 fn a_large_blob_goes_up_in_parts() {
     let large: Bundle = Image::from_u8(4096, 4096, 3, vec![9; 4096 * 4096 * 3]).unwrap().into();
     tier(address("large")).put_blob(&large, 1.0).unwrap();
@@ -73,7 +73,7 @@ fn a_large_blob_goes_up_in_parts() {
 }
 
 #[test]
-#[ignore = "needs a server, see above"]
+#[ignore = "needs a server: RONDEL_TEST_S3=http://127.0.0.1:5151 cargo test -p rondel-remote --test remote -- --ignored"]
 fn a_bucket_that_is_not_there_is_told_of() {
     let variables = [("AWS_ENDPOINT", &*server()), ("AWS_ALLOW_HTTP", "true"), ("AWS_SKIP_SIGNATURE", "true")];
     let variables = variables.map(|(name, value)| (name.to_owned(), value.to_owned()));
