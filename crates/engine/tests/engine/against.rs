@@ -214,7 +214,8 @@ impl World {
                 made if !needed[at] => made.is_err() || how.is_done() || how == How::NotNeeded,
                 // One that another has failed for already is blocked by it.
                 Err(Bad::Failed) => matches!(how, How::Failed | How::Blocked),
-                Err(Bad::Blocked) => how == How::Blocked,
+                // An alternative may be over by another failure before this one is asked for.
+                Err(Bad::Blocked) => how == How::Blocked || (how == How::NotNeeded && !node.is_output),
                 // What follows is known, so nobody may have asked.
                 Ok(_) => how.is_done() || how == How::NotNeeded,
             };
