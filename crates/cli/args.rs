@@ -33,6 +33,12 @@ pub struct Places {
     /// Folder of the cache [default: RONDEL_CACHE_DIR, else the user's cache folder]
     #[arg(long, global = true, value_name = "DIR")]
     pub cache_dir: Option<PathBuf>,
+    /// The most that results may take on disk: a run that ends above it gives the least valuable up [default: RONDEL_CACHE_SIZE, else 20GB]
+    #[arg(long, global = true, value_name = "BYTES", value_parser = words::parse_bytes)]
+    pub cache_size: Option<u64>,
+    /// The most that results may take in memory beside, so that they are not read again [default: 512MB]
+    #[arg(long, global = true, value_name = "BYTES", value_parser = words::parse_bytes)]
+    pub cache_memory: Option<u64>,
     /// Folder with plugins; may be given again [also: RONDEL_PLUGIN_PATH, `plugins/` beside the graph, the user's data folder]
     #[arg(long, global = true, value_name = "DIR")]
     pub plugin_dir: Vec<PathBuf>,
@@ -297,9 +303,9 @@ pub enum CacheCommand {
     Import { file: PathBuf },
     /// Drop the least valuable results until the rest fits, but nothing that is pinned
     Gc {
-        /// The most the cache may take
-        #[arg(long, value_name = "BYTES", default_value = "20GB", value_parser = words::parse_bytes)]
-        max: u64,
+        /// The most the cache may take [default: --cache-size]
+        #[arg(long, value_name = "BYTES", value_parser = words::parse_bytes)]
+        max: Option<u64>,
     },
     /// Forget every result, pinned or not; records of runs stay
     Clear,

@@ -17,14 +17,14 @@ use std::process::ExitCode;
 use std::sync::Arc;
 
 use anyhow::{Context, Result, bail};
-use rondel_cache::{Cache, CacheOptions};
+use rondel_cache::Cache;
 use rondel_engine::{Plan, PlanError, PlanOptions, Site};
 use rondel_graph::Graph;
 use rondel_plugin::{HostOptions, LoadError, Registry};
 
 use crate::args::{Args, Command, GraphArgs, MessageFormat, Places};
 use crate::output::{diagnostics, hashing};
-use crate::{alloc, folders, remote, words};
+use crate::{alloc, folders, remote, size, words};
 
 /// How the program ends; the numbers are documented and stable.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -141,6 +141,7 @@ struct Opened<'a> {
     args: &'a GraphArgs,
     site: Site,
     cache: Arc<Cache>,
+    cache_limit_bytes: u64,
     swaps: BTreeMap<String, String>,
     out: PathBuf,
     /// By what they are for; drawn once for as long as the graph is open: who plans it again wants to see what an edit did.
@@ -158,11 +159,12 @@ impl<'a> Opened<'a> {
         only_reads: bool,
     ) -> Result<Opened<'a>> {
         let (site, folder) = site(places, Some(&args.graph), memory_budget_bytes)?;
-        let cache = Cache::open(CacheOptions { folder, ..CacheOptions::default() });
+        let cache = size::open(places, folder);
         Ok(Opened {
             args,
             site,
             cache: Arc::new(remote::behind(places, only_reads, cache)?),
+            cache_limit_bytes: size::limit_bytes(places)?,
             swaps: swaps(&args.model)?,
             out: out_folder(&args.out)?,
             seeds: HashMap::new(),

@@ -9,6 +9,7 @@ mod folders;
 mod memory;
 mod output;
 mod remote;
+mod size;
 mod words;
 
 use std::process::ExitCode;

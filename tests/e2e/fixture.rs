@@ -99,6 +99,7 @@ impl Project {
             .env("XDG_CACHE_HOME", self.path("home/cache"))
             .env("XDG_CONFIG_HOME", self.path("home/config"))
             .env("XDG_DATA_HOME", self.path("home/data"))
+            .env_remove("RONDEL_CACHE_SIZE")
             .env_remove("RONDEL_PLUGIN_PATH")
             .env_remove("RONDEL_REMOTE")
             .env_remove("HF_HOME")

@@ -2,7 +2,7 @@
 
 use serde_json::Value;
 
-use crate::fixture::{Project, ran};
+use crate::fixture::{Project, ran, said};
 
 const GRAPH: &str = "text_to_image.ron";
 
@@ -37,6 +37,30 @@ fn a_pinned_run_is_known_after_everything_else_made_room() {
     assert_eq!(project.rondel(&["cache", "unpin", &id[..id.len() - 1]]).code, Some(0));
     project.rondel(&["cache", "gc", "--max", "1kB"]);
     assert_eq!(stats(&project)["n_records"], 1, "the single one has a pin of its own");
+}
+
+#[test]
+fn a_run_that_makes_the_cache_too_large_gives_the_least_valuable_up() {
+    let project = Project::with(&[GRAPH]);
+    project.run(GRAPH, &[]);
+    let bytes = stats(&project)["bytes"].as_u64().expect("a number");
+    let limit = bytes.to_string();
+    let words = project.rondel(&["run", GRAPH, "--set", "seed=8", "--cache-size", &limit]).stderr;
+    assert!(words.contains("\ncache: ") && words.contains(" given up to stay below "), "{words}");
+    assert!(stats(&project)["bytes"].as_u64() <= Some(bytes / 10 * 9));
+    assert_eq!(project.rondel(&["cache", "verify"]).code, Some(0));
+
+    let with = |size: &str| {
+        let mut command = project.command(&["run", GRAPH, "--set", "seed=9"]);
+        command.env("RONDEL_CACHE_SIZE", size);
+        said(command)
+    };
+    let said = with("much");
+    assert_eq!(
+        (said.code, &*said.stderr),
+        (Some(2), "error: RONDEL_CACHE_SIZE: `much` is not a number of bytes, such as 20GB\n")
+    );
+    assert!(with(&(bytes / 2).to_string()).stderr.contains(" given up to stay below "));
 }
 
 #[test]

@@ -1,4 +1,4 @@
-//! An hour of edits under `rondel watch`: every picture is right, and memory stays bounded.
+//! An hour of edits under `rondel watch`: every picture is right, and memory and the cache stay bounded.
 //!
 //! ```sh
 //! SOAK_SECONDS=3600 cargo test --test e2e soak -- --ignored --nocapture
@@ -18,6 +18,10 @@ use crate::fixture::{Project, root};
 use crate::watch::Watch;
 
 const N_LINES: u32 = 20;
+
+/// So little that both are reached within minutes.
+const LIMITS: [&str; 4] = ["--cache-memory", "4MiB", "--cache-size", "8MiB"];
+const CACHE_BYTES: u64 = 8 << 20;
 
 /// What a graph is made from.
 #[derive(Clone)]
@@ -94,11 +98,11 @@ fn memory_stays_bounded_however_long_a_graph_is_watched() {
     project.write("models.ron", &models());
     let mut edit = Edit { serial: 0, color: 0, n_more: 0, seed: None, has_mistake: false, comment: 0 };
     project.write("graph.ron", &edit.text());
-    let mut watch = Watch::start(&project, "graph.ron", &[]);
+    let mut watch = Watch::start(&project, "graph.ron", &LIMITS);
     wait_for(&mut watch, &project, &edit);
 
     println!("seconds    edits   runs  mistakes  held MiB  cache MiB");
-    let (mut n_edits, mut n_runs, mut n_mistakes, mut held) = (0, 1, 0, Vec::new());
+    let (mut n_edits, mut n_runs, mut n_mistakes, mut held, mut most_cache_bytes) = (0, 1, 0, Vec::new(), 0);
     for line in 1..=N_LINES {
         while began.elapsed() < whole * line / N_LINES {
             // The last of a burst is what counts.
@@ -125,14 +129,18 @@ fn memory_stays_bounded_however_long_a_graph_is_watched() {
             n_runs += wait_for(&mut watch, &project, &edit);
         }
         held.push(held_bytes(watch.id()));
+        let cache_bytes =
+            ["action", "blob", "recipe"].map(|part| bytes_below(&project.path("cache/v1").join(part))).iter().sum();
+        most_cache_bytes = most_cache_bytes.max(cache_bytes);
         println!(
             "{:7}  {n_edits:7}  {n_runs:5}  {n_mistakes:8}  {:8.1}  {:9.1}",
             began.elapsed().as_secs(),
             mib(*held.last().expect("just put")),
-            mib(bytes_below(&project.path("cache/v1"))),
+            mib(cache_bytes),
         );
     }
     assert_eq!(watch.end(), Some(130));
+    assert!(most_cache_bytes < CACHE_BYTES + (1 << 20), "{:.1} MiB on disk", mib(most_cache_bytes));
     // Whatever grows with time would grow by more than this between the first half and the second.
     let (first, second) = held.split_at(held.len() / 2);
     let (first, second) = (first.iter().max().expect("ten"), second.iter().max().expect("ten"));

@@ -5,11 +5,13 @@ mod behind;
 mod honest;
 #[cfg(test)]
 mod promises;
+mod tidy;
 
 use std::fs::{self, File};
 use std::io;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
+use std::sync::atomic::AtomicU64;
 
 use rondel_value::{Bundle, Digest, Value};
 
@@ -45,8 +47,10 @@ pub struct Cache {
     behind: Option<Behind>,
     v1: PathBuf,
     notices: Arc<Notices>,
+    /// To disk, since it was last added to what is known of the cache's size.
+    written_bytes: Arc<AtomicU64>,
     /// Shared with other runs as long as this one lives, so that `gc` stays away; none if there was nothing to lock.
-    _lock: Option<File>,
+    lock: Option<File>,
 }
 
 impl Cache {
@@ -58,12 +62,19 @@ impl Cache {
             // A file system without locks is used without them.
             let _ = lock.lock_shared();
         }
-        let (v1, notices) = (disk.v1().to_owned(), disk.notices().clone());
+        let (v1, notices, written_bytes) = (disk.v1().to_owned(), disk.notices().clone(), disk.written_bytes().clone());
         if let Some(folder) = newer(&options.folder) {
             notices.add(Notice::Newer { folder });
         }
         let memory = MemoryTier::new(options.memory_bytes);
-        Cache { memory, below: Arc::new(disk), behind: None, v1, notices, _lock: lock }
+        Cache { memory, below: Arc::new(disk), behind: None, v1, notices, written_bytes, lock }
+    }
+
+    /// A cache over a place that a test made.
+    #[cfg(test)]
+    fn over(memory: MemoryTier, below: Arc<dyn Tier>, v1: PathBuf) -> Cache {
+        let (notices, written_bytes) = (Arc::default(), Arc::default());
+        Cache { memory, below, behind: None, v1, notices, written_bytes, lock: None }
     }
 
     /// The folder of this version's files.

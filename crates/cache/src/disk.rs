@@ -9,6 +9,7 @@
 //!   check/ab/abcdef….check   how far the unfinished step with this action key is (see `checkpoint`)
 //!   runs/  last/  plugins/  weights/    the engine's and the loader's; not touched here
 //!   pin/                     what `gc` leaves alone (see `upkeep::pins`)
+//!   size                     how large all this is, by what was written (see `size`)
 //!   claim/abcdef…            locked by whoever computes the step with this action key (see `claim`)
 //!   tmp/                     files that are being written
 //!   lock                     shared by runs, taken alone by `gc` and `clear`
@@ -29,6 +30,7 @@ use std::collections::HashSet;
 use std::fs::{self, File};
 use std::io::{self, ErrorKind, Write};
 use std::path::{Path, PathBuf};
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex};
 use std::time::SystemTime;
 
@@ -46,6 +48,9 @@ pub const VERSION_FOLDER: &str = "v1";
 /// Smaller blobs are read, larger ones mapped: a mapping costs some page faults and a few system calls.
 const MAP_FROM_BYTES: u64 = 64 << 10;
 
+/// Digests that one process remembers for each purpose, some ten megabytes.
+const NOTED_AT_MOST: usize = 1 << 18;
+
 const NOT_POISONED: &str = "nothing panics while the lock is held";
 
 /// Results on disk.
@@ -56,18 +61,30 @@ pub struct DiskTier {
     /// Records whose use was noted, in this process.
     touched: Mutex<HashSet<Digest>>,
     notices: Arc<Notices>,
+    written_bytes: Arc<AtomicU64>,
 }
 
 impl DiskTier {
     /// Takes `folder` without touching it: folders are made when something is written.
     pub fn new(folder: &Path) -> DiskTier {
         let v1 = folder.join(VERSION_FOLDER);
-        DiskTier { v1, checked: Mutex::default(), touched: Mutex::default(), notices: Arc::default() }
+        DiskTier {
+            v1,
+            checked: Mutex::default(),
+            touched: Mutex::default(),
+            notices: Arc::default(),
+            written_bytes: Arc::default(),
+        }
     }
 
     /// What was found amiss.
     pub fn notices(&self) -> &Arc<Notices> {
         &self.notices
+    }
+
+    /// Bytes of files that were written, those included that were there before.
+    pub(crate) fn written_bytes(&self) -> &Arc<AtomicU64> {
+        &self.written_bytes
     }
 
     /// `<folder>/v1`.
@@ -96,21 +113,28 @@ impl DiskTier {
         }
         let is_right = bundle.digest() == *digest;
         if is_right {
-            self.checked.lock().expect(NOT_POISONED).insert(*digest);
+            note(&self.checked, digest);
         }
         is_right
     }
 
     /// Notes the use of a record, once a process.
     fn touch(&self, action: &Digest, path: &Path) {
-        if self.touched.lock().expect(NOT_POISONED).insert(*action) {
+        if note(&self.touched, action) {
             // Only gc asks for the time of use; a folder that cannot be written is read all the same.
             let _ = File::options().append(true).open(path).and_then(|file| file.set_modified(SystemTime::now()));
         }
     }
 
-    fn write(&self, path: &Path, write: impl Fn(&mut dyn Write) -> io::Result<()>) -> Result<(), CacheError> {
-        write_whole(&self.v1, path, write)
+    fn write(
+        &self,
+        path: &Path,
+        bytes: u64,
+        write: impl Fn(&mut dyn Write) -> io::Result<()>,
+    ) -> Result<(), CacheError> {
+        write_whole(&self.v1, path, write)?;
+        self.written_bytes.fetch_add(bytes, Ordering::AcqRel);
+        Ok(())
     }
 
     /// Reads a whole file; none if it is not there.
@@ -136,6 +160,15 @@ impl DiskTier {
         };
         self.notices.add(notice);
     }
+}
+
+/// Takes a digest in; false if it was in it. One that is full begins anew: what was noted is then looked at once more.
+fn note(noted: &Mutex<HashSet<Digest>>, digest: &Digest) -> bool {
+    let mut noted = noted.lock().expect(NOT_POISONED);
+    if noted.len() >= NOTED_AT_MOST {
+        noted.clear();
+    }
+    noted.insert(*digest)
 }
 
 /// Writes a file in one piece.
@@ -210,7 +243,8 @@ impl Tier for DiskTier {
     }
 
     fn put_alias(&self, recipe: &Digest, action: &Digest) -> Result<(), CacheError> {
-        self.write(&self.alias_path(recipe), |file| file.write_all(&sealed::alias(recipe, action)))
+        let text = sealed::alias(recipe, action);
+        self.write(&self.alias_path(recipe), text.len() as u64, |file| file.write_all(&text))
     }
 
     fn record(&self, action: &Digest) -> Result<Option<Arc<Record>>, CacheError> {
@@ -226,7 +260,7 @@ impl Tier for DiskTier {
 
     fn put_record(&self, action: &Digest, record: &Arc<Record>) -> Result<(), CacheError> {
         let text = sealed::record(action, record)?;
-        self.write(&self.record_path(action), |file| file.write_all(&text))
+        self.write(&self.record_path(action), text.len() as u64, |file| file.write_all(&text))
     }
 
     fn has_blob(&self, digest: &Digest) -> bool {
@@ -254,11 +288,12 @@ impl Tier for DiskTier {
         let path = self.blob_path(&digest);
         // One that was cut by a power loss is written anew. One of the right length is read once a process: a step that runs again
         // because its record was damaged may find its blob damaged too, and must not leave it as it is.
-        let has_length = |file: fs::Metadata| file.is_file() && file.len() == canon::written_bytes(bundle);
+        let bytes = canon::written_bytes(bundle);
+        let has_length = |file: fs::Metadata| file.is_file() && file.len() == bytes;
         if fs::metadata(&path).is_ok_and(has_length) && matches!(self.blob(&digest), Ok(Some(_))) {
             return Ok(());
         }
-        self.write(&path, |file| canon::write(bundle, file))
+        self.write(&path, bytes, |file| canon::write(bundle, file))
     }
 }
 

@@ -11,6 +11,7 @@
 //! - [`remote`]: what a place that several machines share can do beside
 //! - [`cache`]: memory over disk over a remote tier, what a run holds
 //! - [`checkpoint`]: how far unfinished steps are; [`claim`]: one computation of a step at a time
+//! - `size`: how large it is, without counting
 //! - [`notice`]: what was found amiss and dealt with
 //! - [`upkeep`]: stats, verify, pins, archives of runs, gc, clear
 //! - [`conformance`]: the suite that each tier runs
@@ -25,6 +26,7 @@ pub mod notice;
 pub mod record;
 pub mod remote;
 pub mod sealed;
+mod size;
 pub mod tier;
 pub mod upkeep;
 

@@ -3,7 +3,7 @@
 //! Each of these walks all records; nothing on the way of a run does.
 
 mod archive;
-mod gc;
+pub(crate) mod gc;
 mod pins;
 mod stats;
 mod verify;

@@ -15,7 +15,7 @@ use rondel_value::cost::bytes_text;
 use super::Exit;
 use crate::args::{CacheArgs, CacheCommand, Places};
 use crate::output::lines;
-use crate::{folders, remote, words};
+use crate::{folders, remote, size, words};
 
 pub fn run(places: &Places, args: CacheArgs) -> Result<Exit> {
     let folder = folders::cache(places)?;
@@ -112,6 +112,7 @@ pub fn run(places: &Places, args: CacheArgs) -> Result<Exit> {
         CacheCommand::Export { run, file } => return archive::export(&folder, &run, &file),
         CacheCommand::Import { file } => return archive::import(&folder, &file),
         CacheCommand::Gc { max } => {
+            let max = max.map_or_else(|| size::limit_bytes(places), Ok)?;
             let report = upkeep::gc(&folder, max, SystemTime::now())?;
             words::data(format!(
                 "{} → {}; {} and {} removed",

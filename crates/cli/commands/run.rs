@@ -17,7 +17,7 @@ use crate::args::{CommonRunArgs, Places, RunArgs};
 use crate::memory::Memory;
 use crate::output::needs::refusals;
 use crate::output::{Display, files};
-use crate::words;
+use crate::{size, words};
 
 pub fn run(places: &Places, args: RunArgs) -> Result<Exit> {
     let RunArgs { common, .. } = &args;
@@ -55,6 +55,7 @@ pub fn run(places: &Places, args: RunArgs) -> Result<Exit> {
     let report = carry_out(&plan, &opened.cache, options, &control, &mut display);
     let not_written = display.finish();
     write_report(common, &report)?;
+    size::tidy(&opened.cache, opened.cache_limit_bytes);
     not_written?;
     Ok(Exit::Run(exit_code(&report)))
 }

@@ -17,7 +17,7 @@ use super::{Exit, Opened};
 use crate::args::{CommonRunArgs, Places};
 use crate::memory::Memory;
 use crate::output::Display;
-use crate::words;
+use crate::{size, words};
 
 pub fn run(places: &Places, args: &CommonRunArgs) -> Result<Exit> {
     if args.display.quiet {
@@ -26,7 +26,7 @@ pub fn run(places: &Places, args: &CommonRunArgs) -> Result<Exit> {
     let memory = Memory::find(&args.memory);
     let opened = Opened::new(places, &args.graph, memory.budget_bytes, false)?;
     make_report_folder(args)?;
-    let cache = opened.cache.clone();
+    let (cache, cache_limit_bytes) = (opened.cache.clone(), opened.cache_limit_bytes);
     let mut display = Display::new(&args.display, false, &cache)?;
     let mut watched = Watched { watcher: Watcher::new()?, opened };
     let mut next = watched.plan()?;
@@ -50,6 +50,7 @@ pub fn run(places: &Places, args: &CommonRunArgs) -> Result<Exit> {
             if let Err(error) = write_report(args, &report) {
                 words::error(&error);
             }
+            size::tidy(&cache, cache_limit_bytes);
             if !control.is_stopping() {
                 say(format!("watching {}; Ctrl-C ends it", plan.graph.path.display()));
             }

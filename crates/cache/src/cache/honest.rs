@@ -150,7 +150,7 @@ proptest! {
             let faults: Vec<Fault> = faults.by_ref().take(n_faults).collect();
             let below = Failing { disk: DiskTier::new(folder.path()), faults: Mutex::new(faults.into_iter()) };
             let (memory, v1) = (MemoryTier::new(memory_bytes), v1.clone());
-            Cache { memory, below: Arc::new(below), behind: None, v1, notices: Arc::default(), _lock: None }
+            Cache::over(memory, Arc::new(below), v1)
         };
         let mut cache = open(40);
         for act in acts {

@@ -129,7 +129,7 @@ impl Told {
         let record = Record { kind, version: 1, outputs, ms: 1.0, peak_bytes: 0, at: 0, parts: Vec::new() };
         let below = Late { disk: DiskTier::new(folder.path()), coming: Mutex::new(coming) };
         let (memory, v1) = (MemoryTier::new(0), below.disk.v1().to_owned());
-        let cache = Cache { memory, below: Arc::new(below), behind: None, v1, notices: Arc::default(), _lock: None };
+        let cache = Cache::over(memory, Arc::new(below), v1);
         let cache = cache.with_remote(Arc::new(Knows { recipe: key, action: key, record: Arc::new(record) }));
         cache.ask(&[key]).unwrap();
         Told { folder, cache, key }

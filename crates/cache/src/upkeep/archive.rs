@@ -25,6 +25,7 @@ use serde::{Deserialize, Serialize};
 use super::{files, share};
 use crate::disk::{DiskTier, bytes_of, temporary_in};
 use crate::sealed;
+use crate::size;
 use crate::tier::{CacheError, Tier};
 
 const FORMAT: u32 = 1;
@@ -203,7 +204,9 @@ pub fn import(folder: &Path, from: &Path) -> Result<Imported, ArchiveError> {
         }
     }
     let n_records = records.len();
-    let n_new = place(&disk, staged.path(), items, &contents.run)?;
+    let placed = place(&disk, staged.path(), items, &contents.run);
+    size::forget(disk.v1());
+    let n_new = placed?;
     Ok(Imported { run: contents.run, n_records, n_new })
 }
 

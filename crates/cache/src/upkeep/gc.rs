@@ -20,6 +20,7 @@ use crate::claim;
 use crate::disk::DiskTier;
 use crate::record::Record;
 use crate::sealed;
+use crate::size::{self, Size};
 use crate::tier::CacheError;
 
 /// Files in `tmp/` older than this belong to no living process.
@@ -134,6 +135,9 @@ pub fn gc(folder: &Path, max_bytes: u64, now: SystemTime) -> Result<GcReport, Ca
         }
     }
     report.bytes_after = bytes;
+    let kept_bytes = if bytes > max_bytes / 10 * 9 { bytes } else { 0 };
+    // One that cannot be noted is counted again.
+    let _ = size::set(disk.v1(), Size { bytes, kept_bytes });
     Ok(report)
 }
 
@@ -141,6 +145,7 @@ pub fn gc(folder: &Path, max_bytes: u64, now: SystemTime) -> Result<GcReport, Ca
 pub fn clear(folder: &Path) -> Result<(), CacheError> {
     let disk = DiskTier::new(folder);
     let _alone = take_alone(&disk)?;
+    size::forget(disk.v1());
     for part in ["action", "recipe", "blob", "check", "claim", "damaged", "last", "pin", "tmp"] {
         let path = disk.v1().join(part);
         match fs::remove_dir_all(&path) {
@@ -154,7 +159,7 @@ pub fn clear(folder: &Path) -> Result<(), CacheError> {
 }
 
 #[cfg(test)]
-pub(super) mod tests {
+pub(crate) mod tests {
     use std::sync::Arc;
 
     use rondel_value::{Image, Value};

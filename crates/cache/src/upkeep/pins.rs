@@ -17,6 +17,7 @@ use serde::Serialize;
 
 use super::{entries, share};
 use crate::disk::DiskTier;
+use crate::size;
 use crate::tier::CacheError;
 
 /// Something that somebody wants to keep.
@@ -74,9 +75,14 @@ pub fn pin(folder: &Path, name: &str, actions: &[Digest]) -> Result<usize, Cache
 
 /// Takes a pin away; false if there is none of this name.
 pub fn unpin(folder: &Path, name: &str) -> Result<bool, CacheError> {
-    let path = self::folder(DiskTier::new(folder).v1()).join(name);
+    let disk = DiskTier::new(folder);
+    let path = self::folder(disk.v1()).join(name);
     match fs::remove_dir_all(&path) {
-        Ok(()) => Ok(true),
+        Ok(()) => {
+            // What had to stay need not any more.
+            size::forget(disk.v1());
+            Ok(true)
+        }
         Err(error) if error.kind() == ErrorKind::NotFound => Ok(false),
         Err(error) => Err(CacheError::io("unpinning", path)(error)),
     }
