@@ -1,4 +1,5 @@
-//! Stub node kinds for tests, and a check of what kinds say of themselves: [`check_spec`].
+//! Stub node kinds for tests, and a check of what kinds say of themselves: [`check_spec`]. With the feature `servers`, stand-ins
+//! for the providers of hosted models, too: `servers`.
 //!
 //! | kind | what it makes |
 //! | --- | --- |
@@ -32,6 +33,8 @@ pub mod files;
 pub mod long;
 pub mod numbers;
 pub mod pictures;
+#[cfg(feature = "servers")]
+pub mod servers;
 mod spec;
 pub mod weights;
 
