@@ -84,6 +84,8 @@ pub enum Command {
     Plan(PlanArgs),
     /// List the kinds of nodes, or show one
     Nodes(NodesArgs),
+    /// Look after plugins
+    Plugins(PluginsArgs),
     /// Look after the cache
     Cache(CacheArgs),
     /// Look after model weights
@@ -248,6 +250,36 @@ pub enum NodesFormat {
     Human,
     Json,
     Markdown,
+}
+
+#[derive(Debug, ClapArgs)]
+pub struct PluginsArgs {
+    #[command(subcommand)]
+    pub command: PluginsCommand,
+}
+
+#[derive(Debug, Subcommand)]
+pub enum PluginsCommand {
+    /// Every plugin, what it offers, and which are left out
+    List {
+        #[arg(long)]
+        json: bool,
+    },
+    /// What the program runs in a process of its own to look at a plugin
+    #[command(hide = true)]
+    Examine(ExamineArgs),
+}
+
+#[derive(Debug, ClapArgs)]
+pub struct ExamineArgs {
+    /// The shared object
+    pub file: PathBuf,
+    /// The folder for copies that are opened
+    #[arg(long, value_name = "DIR")]
+    pub copies: PathBuf,
+    /// The file that what is found is written to
+    #[arg(long, value_name = "FILE")]
+    pub to: PathBuf,
 }
 
 #[derive(Debug, ClapArgs)]

@@ -8,6 +8,7 @@ mod given;
 mod models;
 mod nodes;
 mod plan;
+mod plugins;
 mod run;
 mod watch;
 
@@ -18,9 +19,10 @@ use std::sync::Arc;
 
 use anyhow::{Context, Result, bail};
 use rondel_cache::Cache;
+use rondel_engine::installed::{Installed, KnownPlugins};
 use rondel_engine::{Plan, PlanError, PlanOptions, Site};
 use rondel_graph::Graph;
-use rondel_plugin::{HostOptions, LoadError, Registry};
+use rondel_plugin::{HostOptions, Registry};
 
 use crate::args::{Args, Command, GraphArgs, MessageFormat, Places};
 use crate::output::{diagnostics, hashing};
@@ -59,6 +61,7 @@ pub fn run(args: Args) -> Result<Exit> {
         Command::Check(args) => check::run(&places, args),
         Command::Plan(args) => plan::run(&places, args),
         Command::Nodes(args) => nodes::run(&places, args),
+        Command::Plugins(args) => plugins::run(&places, &args),
         Command::Cache(args) => cache::run(&places, args),
         Command::Models(args) => models::run(&places, args),
         Command::From(args) => from::run(args),
@@ -81,7 +84,7 @@ fn builtin() -> Vec<&'static rondel_abi::Entry> {
     return Vec::new();
 }
 
-/// All kinds: the built-in ones, then those of plugin folders. A plugin that does not load is named and left out.
+/// All kinds: the built-in ones, then those of plugin folders. A plugin that cannot be used is left out, with the reason.
 ///
 /// `memory_budget_bytes` is what they may keep and use while they run.
 fn registry(
@@ -89,7 +92,7 @@ fn registry(
     graph: Option<&Path>,
     cache: &Path,
     memory_budget_bytes: Option<u64>,
-) -> Result<(Registry, Vec<LoadError>)> {
+) -> Result<(Registry, Installed)> {
     let options = HostOptions {
         name: "rondel".to_owned(),
         version: env!("CARGO_PKG_VERSION").to_owned(),
@@ -100,23 +103,22 @@ fn registry(
     for entry in builtin() {
         registry.add_static(entry).context("a built-in plugin does not load, which is a bug")?;
     }
-    let copies = cache.join("v1").join("plugins");
-    let mut errors = Vec::new();
-    for folder in folders::plugins(places, graph) {
-        errors.extend(registry.add_folder(&folder, &copies));
-    }
+    let known = KnownPlugins::new(&cache.join("v1"));
+    let ask = |file: &Path| plugins::apart::facts(file, known.copies());
+    let mut installed = Installed::find(folders::plugins(places, graph), &known, &ask);
+    installed.register(&mut registry, known.copies());
     if let Some(missing) = places.plugin_dir.iter().find(|folder| !folder.is_dir()) {
         bail!("--plugin-dir is not a folder: {}", missing.display());
     }
-    Ok((registry, errors))
+    Ok((registry, installed))
 }
 
 /// What surrounds a graph, with plugins that do not load said aloud.
 fn site(places: &Places, graph: Option<&Path>, memory_budget_bytes: Option<u64>) -> Result<(Site, PathBuf)> {
     let cache = folders::cache(places)?;
-    let (registry, errors) = registry(places, graph, &cache, memory_budget_bytes)?;
-    for error in errors {
-        words::say(format!("warning: a plugin is left out: {error}"));
+    let (registry, installed) = registry(places, graph, &cache, memory_budget_bytes)?;
+    for reason in installed.refusals() {
+        words::say(format!("warning: a plugin is left out: {reason}"));
     }
     let site = Site::new(Arc::new(registry), folders::models(), &cache.join("v1"))
         .with_folders(folders::of_models())

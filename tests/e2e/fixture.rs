@@ -54,17 +54,26 @@ impl Project {
 
     /// Builds a plugin with the kinds `c.nap` and `c.deaf`, which wait for ever.
     pub fn build_pause(&self) {
-        let library = self.path(&format!("plugins/libpause.{}", std::env::consts::DLL_EXTENSION));
+        self.build_c("plugins", "pause", "#include <pause.c>");
+    }
+
+    /// Builds a plugin from C; what is in `tests/plugin_c/` may be included.
+    pub fn build_c(&self, folder: &str, name: &str, source: &str) -> PathBuf {
+        let library = self.path(&format!("{folder}/lib{name}.{}", std::env::consts::DLL_EXTENSION));
         std::fs::create_dir_all(library.parent().expect("a folder")).expect("a folder in the project");
+        self.write(&format!("{name}.c"), source);
         let compiler = Command::new("cc")
             .args(["-std=c11", "-shared", "-fPIC", "-Wall", "-Wextra", "-Werror", "-I"])
             .arg(root().join("crates/abi/include"))
-            .arg(root().join("tests/plugin_c/pause.c"))
+            .arg("-I")
+            .arg(root().join("tests/plugin_c"))
+            .arg(self.path(&format!("{name}.c")))
             .arg("-o")
             .arg(&library)
             .output()
             .expect("a compiler");
         assert!(compiler.status.success(), "{}", String::from_utf8_lossy(&compiler.stderr));
+        library
     }
 
     /// Replaces all of `from` in a file, which must be there.

@@ -13,6 +13,7 @@
 //! - [`pages`]: what the README and the tutorial show is what happens
 //! - [`remote`]: results that machines share
 //! - `server`: one for them to share by
+//! - [`plugins`]: plugins of strangers, found, known and left out
 //! - [`plugin`]: the same kinds linked in and from a shared object
 //! - [`architecture`]: what `crates/README.md` says of the sources is true
 //! - [`fixture`]: a folder with everything of its own around it
@@ -28,6 +29,8 @@ mod models;
 mod pages;
 mod pictures;
 mod plugin;
+#[cfg(unix)]
+mod plugins;
 mod remote;
 mod run;
 #[cfg(feature = "cloud")]

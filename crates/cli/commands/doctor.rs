@@ -22,7 +22,7 @@ pub fn run(places: &Places, args: DoctorArgs) -> Result<Exit> {
     let cache = folders::cache(places)?;
     let memory = Memory::find(&args.memory);
     let here = std::path::absolute("graph.ron").context("the current folder is gone")?;
-    let (registry, errors) = registry(places, Some(&here), &cache, memory.budget_bytes)?;
+    let (registry, installed) = registry(places, Some(&here), &cache, memory.budget_bytes)?;
     let site = Site::new(Arc::new(registry), folders::models(), &cache.join("v1")).with_folders(folders::of_models());
     let sizes: Vec<_> = site
         .models(&here)
@@ -36,7 +36,8 @@ pub fn run(places: &Places, args: DoctorArgs) -> Result<Exit> {
     let writable = cache_is_writable(&cache);
     let remote = remote::open(places, true)?.map(|(tier, address)| (address, tier.probe()));
     let cores = std::thread::available_parallelism().map_or(1, usize::from);
-    let is_right = errors.is_empty()
+    let problems: Vec<&str> = installed.refusals().collect();
+    let is_right = problems.is_empty()
         && mistakes.is_empty()
         && writable.is_ok()
         && remote.as_ref().is_none_or(|(_, answer)| answer.is_ok());
@@ -63,7 +64,7 @@ pub fn run(places: &Places, args: DoctorArgs) -> Result<Exit> {
                 Err(problem) => json!({ "name": name, "problem": problem.to_string() }),
             }).collect::<Vec<_>>(),
             "plugins": plugins,
-            "plugin_problems": errors.iter().map(ToString::to_string).collect::<Vec<_>>(),
+            "plugin_problems": problems,
         }))?);
         return Ok(if is_right { Exit::Done } else { Exit::Failed });
     }
@@ -123,8 +124,8 @@ pub fn run(places: &Places, args: DoctorArgs) -> Result<Exit> {
         let state = if folder.is_dir() { "" } else { " (not there)" };
         words::data(format!("plugins   {}{state}", folder.display()));
     }
-    for error in &errors {
-        words::data(format!("problem   {error}"));
+    for problem in &problems {
+        words::data(format!("problem   {problem}"));
     }
     Ok(if is_right { Exit::Done } else { Exit::Failed })
 }

@@ -1,6 +1,7 @@
 //! Plans and runs graphs.
 //!
 //! - [`site`]: what surrounds a graph file, kinds, files, and models by their names in `models.ron`
+//! - [`installed`]: plugins in folders, and what is known of them
 //! - [`weights`]: from a model's files to what their headers say, and to digests
 //! - [`mod@plan`]: what is to be done for one run, and why
 //! - [`mod@run`]: doing it: dispatcher, lanes, events
@@ -10,6 +11,7 @@
 //! The engine links no tensor library, prints nothing and reads no environment: time, randomness and folders are given.
 
 pub mod because;
+pub mod installed;
 pub mod last;
 pub mod plan;
 pub mod record;

@@ -19,6 +19,15 @@ pub enum LoadError {
     #[error("no copy of the plugin can be made ({source}); check that this file can be written: {}", copy.display())]
     Copy { copy: PathBuf, source: io::Error },
 
+    #[error("the plugin's file was replaced since the run began; run again: {}", path.display())]
+    Changed { path: PathBuf },
+
+    #[error(
+        "plugin `{plugin}` offers other kinds than when it was seen before, with the same file; what it offers must not \
+         depend on anything else: {origin}"
+    )]
+    OtherKinds { plugin: String, origin: Origin },
+
     #[error(
         "not a shared object for this machine ({reason}); build it as a `cdylib`, or with `cc -shared`, for \
          {arch}-{os}: {}",

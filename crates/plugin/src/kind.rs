@@ -19,38 +19,58 @@ use crate::registry::PluginInfo;
 /// The function of a node, as its plugin offers it.
 pub(crate) type RunFunction = unsafe extern "C" fn(*const abi::Node, *const abi::Call) -> abi::Status;
 
+/// A node of a plugin that is open.
+pub(crate) struct OpenNode {
+    node: NonNull<abi::Node>,
+    run: RunFunction,
+    cost: Option<CostFunction>,
+}
+
+// SAFETY: a node lives as long as its plugin, which is never unloaded, and its functions are [any] by contract.
+unsafe impl Send for OpenNode {}
+// SAFETY: as above.
+unsafe impl Sync for OpenNode {}
+
+impl OpenNode {
+    /// # Safety
+    ///
+    /// `node` stays valid for the rest of the process, `run` is its function, and both keep the contract of `rondel.h`.
+    pub(crate) unsafe fn new(node: NonNull<abi::Node>, run: RunFunction) -> OpenNode {
+        // SAFETY: promised by the caller.
+        let cost = unsafe { estimate::cost_function(node) };
+        OpenNode { node, run, cost }
+    }
+}
+
 /// A kind of node that can be run.
 pub struct NodeKind {
     spec: Arc<NodeSpec>,
     plugin: Arc<PluginInfo>,
-    node: NonNull<abi::Node>,
-    run: RunFunction,
-    cost: Option<CostFunction>,
+    /// All nodes of the plugin, open or not.
+    nodes: Arc<dyn Nodes>,
+    /// Which of them this is.
+    index: usize,
     /// Held around `run` if the specification says `serial`. It guards the plugin's own state and no data of ours, so a
     /// poisoned lock means nothing.
     serial: Mutex<()>,
     is_suspect: AtomicBool,
 }
 
-// SAFETY: a node lives as long as its plugin, which is never unloaded, and its functions are [any] by contract.
-unsafe impl Send for NodeKind {}
-// SAFETY: as above.
-unsafe impl Sync for NodeKind {}
+/// The nodes of one plugin, in its order.
+pub(crate) trait Nodes: Send + Sync {
+    /// Opens the plugin if it is not open yet; says why it cannot be opened.
+    fn open(&self) -> Result<&[OpenNode], String>;
+}
+
+impl Nodes for Vec<OpenNode> {
+    fn open(&self) -> Result<&[OpenNode], String> {
+        Ok(self)
+    }
+}
 
 impl NodeKind {
-    /// # Safety
-    ///
-    /// `node` stays valid for the rest of the process, `run` is its function, and both keep the contract of `rondel.h`.
-    pub(crate) unsafe fn new(
-        spec: NodeSpec,
-        plugin: Arc<PluginInfo>,
-        node: NonNull<abi::Node>,
-        run: RunFunction,
-    ) -> NodeKind {
-        let (spec, serial, is_suspect) = (Arc::new(spec), Mutex::new(()), AtomicBool::new(false));
-        // SAFETY: promised by the caller.
-        let cost = unsafe { estimate::cost_function(node) };
-        NodeKind { spec, plugin, node, run, cost, serial, is_suspect }
+    pub(crate) fn new(spec: Arc<NodeSpec>, plugin: Arc<PluginInfo>, nodes: Arc<dyn Nodes>, index: usize) -> NodeKind {
+        NodeKind { spec, plugin, nodes, index, serial: Mutex::new(()), is_suspect: AtomicBool::new(false) }
     }
 
     pub fn spec(&self) -> &Arc<NodeSpec> {
@@ -67,7 +87,17 @@ impl NodeKind {
         self.is_suspect.load(Ordering::Relaxed)
     }
 
+    /// The node, with its plugin open.
+    fn open(&self) -> Result<&OpenNode, NodeFailure> {
+        match self.nodes.open() {
+            Ok(nodes) => Ok(&nodes[self.index]),
+            Err(message) => Err(NodeFailure { kind: FailureKind::Failed, input: None, message }),
+        }
+    }
+
     /// Runs the node; blocks until it is done. `[any]`
+    ///
+    /// Opens its plugin, if nothing did before.
     ///
     /// `inputs` are in the order of the specification and already in the form of their types. The outputs come back in
     /// the order of the specification, checked against their declared types; an optional one that was not set is nothing.
@@ -76,6 +106,7 @@ impl NodeKind {
     pub fn run(&self, inputs: &[Value], call: &dyn CallHost) -> Result<Vec<Value>, NodeFailure> {
         let spec = &*self.spec;
         assert_eq!(inputs.len(), spec.inputs.len(), "`{}` is run with one value for each input", spec.kind);
+        let open = self.open()?;
         let _alone = spec.serial.then(|| self.serial.lock().unwrap_or_else(PoisonError::into_inner));
         if spec.serial && call.cancelled() {
             // The wait for another run may have been long.
@@ -87,7 +118,7 @@ impl NodeKind {
         let seen = execution.seen_by_the_plugin(&lent);
         // SAFETY: the node and its function live as long as the process; the call, the execution behind it and the
         // inputs live until `run` has returned, which is as long as the contract lets the plugin use them.
-        let status = unsafe { (self.run)(self.node.as_ptr(), &seen) };
+        let status = unsafe { (open.run)(open.node.as_ptr(), &seen) };
         let ended = execution.end(status);
         if ended.as_ref().is_err_and(|failure| failure.kind == FailureKind::Panicked) {
             self.is_suspect.store(true, Ordering::Relaxed);
@@ -104,9 +135,10 @@ impl NodeKind {
     pub fn estimate(&self, inputs: &[Value], find_part: FindPart<'_>) -> Result<Option<Estimate>, NodeFailure> {
         let spec = &*self.spec;
         assert_eq!(inputs.len(), spec.inputs.len(), "`{}` is asked with one value for each input", spec.kind);
-        let Some(cost) = self.cost else { return Ok(None) };
+        let open = self.open()?;
+        let Some(cost) = open.cost else { return Ok(None) };
         // SAFETY: the node and its function live as long as the process.
-        unsafe { estimate::estimate(spec, (self.node, cost), inputs, find_part) }
+        unsafe { estimate::estimate(spec, (open.node, cost), inputs, find_part) }
     }
 }
 

@@ -21,6 +21,7 @@
 //! - [`call`]: what a run asks of its host, and how it fails
 //! - [`estimate`]: what a run would need, asked before it
 //! - [`load`], [`error`]: from a file or an entry to kinds, and what may be wrong with them
+//! - [`facts`]: what is known of a plugin that is not open
 //! - [`services`]: what plugins may fetch by id from the host or from a call
 //!
 //! # What cannot be fenced
@@ -39,14 +40,17 @@ pub mod call;
 pub mod error;
 pub mod estimate;
 mod execution;
+pub mod facts;
 mod host;
 pub mod kind;
 pub mod load;
+mod on_demand;
 pub mod registry;
 pub mod services;
 
 pub use call::{CallHost, FailureKind, Level, NodeFailure};
 pub use error::LoadError;
 pub use estimate::{Estimate, FindPart};
+pub use facts::Facts;
 pub use kind::NodeKind;
 pub use registry::{HostOptions, Origin, PluginInfo, Registry};

@@ -17,9 +17,10 @@ use rondel_abi::{self as abi, Entry, NODE_FACTORY, Node, NodeFactory, Str, entry
 use rondel_value::{Digest, NodeSpec};
 
 use crate::error::LoadError;
+use crate::facts::Facts;
 use crate::host::HostSide;
-use crate::kind::NodeKind;
-use crate::registry::{Origin, PluginInfo};
+use crate::kind::OpenNode;
+use crate::registry::Origin;
 
 /// How the names of shared objects end on this system.
 const EXTENSIONS: &[&str] = if cfg!(target_os = "macos") {
@@ -31,7 +32,7 @@ const EXTENSIONS: &[&str] = if cfg!(target_os = "macos") {
 };
 
 /// The shared objects of a folder, sorted by name; none if it is missing.
-pub(crate) fn shared_objects_in(folder: &Path) -> Result<Vec<PathBuf>, LoadError> {
+pub fn shared_objects_in(folder: &Path) -> Result<Vec<PathBuf>, LoadError> {
     let is_shared_object = |path: &Path| {
         path.extension().is_some_and(|found| EXTENSIONS.iter().any(|known| found == *known)) && path.is_file()
     };
@@ -67,29 +68,14 @@ impl SharedObject<'_> {
 
     /// Opens the copy in the folder `copies`, for the rest of the process, and finds the entry.
     pub(crate) fn open(&self, copies: &Path) -> Result<NonNull<Entry>, LoadError> {
-        let copy = self.copy_into(copies)?;
-        let path = || self.path.to_owned();
-        // SAFETY: opening runs the initialisers of the library. A plugin is code that the user chose to run; that they
-        // do nothing harmful is as much as can be asked.
-        let library = unsafe { Library::new(&copy) }.map_err(|error| {
-            // It is of no use to anyone; if it stays, nothing is lost.
-            let _ = fs::remove_file(&copy);
-            LoadError::NotASharedObject { path: path(), reason: reason(&error, &copy) }
-        })?;
-        let symbol = symbol_of(self.path);
-        // SAFETY: only the address is taken here, and a symbol of this name is an entry by contract.
-        let entry = unsafe { library.get::<*mut Entry>(symbol.as_bytes()) }.ok().and_then(|at| NonNull::new(*at));
-        // Unloading would leave thread-locals and everything static that the library handed out without their code.
-        std::mem::forget(library);
-        entry.ok_or_else(|| LoadError::NoEntry { path: path(), symbol })
+        open(self.path, &self.copy_into(copies)?)
     }
 
     /// Places the content in `copies` under its own name and digest, unless it is there.
     fn copy_into(&self, copies: &Path) -> Result<PathBuf, LoadError> {
         /// Two threads that make the same copy do not write into one file.
         static PARTIAL: AtomicU32 = AtomicU32::new(0);
-        let extension = self.path.extension().unwrap_or_default().to_string_lossy();
-        let copy = copies.join(format!("{}-{}.{extension}", stem(self.path), self.digest));
+        let copy = copy_of(self.path, &self.digest, copies);
         if fs::metadata(&copy).is_ok_and(|found| found.len() == self.bytes.len() as u64) {
             return Ok(copy);
         }
@@ -106,6 +92,42 @@ impl SharedObject<'_> {
         })?;
         Ok(copy)
     }
+}
+
+/// Where the copy of a file with this content is.
+fn copy_of(path: &Path, digest: &Digest, copies: &Path) -> PathBuf {
+    let extension = path.extension().unwrap_or_default().to_string_lossy();
+    copies.join(format!("{}-{digest}.{extension}", stem(path)))
+}
+
+/// Opens a file whose content was seen before: its copy, if that is still there, without another look at the file.
+pub(crate) fn open_known(path: &Path, digest: &Digest, copies: &Path) -> Result<NonNull<Entry>, LoadError> {
+    let copy = copy_of(path, digest, copies);
+    if copy.is_file() {
+        return open(path, &copy);
+    }
+    let file = SharedObject::read(path)?;
+    match file.digest == *digest {
+        true => file.open(copies),
+        false => Err(LoadError::Changed { path: path.to_owned() }),
+    }
+}
+
+/// Opens a copy of the file at `path`, for the rest of the process, and finds the entry.
+pub(crate) fn open(path: &Path, copy: &Path) -> Result<NonNull<Entry>, LoadError> {
+    // SAFETY: opening runs the initialisers of the library. A plugin is code that the user chose to run; that they
+    // do nothing harmful is as much as can be asked.
+    let library = unsafe { Library::new(copy) }.map_err(|error| {
+        // It is of no use to anyone; if it stays, nothing is lost.
+        let _ = fs::remove_file(copy);
+        LoadError::NotASharedObject { path: path.to_owned(), reason: reason(&error, copy) }
+    })?;
+    let symbol = symbol_of(path);
+    // SAFETY: only the address is taken here, and a symbol of this name is an entry by contract.
+    let entry = unsafe { library.get::<*mut Entry>(symbol.as_bytes()) }.ok().and_then(|at| NonNull::new(*at));
+    // Unloading would leave thread-locals and everything static that the library handed out without their code.
+    std::mem::forget(library);
+    entry.ok_or_else(|| LoadError::NoEntry { path: path.to_owned(), symbol })
 }
 
 /// What the system says of a library that does not open, without the name of the copy, which nobody knows.
@@ -127,8 +149,9 @@ fn symbol_of(path: &Path) -> String {
 
 /// A plugin whose kinds can be registered.
 pub(crate) struct Loaded {
-    pub(crate) plugin: Arc<PluginInfo>,
-    pub(crate) kinds: Vec<NodeKind>,
+    pub(crate) facts: Facts,
+    /// One for each kind.
+    pub(crate) nodes: Vec<OpenNode>,
 }
 
 /// Initialises a plugin and reads its kinds.
@@ -139,38 +162,30 @@ pub(crate) struct Loaded {
 /// checked here, as far as it can be.
 pub(crate) unsafe fn entry(
     entry: impl Into<NonNull<Entry>>,
-    origin: Origin,
-    digest: Option<Digest>,
+    origin: &Origin,
     host: &'static HostSide,
 ) -> Result<Loaded, LoadError> {
     // SAFETY: promised by the caller.
-    let entry = unsafe { checked(entry.into(), &origin) }?;
+    let entry = unsafe { checked(entry.into(), origin) }?;
     // SAFETY: texts of an entry are static by contract.
     let (name, version) = match unsafe { (entry.name.get(), entry.version.get()) } {
         (Some(name), Some(version)) if !name.is_empty() => (name.to_owned(), version.to_owned()),
-        _ => return Err(LoadError::NoName { origin }),
+        _ => return Err(LoadError::NoName { origin: origin.clone() }),
     };
-    init(entry, &name, &origin, host)?;
-    let nodes = nodes(entry, &name, &origin)?;
-    let mut specs = Vec::with_capacity(nodes.len());
+    init(entry, &name, origin, host)?;
+    let nodes = nodes(entry, &name, origin)?;
+    let mut kinds = Vec::with_capacity(nodes.len());
     for (index, node) in nodes.iter().enumerate() {
-        specs.push(read_spec(node.spec_json, index as u32, &name, &origin)?);
+        kinds.push(Arc::new(read_spec(node.spec_json, index as u32, &name, origin)?));
     }
-    let plugin = Arc::new(PluginInfo {
-        name,
-        version,
-        origin,
-        digest,
-        kinds: specs.iter().map(|spec| spec.kind.clone()).collect(),
-        aborts_on_panic: entry.flags & entry_flags::ABORTS_ON_PANIC != 0,
-    });
-    let kinds = nodes.iter().zip(specs).map(|(node, spec)| {
+    let nodes = nodes.into_iter().map(|node| {
         let run = node.run.expect("checked when the nodes were listed");
         // SAFETY: nodes belong to the plugin and live as long as it, which is as long as the process.
-        unsafe { NodeKind::new(spec, plugin.clone(), NonNull::from(*node), run) }
+        unsafe { OpenNode::new(NonNull::from(node), run) }
     });
-    let kinds = kinds.collect();
-    Ok(Loaded { plugin, kinds })
+    let nodes = nodes.collect();
+    let aborts_on_panic = entry.flags & entry_flags::ABORTS_ON_PANIC != 0;
+    Ok(Loaded { facts: Facts { name, version, aborts_on_panic, kinds }, nodes })
 }
 
 /// The entry, once its head says that all fields are there in the layout of this version.

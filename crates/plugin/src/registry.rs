@@ -12,9 +12,11 @@ use rondel_abi::Entry;
 use rondel_value::Digest;
 
 use crate::error::LoadError;
+use crate::facts::Facts;
 use crate::host::HostSide;
-use crate::kind::NodeKind;
+use crate::kind::{NodeKind, Nodes};
 use crate::load;
+use crate::on_demand::OnDemand;
 use crate::services::memory::Memory;
 
 /// What the host says of itself to plugins, and how much it lets them keep.
@@ -30,8 +32,8 @@ pub struct HostOptions {
 
 /// All kinds that can be used.
 ///
-/// Built once at the start, then shared. Specifications are read when a plugin is added, not when a kind is first used:
-/// every mistake is then found by whoever installs the plugin, and a kind costs some ten microseconds.
+/// Built once at the start, then shared. Specifications are there when a plugin is added, not when a kind is first used: every
+/// mistake is then found by whoever installs the plugin. The plugin itself need not be open by then, if its [`Facts`] are known.
 pub struct Registry {
     host: &'static HostSide,
     kinds: BTreeMap<String, Arc<NodeKind>>,
@@ -80,23 +82,38 @@ impl Registry {
     /// Its `init` runs once for each registry that it is added to.
     pub fn add_static(&mut self, entry: &'static Entry) -> Result<(), LoadError> {
         // SAFETY: the entry is a static.
-        let loaded = unsafe { load::entry(entry, Origin::Builtin, None, self.host) }?;
-        self.register(loaded)
+        let loaded = unsafe { load::entry(entry, &Origin::Builtin, self.host) }?;
+        self.register(loaded.facts, Origin::Builtin, None, Arc::new(loaded.nodes))
     }
 
     /// Opens the shared object at `path`, by way of a copy in the folder `copies` that is named by its content.
     ///
-    /// A file with the very content of one that is loaded already is passed over.
+    /// A file with the very content of one that is there already is passed over.
     pub fn add_file(&mut self, path: &Path, copies: &Path) -> Result<(), LoadError> {
         let file = load::SharedObject::read(path)?;
-        if self.plugins.iter().any(|plugin| plugin.digest == Some(file.digest())) {
+        if self.has(file.digest()) {
             return Ok(());
         }
         let entry = file.open(copies)?;
         let origin = Origin::File(path.to_owned());
         // SAFETY: what was opened is never closed.
-        let loaded = unsafe { load::entry(entry, origin, Some(file.digest()), self.host) }?;
-        self.register(loaded)
+        let loaded = unsafe { load::entry(entry, &origin, self.host) }?;
+        self.register(loaded.facts, origin, Some(file.digest()), Arc::new(loaded.nodes))
+    }
+
+    /// Registers the kinds of a shared object by what is known of its content, `digest`. It is opened, as by
+    /// [`Registry::add_file`], when one of them is run or asked for its cost; if it cannot be, or says something else by then,
+    /// that run fails.
+    pub fn add_known(&mut self, path: &Path, digest: Digest, facts: Facts, copies: &Path) -> Result<(), LoadError> {
+        if self.has(digest) {
+            return Ok(());
+        }
+        let nodes = OnDemand::new(path, digest, facts.clone(), copies, self.host);
+        self.register(facts, Origin::File(path.to_owned()), Some(digest), Arc::new(nodes))
+    }
+
+    fn has(&self, digest: Digest) -> bool {
+        self.plugins.iter().any(|plugin| plugin.digest == Some(digest))
     }
 
     /// Adds every shared object of a folder, in the order of their names.
@@ -133,20 +150,37 @@ impl Registry {
         self.host.built_bundles_alive()
     }
 
+    /// What a plugin says of itself.
+    pub fn facts(&self, plugin: &PluginInfo) -> Facts {
+        let kinds = plugin.kinds.iter().map(|kind| self.kinds[kind].spec().clone()).collect();
+        let PluginInfo { name, version, aborts_on_panic, .. } = plugin.clone();
+        Facts { name, version, aborts_on_panic, kinds }
+    }
+
     /// Takes over the kinds of a plugin, all or none.
-    fn register(&mut self, loaded: load::Loaded) -> Result<(), LoadError> {
+    fn register(
+        &mut self,
+        facts: Facts,
+        origin: Origin,
+        digest: Option<Digest>,
+        nodes: Arc<dyn Nodes>,
+    ) -> Result<(), LoadError> {
+        let Facts { name, version, aborts_on_panic, kinds: specs } = facts;
+        let kinds = specs.iter().map(|spec| spec.kind.clone()).collect();
+        let plugin = Arc::new(PluginInfo { name, version, origin, digest, kinds, aborts_on_panic });
         let mut kinds = BTreeMap::new();
-        for kind in loaded.kinds {
-            let name = kind.spec().kind.clone();
-            let by = self.kinds.get(&name).map(|kind| kind.plugin());
-            match kinds.entry(name) {
-                Slot::Vacant(slot) if by.is_none() => drop(slot.insert(Arc::new(kind))),
+        for (index, spec) in specs.into_iter().enumerate() {
+            let by = self.kinds.get(&spec.kind).map(|kind| kind.plugin());
+            match kinds.entry(spec.kind.clone()) {
+                Slot::Vacant(slot) if by.is_none() => {
+                    slot.insert(Arc::new(NodeKind::new(spec, plugin.clone(), nodes.clone(), index)));
+                }
                 slot => {
-                    let by = by.unwrap_or(&loaded.plugin);
+                    let by = by.unwrap_or(&plugin);
                     return Err(LoadError::KindTaken {
                         kind: slot.key().clone(),
-                        plugin: loaded.plugin.name.clone(),
-                        origin: loaded.plugin.origin.clone(),
+                        plugin: plugin.name.clone(),
+                        origin: plugin.origin.clone(),
                         by: by.name.clone(),
                         by_origin: by.origin.clone(),
                     });
@@ -154,7 +188,7 @@ impl Registry {
             }
         }
         self.kinds.append(&mut kinds);
-        self.plugins.push(loaded.plugin);
+        self.plugins.push(plugin);
         Ok(())
     }
 }

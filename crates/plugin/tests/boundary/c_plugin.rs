@@ -12,7 +12,7 @@ use tempfile::TempDir;
 use crate::host::{Recorder, registry};
 
 /// Builds `tests/plugin_c/glow.c` into `folder`, under a name of this system.
-fn build(folder: &Path, name: &str) -> PathBuf {
+pub fn build(folder: &Path, name: &str) -> PathBuf {
     let root = Path::new(env!("CARGO_MANIFEST_DIR")).join("../..");
     let library = folder.join(format!("{name}.{}", std::env::consts::DLL_EXTENSION));
     let compiler = Command::new("cc")
@@ -28,7 +28,7 @@ fn build(folder: &Path, name: &str) -> PathBuf {
 }
 
 /// A registry with the plugin in it, and the folder that both copies of the library are in.
-fn glow() -> (Registry, TempDir) {
+pub fn glow() -> (Registry, TempDir) {
     let folder = TempDir::new().unwrap();
     let library = build(folder.path(), "libglow");
     let mut registry = registry();

@@ -3,5 +3,6 @@
 mod c_plugin;
 mod host;
 mod load;
+mod on_demand;
 mod plugin;
 mod run;

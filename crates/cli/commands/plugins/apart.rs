@@ -1,0 +1,131 @@
+//! The other side of an examination: starts the process that the plugin is opened in, and hears what it found.
+//!
+//! Whatever a plugin does to its process, the program goes on, and knows what it was doing then. The process starts in an
+//! empty folder of its own.
+
+use std::fs::{self, File};
+use std::io;
+use std::path::{Path, PathBuf};
+use std::process::{Child, Command, ExitStatus, Stdio};
+use std::time::{Duration, Instant};
+
+use rondel_plugin::Facts;
+use tempfile::TempDir;
+
+use super::examine::Line;
+
+/// How long opening a plugin may take.
+const PATIENCE: Duration = Duration::from_secs(20);
+
+/// What a file offers; the reason why it is no plugin that can be used ends with the path.
+pub fn facts(file: &Path, copies: &Path) -> Result<Facts, String> {
+    let because = |reason: String| format!("{reason}: {}", file.display());
+    let heard = examine(file, copies, &[], PATIENCE)
+        .map_err(|error| because(format!("the plugin cannot be examined ({error}); is the temporary folder full?")))?;
+    if let Some(reason) = heard.refusal {
+        return Err(reason);
+    }
+    match (heard.facts, heard.crash) {
+        (Some(facts), None) => Ok(facts),
+        (_, crash) => Err(because(format!(
+            "the plugin is of no use: {}; ask its maker",
+            crash.unwrap_or("it left without a word".to_owned())
+        ))),
+    }
+}
+
+/// What came out of an examination.
+#[derive(Debug, Default)]
+pub struct Heard {
+    pub facts: Option<Facts>,
+    /// Why it does not load.
+    pub refusal: Option<String>,
+    /// How the process ended too early, and during what.
+    pub crash: Option<String>,
+}
+
+/// Examines a plugin in a process of its own.
+pub fn examine(file: &Path, copies: &Path, more: &[&str], patience: Duration) -> io::Result<Heard> {
+    let lab = TempDir::with_prefix("rondel-plugin-")?;
+    let (findings, words) = (lab.path().join("findings"), lab.path().join("words"));
+    let folder = lab.path().join("empty");
+    fs::create_dir(&folder)?;
+    let mut child = Command::new(std::env::current_exe()?)
+        .args(["plugins", "examine", "--to"])
+        .arg(&findings)
+        .arg("--copies")
+        .arg(copies)
+        .args(more)
+        .arg("--")
+        .arg(std::path::absolute(file)?)
+        .current_dir(&folder)
+        .stdin(Stdio::null())
+        .stdout(Stdio::null())
+        .stderr(File::create(&words)?)
+        .spawn()?;
+    let ended = wait(&mut child, patience)?;
+    let mut heard = Heard::default();
+    let mut begins = "it was started".to_owned();
+    let mut is_done = false;
+    // The last line is torn if the process ended while it was written.
+    for line in fs::read_to_string(&findings).unwrap_or_default().lines() {
+        match serde_json::from_str(line) {
+            Ok(Line::Begins(what)) => begins = what,
+            Ok(Line::Offers(facts)) => heard.facts = Some(facts),
+            Ok(Line::Refused(reason)) => heard.refusal = Some(reason),
+            Ok(Line::Done) => is_done = true,
+            Err(_) => break,
+        }
+    }
+    if !is_done || ended.is_none_or(|status| !status.success()) {
+        let how = match ended {
+            None => format!("it had not ended after {} s", patience.as_secs()),
+            Some(status) => format!("it ended the process with {}", words_of(status)),
+        };
+        let when = if is_done { "after all was done".to_owned() } else { format!("while {begins}") };
+        heard.crash = Some(format!("{how} {when}{}", last_words(&words)));
+    }
+    Ok(heard)
+}
+
+/// Waits for a process, but not for ever; one that takes too long is ended.
+fn wait(child: &mut Child, patience: Duration) -> io::Result<Option<ExitStatus>> {
+    let until = Instant::now() + patience;
+    let mut pause = Duration::from_micros(500);
+    loop {
+        if let Some(status) = child.try_wait()? {
+            return Ok(Some(status));
+        }
+        if Instant::now() > until {
+            child.kill()?;
+            child.wait()?;
+            return Ok(None);
+        }
+        std::thread::sleep(pause);
+        pause = (pause * 2).min(Duration::from_millis(50));
+    }
+}
+
+/// `signal 11, it used memory that is not its own`, or `exit code 3`.
+fn words_of(status: ExitStatus) -> String {
+    #[cfg(unix)]
+    if let Some(signal) = std::os::unix::process::ExitStatusExt::signal(&status) {
+        let means = match signal {
+            libc::SIGSEGV | libc::SIGBUS => ", it used memory that is not its own",
+            libc::SIGABRT => ", it gave up",
+            libc::SIGILL | libc::SIGTRAP => ", it came upon what must not happen",
+            libc::SIGFPE => ", it divided by zero",
+            _ => "",
+        };
+        return format!("signal {signal}{means}");
+    }
+    status.code().map_or("no exit code".to_owned(), |code| format!("exit code {code}"))
+}
+
+/// The last line that the process wrote about itself, if there is one.
+fn last_words(file: &PathBuf) -> String {
+    let text = fs::read(file).unwrap_or_default();
+    let text = String::from_utf8_lossy(&text);
+    let last = text.lines().map(str::trim).rfind(|line| !line.is_empty());
+    last.map(|line| format!(" (it said: {})", line.chars().take(200).collect::<String>())).unwrap_or_default()
+}

@@ -1,0 +1,61 @@
+//! The side of an examination that the plugin is on: `rondel plugins examine`, in a process that [`apart`](super::apart) starts.
+//!
+//! What is found goes to a file line by line, so that whoever reads it knows what was going on when the process ended. Standard
+//! output would do as well if plugins never printed.
+
+use std::fs::File;
+use std::io::Write;
+use std::path::Path;
+
+use anyhow::{Context, Result};
+use rondel_plugin::{Facts, HostOptions, Registry};
+use serde::{Deserialize, Serialize};
+
+use crate::args::ExamineArgs;
+use crate::commands::Exit;
+
+/// A line of what is found.
+#[derive(Debug, Serialize, Deserialize)]
+pub enum Line {
+    /// What is about to happen, as a part of a sentence: `it ended the process while …`.
+    Begins(String),
+    /// It is open, and offers this.
+    Offers(Facts),
+    /// It does not load; the reason ends with the path.
+    Refused(String),
+    /// There is nothing more to come.
+    Done,
+}
+
+/// The file that is written to.
+pub struct Findings(File);
+
+impl Findings {
+    pub fn add(&mut self, line: &Line) -> Result<()> {
+        let mut text = serde_json::to_string(line)?;
+        text.push('\n');
+        self.0.write_all(text.as_bytes()).context("what is found cannot be written")
+    }
+}
+
+pub fn run(args: &ExamineArgs) -> Result<Exit> {
+    let mut findings = Findings(File::create(&args.to).context("what is found cannot be written")?);
+    let mut registry = Registry::new(host());
+    findings.add(&Line::Begins("it was opened".to_owned()))?;
+    match open(&mut registry, &args.file, &args.copies) {
+        Ok(facts) => findings.add(&Line::Offers(facts))?,
+        Err(reason) => findings.add(&Line::Refused(reason))?,
+    }
+    findings.add(&Line::Done)?;
+    Ok(Exit::Done)
+}
+
+fn host() -> HostOptions {
+    let (name, version) = ("rondel".to_owned(), env!("CARGO_PKG_VERSION").to_owned());
+    HostOptions { name, version, ..HostOptions::default() }
+}
+
+fn open(registry: &mut Registry, file: &Path, copies: &Path) -> Result<Facts, String> {
+    registry.add_file(file, copies).map_err(|error| error.to_string())?;
+    Ok(registry.facts(&registry.plugins()[0]))
+}

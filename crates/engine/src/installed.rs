@@ -1,0 +1,128 @@
+//! The plugins that are installed: found in folders, known by content, opened when a step needs one.
+//!
+//! For a file that was seen before, looking at its stamp is all that a run does: what it offers is remembered by its content
+//! ([`known`]). A file that was not is asked once, by way of a function that is given, because asking runs code that a
+//! stranger wrote; the program does it in a process of its own. What `rondel plugins check` found is remembered in the same
+//! place, and a plugin that did not pass is left out.
+
+pub mod known;
+
+use std::path::{Path, PathBuf};
+
+use rondel_plugin::{Facts, LoadError, Registry, load};
+use rondel_value::Digest;
+
+use self::known::Known;
+pub use self::known::{KnownPlugins, Verdict};
+
+/// What a file offers, or why it is no plugin that can be used; the reason ends with the path.
+pub type Ask<'a> = &'a dyn Fn(&Path) -> Result<Facts, String>;
+
+/// The plugins of some folders.
+#[derive(Debug, Default)]
+pub struct Installed {
+    pub folders: Vec<Folder>,
+    /// In the order in which they were looked for: the nearest folder first, by name.
+    pub plugins: Vec<InstalledPlugin>,
+}
+
+/// A folder that was looked into.
+#[derive(Debug)]
+pub struct Folder {
+    pub path: PathBuf,
+    /// How many shared objects are in it; none if it is not there.
+    pub n_files: Option<usize>,
+}
+
+/// A shared object in one of the folders.
+#[derive(Debug)]
+pub struct InstalledPlugin {
+    pub path: PathBuf,
+    /// Of its content, if it could be read.
+    pub digest: Option<Digest>,
+    /// What it offers, as far as it says so.
+    pub facts: Option<Facts>,
+    /// What a check found, if there was one.
+    pub verdict: Option<Verdict>,
+    /// Why it is left out; none, if its kinds can be used.
+    pub refusal: Option<String>,
+}
+
+impl Installed {
+    /// Looks into folders, nearest first. `ask` is called for files that were not seen before.
+    pub fn find(folders: Vec<PathBuf>, known: &KnownPlugins, ask: Ask<'_>) -> Installed {
+        let mut index = known.index();
+        let mut installed = Installed::default();
+        for path in folders {
+            let files = match load::shared_objects_in(&path) {
+                Ok(files) => files,
+                Err(error) => {
+                    installed.plugins.push(InstalledPlugin::left_out(path.clone(), error.to_string()));
+                    Vec::new()
+                }
+            };
+            let n_files = path.is_dir().then_some(files.len());
+            for file in files {
+                installed.plugins.push(InstalledPlugin::of(file, known, &mut index, ask));
+            }
+            installed.folders.push(Folder { path, n_files });
+        }
+        index.keep();
+        installed
+    }
+
+    /// Registers the kinds of all plugins that may be used. One whose kinds are taken is left out from now on.
+    pub fn register(&mut self, registry: &mut Registry, copies: &Path) {
+        for plugin in &mut self.plugins {
+            let (Some(digest), Some(facts), None) = (plugin.digest, &plugin.facts, &plugin.refusal) else { continue };
+            let added = registry.add_known(&plugin.path, digest, facts.clone(), copies);
+            plugin.refusal = added.err().map(|error: LoadError| error.to_string());
+        }
+    }
+
+    /// Why plugins were left out.
+    pub fn refusals(&self) -> impl Iterator<Item = &str> {
+        self.plugins.iter().filter_map(|plugin| plugin.refusal.as_deref())
+    }
+
+    /// The plugins that offer a kind and are left out.
+    pub fn refused_with(&self, kind: &str) -> impl Iterator<Item = &InstalledPlugin> {
+        self.plugins.iter().filter(move |plugin| plugin.refusal.is_some() && plugin.offers(kind))
+    }
+}
+
+impl InstalledPlugin {
+    fn of(path: PathBuf, known: &KnownPlugins, index: &mut known::Index, ask: Ask<'_>) -> InstalledPlugin {
+        let digest = match index.digest_of(&path) {
+            Ok(digest) => digest,
+            Err(source) => {
+                let error = LoadError::Read { path: path.clone(), source };
+                return InstalledPlugin::left_out(path, error.to_string());
+            }
+        };
+        let Known { mut facts, verdict } = known.of(&path, &digest);
+        let mut refusal = verdict.as_ref().and_then(|verdict| verdict.refusal(&path));
+        if facts.is_none() && refusal.is_none() {
+            match ask(&path) {
+                Ok(found) => {
+                    known.keep_facts(&path, &digest, &found);
+                    facts = Some(found);
+                }
+                // Not remembered: the reason may lie elsewhere, in a library that is missing for one.
+                Err(reason) => refusal = Some(reason),
+            }
+        }
+        InstalledPlugin { path, digest: Some(digest), facts, verdict, refusal }
+    }
+
+    fn left_out(path: PathBuf, refusal: String) -> InstalledPlugin {
+        InstalledPlugin { path, digest: None, facts: None, verdict: None, refusal: Some(refusal) }
+    }
+
+    fn offers(&self, kind: &str) -> bool {
+        self.facts.iter().flat_map(|facts| &facts.kinds).any(|spec| spec.kind == kind)
+    }
+}
+
+#[cfg(test)]
+mod tests;

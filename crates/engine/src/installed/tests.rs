@@ -1,0 +1,165 @@
+use std::cell::RefCell;
+use std::sync::Arc;
+use std::{fs, io};
+
+use rondel_plugin::HostOptions;
+use tempfile::TempDir;
+
+use super::*;
+
+/// A folder of files that a made-up plugin stands behind, and what was asked.
+struct Lab {
+    folder: TempDir,
+    asked: RefCell<Vec<String>>,
+}
+
+impl Lab {
+    fn new(files: &[(&str, &str)]) -> Lab {
+        let lab = Lab { folder: TempDir::new().unwrap(), asked: RefCell::default() };
+        files.iter().for_each(|(name, content)| lab.write(name, content).unwrap());
+        lab
+    }
+
+    fn file(&self, name: &str) -> PathBuf {
+        self.folder.path().join(format!("plugins/lib{name}.{}", std::env::consts::DLL_EXTENSION))
+    }
+
+    fn write(&self, name: &str, content: &str) -> io::Result<()> {
+        let file = self.file(name);
+        fs::create_dir_all(file.parent().unwrap())?;
+        fs::write(file, content)
+    }
+
+    fn known(&self) -> KnownPlugins {
+        KnownPlugins::new(&self.folder.path().join("v1"))
+    }
+
+    /// The kinds of a file are the words in it; the word `broken` makes it no plugin.
+    fn find(&self) -> Installed {
+        let ask = |path: &Path| {
+            let words = fs::read_to_string(path).unwrap();
+            self.asked.borrow_mut().push(words.clone());
+            match words.as_str() {
+                "broken" => Err(format!("it is broken: {}", path.file_name().unwrap().display())),
+                words => Ok(facts(words)),
+            }
+        };
+        Installed::find(vec![self.folder.path().join("plugins"), "/nowhere".into()], &self.known(), &ask)
+    }
+
+    fn asked(&self) -> Vec<String> {
+        self.asked.take()
+    }
+}
+
+fn facts(words: &str) -> Facts {
+    let spec = |kind: &str| {
+        let json = serde_json::json!({ "kind": kind, "version": 1, "inputs": [],
+                                       "outputs": [{ "name": "value", "type": "Int" }] });
+        Arc::new(serde_json::from_value(json).unwrap())
+    };
+    let kinds = words.split(' ').map(spec).collect();
+    Facts { name: "made-up".to_owned(), version: "1".to_owned(), aborts_on_panic: false, kinds }
+}
+
+fn kinds(installed: &mut Installed) -> Vec<String> {
+    let mut registry = Registry::new(HostOptions::default());
+    installed.register(&mut registry, Path::new("/nowhere"));
+    registry.kinds().map(|kind| kind.spec().kind.clone()).collect()
+}
+
+#[test]
+fn a_file_that_was_seen_is_not_asked_again() {
+    let lab = Lab::new(&[("glow", "glow shine"), ("blur", "blur")]);
+    assert_eq!(kinds(&mut lab.find()), ["blur", "glow", "shine"]);
+    assert_eq!(lab.asked(), ["blur", "glow shine"]);
+    assert_eq!(kinds(&mut lab.find()), ["blur", "glow", "shine"]);
+    assert_eq!(lab.asked(), [""; 0]);
+}
+
+#[test]
+fn a_file_that_changed_is_asked_again_and_one_that_changed_back_is_not() {
+    let lab = Lab::new(&[("glow", "glow")]);
+    lab.find();
+    lab.write("glow", "gleam").unwrap();
+    assert_eq!(kinds(&mut lab.find()), ["gleam"]);
+    assert_eq!(lab.asked(), ["glow", "gleam"]);
+    lab.write("glow", "glow").unwrap();
+    assert_eq!(kinds(&mut lab.find()), ["glow"]);
+    assert_eq!(lab.asked(), [""; 0]);
+}
+
+#[test]
+fn equal_content_under_another_name_is_another_plugin() {
+    let lab = Lab::new(&[("glow", "glow")]);
+    lab.find();
+    fs::rename(lab.file("glow"), lab.file("shine")).unwrap();
+    lab.find();
+    assert_eq!(lab.asked(), ["glow", "glow"]);
+}
+
+#[test]
+fn what_is_no_plugin_is_asked_every_time() {
+    let lab = Lab::new(&[("glow", "broken")]);
+    for _ in 0..2 {
+        assert_eq!(lab.find().refusals().collect::<Vec<_>>().len(), 1);
+        assert_eq!(lab.asked(), ["broken"]);
+    }
+}
+
+#[test]
+fn what_a_check_found_wrong_is_left_out_without_being_asked() {
+    let lab = Lab::new(&[("glow", "glow")]);
+    let digest = lab.find().plugins[0].digest.unwrap();
+    lab.asked();
+    assert_eq!(lab.known().verdict_of(&lab.file("glow"), &digest), None);
+    let verdict = Verdict::new(vec!["`glow` ended the process".to_owned(), "more".to_owned()], Vec::new());
+    lab.known().keep_verdict(&lab.file("glow"), &digest, &verdict).unwrap();
+    let mut found = lab.find();
+    assert_eq!(kinds(&mut found), [""; 0]);
+    let said = found.refusals().next().unwrap();
+    assert!(said.starts_with("the check found that `glow` ended the process, and 1 more;"), "{said}");
+    assert_eq!(found.refused_with("glow").count(), 1);
+    assert_eq!(lab.asked(), [""; 0]);
+    assert_eq!(lab.known().verdict_of(&lab.file("glow"), &digest), Some(verdict));
+}
+
+#[test]
+fn a_good_verdict_leaves_the_kinds_as_they_are() {
+    let lab = Lab::new(&[("glow", "glow")]);
+    let digest = lab.find().plugins[0].digest.unwrap();
+    let verdict = Verdict::new(Vec::new(), vec!["`glow` could not be run".to_owned()]);
+    lab.known().keep_verdict(&lab.file("glow"), &digest, &verdict).unwrap();
+    let mut found = lab.find();
+    assert_eq!(kinds(&mut found), ["glow"]);
+    assert_eq!(found.plugins[0].verdict.as_ref(), Some(&verdict));
+}
+
+#[test]
+fn of_two_plugins_with_one_kind_the_nearer_is_used() {
+    let lab = Lab::new(&[("a", "glow"), ("b", "glow shine")]);
+    let mut found = lab.find();
+    assert_eq!(kinds(&mut found), ["glow"]);
+    let said = found.plugins[1].refusal.as_deref().unwrap();
+    assert!(said.contains("kind `glow`") && said.contains("already"), "{said}");
+}
+
+#[test]
+fn folders_say_what_is_in_them() {
+    let found = Lab::new(&[("glow", "glow"), ("blur", "blur")]).find();
+    let n_files: Vec<Option<usize>> = found.folders.iter().map(|folder| folder.n_files).collect();
+    assert_eq!(n_files, [Some(2), None]);
+}
+
+#[test]
+fn a_damaged_memory_is_no_memory() {
+    let lab = Lab::new(&[("glow", "glow")]);
+    lab.find();
+    let v1 = lab.folder.path().join("v1/plugins");
+    fs::write(v1.join("index.json"), "{").unwrap();
+    for file in fs::read_dir(v1.join("known")).unwrap() {
+        fs::write(file.unwrap().path(), "not JSON").unwrap();
+    }
+    assert_eq!(kinds(&mut lab.find()), ["glow"]);
+    assert_eq!(lab.asked(), ["glow", "glow"]);
+}
