@@ -5,7 +5,7 @@
 
 use std::process::ExitCode;
 
-use rondel_testkit::servers::{Origin, Provider, Providers};
+use rondel_testkit::servers::{Origin, Providers};
 
 fn main() -> ExitCode {
     let arguments: Vec<String> = std::env::args().skip(1).collect();
@@ -26,16 +26,12 @@ fn main() -> ExitCode {
             return ExitCode::FAILURE;
         }
     };
-    for provider in Provider::ALL {
-        println!("export {}={}", provider.base_variable(), providers.url(provider));
-        println!("export {}={}", provider.key_variable(), provider.key());
+    for (variable, value) in providers.environment() {
+        println!("export {variable}={value}");
     }
     for origin in Origin::ALL {
-        println!(
-            "export {}={}",
-            format!("TESTKIT_{}", origin.name()).to_uppercase().replace('-', "_"),
-            providers.origin(origin)
-        );
+        let name = origin.name().to_uppercase().replace('-', "_");
+        println!("export TESTKIT_{name}={}", providers.origin(origin));
     }
     loop {
         std::thread::park();

@@ -117,6 +117,7 @@ fn submit(
         Job {
             model: model.clone(),
             tags: tags(&input.to_string()),
+            input,
             end,
             micro_dollars,
             is_cancelled: false,
@@ -163,7 +164,7 @@ fn make(world: &mut World, id: &str, model: &str, input: &Value, fault: Option<&
     let references: Vec<(u32, u32)> = commission.references.iter().map(|reference| reference.size_px).collect();
     let files = world.draw(&commission, fault);
     let micro_dollars = price::fal(files.len() as u32, commission.size_px, &references);
-    world.charge(Provider::Fal, id, micro_dollars);
+    world.charge(Provider::Fal, id, Some(micro_dollars));
     let is_inline = input["sync_mode"] == true;
     let tags = tags(&commission.prompt);
     let is_black = fault == Some(&Fault::Black);
@@ -386,7 +387,7 @@ fn cancel(world: &mut World, id: &str) -> Answer {
     job.is_cancelled = true;
     let taken_back = job.micro_dollars;
     if phase == Phase::Queued && taken_back > 0 {
-        world.charge(Provider::Fal, id, -taken_back);
+        world.charge(Provider::Fal, id, Some(-taken_back));
     }
     Answer::json(202, &json!({ "status": "CANCELLATION_REQUESTED" }))
 }

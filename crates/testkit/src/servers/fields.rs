@@ -2,7 +2,7 @@
 //!
 //! Each service words it in its own way; what is wrong is found here, once. `null` is the same as leaving an optional field out.
 
-use serde_json::{Map, Value};
+use serde_json::{Map, Value, json};
 
 /// A field of an input.
 pub(super) struct Field {
@@ -84,7 +84,27 @@ pub(super) fn check(fields: &[Field], input: &Map<String, Value>) -> Vec<Wrong> 
     found
 }
 
+/// What the fields are, as a JSON schema.
+pub(super) fn schema(fields: &[Field]) -> Value {
+    let properties: Map<String, Value> =
+        fields.iter().map(|field| (field.name.to_owned(), field.rule.schema())).collect();
+    let required: Vec<&str> = fields.iter().filter(|field| field.is_required).map(|field| field.name).collect();
+    json!({ "type": "object", "properties": properties, "required": required })
+}
+
 impl Rule {
+    fn schema(self) -> Value {
+        match self {
+            Self::Any => json!({}),
+            Self::Text => json!({ "type": "string" }),
+            Self::Texts => json!({ "type": "array", "items": { "type": "string" } }),
+            Self::Flag => json!({ "type": "boolean" }),
+            Self::Whole(least, most) => json!({ "type": "integer", "minimum": least, "maximum": most }),
+            Self::Number(least, most) => json!({ "type": "number", "minimum": least, "maximum": most }),
+            Self::Choice(choices) => json!({ "type": "string", "enum": choices }),
+        }
+    }
+
     fn misses(self, value: &Value) -> Option<How> {
         let within = |number: f64, least: f64, most: f64| {
             if number < least { Some(How::Below(least)) } else { (number > most).then_some(How::Above(most)) }
@@ -116,8 +136,6 @@ impl Rule {
 
 #[cfg(test)]
 mod tests {
-    use serde_json::json;
-
     use super::*;
 
     #[test]

@@ -70,6 +70,10 @@ pub(super) fn answer(world: &mut World, request: &Request) -> Answer {
     let segments: Vec<&str> = segments.iter().map(String::as_str).collect();
     match (&*request.method, &*segments) {
         ("GET" | "HEAD", ["f", id, _]) => match world.files.get(*id) {
+            // As its own does with those who do not say who they are.
+            Some(File { provider: Some(Provider::Together), .. }) if request.header("user-agent").is_none() => {
+                Answer::new(403, "text/plain", "say who you are")
+            }
             Some(File { bytes: Some(bytes), content_type, .. }) => {
                 let tag = format!("\"{}\"", blake3::hash(bytes).to_hex());
                 Answer::new(200, content_type, bytes.clone()).with("etag", tag)

@@ -9,6 +9,8 @@ use super::fault::Fault;
 pub(super) struct Job {
     /// What the service calls the model.
     pub model: String,
+    /// As it was sent.
+    pub input: Value,
     /// What comes of it: the service's own word for it, made when the order was taken.
     pub end: End,
     /// What it was charged.

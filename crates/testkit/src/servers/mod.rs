@@ -8,7 +8,7 @@
 //!
 //! let providers = Providers::start();
 //! providers.fail("fal submit 503 times=2\nfal picture truncated");
-//! // … `RONDEL_FAL_BASE_URL=providers.url(Provider::Fal)`, `FAL_KEY=Provider::Fal.key()` …
+//! // … a program is started with `providers.environment()` …
 //! assert_eq!(providers.n_submits(Provider::Fal), 0);
 //! ```
 //!
@@ -18,6 +18,7 @@
 //! They listen on loopback alone and ask nobody else for anything.
 
 mod admin;
+mod bfl;
 mod fal;
 mod fault;
 mod fields;
@@ -26,8 +27,12 @@ mod http;
 mod jobs;
 mod journal;
 mod multipart;
+mod openai;
 mod picture;
 mod price;
+mod replicate;
+mod service;
+mod together;
 mod world;
 
 use std::collections::BTreeMap;
@@ -40,104 +45,10 @@ pub use fault::{Fault, FaultError, Redirect, Stage};
 pub use journal::{Body, Entry, Part};
 pub use picture::{Format, colour};
 pub use price::Bill;
+pub use service::{Origin, Provider};
 pub use world::Drawn;
 
 use world::World;
-
-/// A service that a server stands in for.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
-pub enum Provider {
-    /// fal.ai: a queue, and answers at once.
-    Fal,
-}
-
-impl Provider {
-    /// All of them.
-    pub const ALL: [Self; 1] = [Self::Fal];
-
-    /// Its name in faults, in the journal and on the command line.
-    pub fn name(self) -> &'static str {
-        match self {
-            Self::Fal => "fal",
-        }
-    }
-
-    /// The only key that it takes, in the form of its keys and easily found where it does not belong.
-    pub fn key(self) -> &'static str {
-        match self {
-            Self::Fal => "testkit-fal-id:testkit-fal-secret",
-        }
-    }
-
-    /// The variable in which its official clients look for a key.
-    pub fn key_variable(self) -> &'static str {
-        match self {
-            Self::Fal => "FAL_KEY",
-        }
-    }
-
-    /// The variable that says where it is, in place of its own address.
-    pub fn base_variable(self) -> String {
-        format!("RONDEL_{}_BASE_URL", self.name().to_uppercase())
-    }
-
-    /// The origin that its base address is of.
-    fn origin(self) -> Origin {
-        match self {
-            Self::Fal => Origin::FalQueue,
-        }
-    }
-
-    fn named(name: &str) -> Option<Self> {
-        Self::ALL.into_iter().find(|provider| provider.name() == name)
-    }
-}
-
-/// One server: a port of its own.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
-pub enum Origin {
-    /// `queue.fal.run`, and for those who know one address of fal alone, its uploads, too.
-    FalQueue,
-    /// `fal.run`
-    FalRun,
-    /// `rest.fal.ai`
-    FalRest,
-    /// Where pictures and uploads of all services lie.
-    Files,
-    /// A host that nobody configured: where redirects lead.
-    Elsewhere,
-    /// What went on, and faults for those who cannot call [`Providers::fail`].
-    Admin,
-}
-
-impl Origin {
-    /// All of them, in the order of their ports.
-    pub const ALL: [Self; 6] = [Self::FalQueue, Self::FalRun, Self::FalRest, Self::Files, Self::Elsewhere, Self::Admin];
-
-    /// Its name in the journal and on the command line.
-    pub fn name(self) -> &'static str {
-        match self {
-            Self::FalQueue => "fal-queue",
-            Self::FalRun => "fal-run",
-            Self::FalRest => "fal-rest",
-            Self::Files => "files",
-            Self::Elsewhere => "elsewhere",
-            Self::Admin => "admin",
-        }
-    }
-
-    fn provider(self) -> Option<Provider> {
-        match self {
-            Self::FalQueue | Self::FalRun | Self::FalRest => Some(Provider::Fal),
-            Self::Files | Self::Elsewhere | Self::Admin => None,
-        }
-    }
-
-    /// Whether pictures are the answer to the request for them, without a job that could be asked about.
-    fn is_at_once(self) -> bool {
-        matches!(self, Self::FalRun)
-    }
-}
 
 /// All servers, until it is dropped.
 pub struct Providers {
@@ -176,6 +87,15 @@ impl Providers {
             runtime.spawn(http::listen(listener, origin, Arc::clone(&world)));
         }
         Ok(Self { ports, world, runtime: Some(runtime) })
+    }
+
+    /// What a program needs in its environment to ask these servers: addresses and keys.
+    pub fn environment(&self) -> Vec<(String, String)> {
+        let of = |provider: Provider| {
+            let base = format!("{}{}", self.url(provider), provider.base_path());
+            [(provider.base_variable(), base), (provider.key_variable().to_owned(), provider.key().to_owned())]
+        };
+        Provider::ALL.into_iter().flat_map(of).collect()
     }
 
     /// The address of a provider, without a slash at its end and without a version.

@@ -85,10 +85,10 @@ pub(super) fn draw(order: &Order) -> Vec<u8> {
         let left = height as usize - y;
         let shade = order.top.map(|level| (usize::from(level) * left / height as usize) as u8);
         let row_start = pixels.len();
-        pixels.extend(std::iter::repeat_n(shade, width as usize).flatten());
+        pixels.extend(shade.repeat(width as usize));
         // From an eighth below the top, so that the corner keeps its colour.
         if let Some(reference) = (y / side).checked_sub(1).and_then(|idx| order.references.get(idx)) {
-            let square: Vec<u8> = std::iter::repeat_n(*reference, side).flatten().collect();
+            let square = reference.repeat(side);
             pixels[row_start..row_start + square.len()].copy_from_slice(&square);
         }
     }

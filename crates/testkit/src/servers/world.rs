@@ -11,7 +11,7 @@ use super::http::{Answer, Request, Way};
 use super::jobs::Job;
 use super::journal::{Body, Entry};
 use super::picture::{self, Format, Order, Reference};
-use super::{Bill, Origin, Provider, Stage, admin, fal, files};
+use super::{Bill, Origin, Provider, Stage, admin, bfl, fal, files, openai, replicate, together};
 
 /// A picture that was made for an order.
 #[derive(Clone, Debug)]
@@ -137,6 +137,10 @@ impl World {
     fn act(&mut self, request: &Request, fault: Option<&Fault>) -> Answer {
         match request.origin {
             Origin::FalQueue | Origin::FalRun | Origin::FalRest => fal::answer(self, request, fault),
+            Origin::Replicate => replicate::answer(self, request, fault),
+            Origin::Lumenfall | Origin::OpenAi => openai::answer(self, request, fault),
+            Origin::Bfl => bfl::answer(self, request, fault),
+            Origin::Together => together::answer(self, request, fault),
             Origin::Files => files::answer(self, request),
             Origin::Elsewhere => files::elsewhere(self, request),
             Origin::Admin => admin::answer(self, request),
@@ -206,7 +210,7 @@ impl World {
     }
 
     /// Writes a bill.
-    pub fn charge(&mut self, provider: Provider, job: &str, micro_dollars: i64) {
+    pub fn charge(&mut self, provider: Provider, job: &str, micro_dollars: Option<i64>) {
         self.bills.push(Bill { provider, job: job.to_owned(), micro_dollars });
     }
 }
@@ -216,6 +220,10 @@ fn stage(request: &Request) -> Option<Stage> {
     let segments: Vec<&str> = segments.iter().map(String::as_str).collect();
     match request.origin {
         Origin::FalQueue | Origin::FalRun | Origin::FalRest => fal::stage(request, &segments),
+        Origin::Replicate => replicate::stage(request, &segments),
+        Origin::Lumenfall | Origin::OpenAi => openai::stage(request, &segments),
+        Origin::Bfl => bfl::stage(request, &segments),
+        Origin::Together => together::stage(request, &segments),
         Origin::Files => files::stage(request, &segments),
         // Nobody should come here, so nothing goes wrong here.
         Origin::Elsewhere | Origin::Admin => None,
@@ -243,6 +251,12 @@ fn refusal(request: &Request, provider: Option<Provider>, status: &Status) -> An
     } else {
         match provider.filter(|_| request.origin.provider().is_some()) {
             Some(Provider::Fal) => fal::error(status.code, status.is_quota),
+            Some(Provider::Replicate) => replicate::error(status.code, status.is_quota),
+            Some(provider @ (Provider::Lumenfall | Provider::OpenAi)) => {
+                openai::error(provider, status.code, status.is_quota)
+            }
+            Some(Provider::Bfl) => bfl::error(status.code),
+            Some(Provider::Together) => together::error(status.code),
             None => Answer::json(status.code, &json!({ "error": "as the fault says" })),
         }
     };

@@ -4,7 +4,7 @@ use rondel_testkit::servers::{Origin, Provider, Providers, colour};
 use serde_json::{Value, json};
 
 use crate::client::{Reply, ask};
-use crate::{data_uri, picture, reference, top};
+use crate::{charged, data_uri, fetch, picture, reference, top};
 
 const KEY: &str = "Key testkit-fal-id:testkit-fal-secret";
 
@@ -47,13 +47,6 @@ impl Fal {
     }
 }
 
-/// Fetches a picture, as anybody may.
-pub fn fetch(url: &Value) -> Vec<u8> {
-    let reply = ask("GET", url.as_str().expect("an address"), &[], &[]).expect("an answer");
-    assert_eq!(reply.status, 200);
-    reply.body
-}
-
 #[test]
 fn a_job_is_queued_then_runs_then_is_done() {
     let fal = Fal::new();
@@ -73,7 +66,7 @@ fn a_picture_is_made_from_words_and_seed_in_the_size_that_was_asked_for() {
         assert_eq!((picture(&file).width(), picture(&file).height()), (1344, 768));
         assert_eq!(top(&file), colour(Provider::Fal, "a boat", 7, i));
     }
-    assert_eq!(fal.providers.bills()[0].micro_dollars, 24_000);
+    assert_eq!(charged(&fal.providers), 24_000);
 }
 
 #[test]
@@ -85,7 +78,7 @@ fn an_edit_shows_its_references_in_their_order() {
     assert_eq!(picture.dimensions(), (640, 512));
     assert_eq!([64, 128].map(|y| picture.get_pixel(0, y).0), [[250, 0, 0], [0, 0, 250]]);
     // One megapixel for each of them, and one for what was made.
-    assert_eq!(fal.providers.bills()[0].micro_dollars, 36_000);
+    assert_eq!(charged(&fal.providers), 36_000);
 }
 
 #[test]
@@ -124,7 +117,7 @@ fn a_queued_job_that_is_called_off_costs_nothing() {
     assert_eq!(fal.wait(&job), ["COMPLETED"]);
     let result = fal.ask("GET", job["response_url"].as_str().expect("an address"), &Value::Null);
     assert_eq!((result.status, &result.json()["error_type"]), (499, &json!("client_cancelled")));
-    assert_eq!(fal.providers.bills().iter().map(|bill| bill.micro_dollars).sum::<i64>(), 0);
+    assert_eq!(charged(&fal.providers), 0);
     assert_eq!(cancel(&job).json()["status"], "ALREADY_COMPLETED");
 }
 

@@ -4,7 +4,8 @@ use rondel_testkit::servers::{Origin, Provider};
 use serde_json::{Value, json};
 
 use crate::client::{Broken, Reply, ask};
-use crate::fal::{Fal, fetch};
+use crate::fal::Fal;
+use crate::{charged, fetch};
 
 /// Submits with these faults in force.
 fn submit(faults: &str) -> (Fal, Result<Reply, Broken>) {
@@ -38,10 +39,6 @@ fn result(faults: &str) -> (u16, Value) {
     (reply.status, reply.json())
 }
 
-fn charged(fal: &Fal) -> i64 {
-    fal.providers.bills().iter().map(|bill| bill.micro_dollars).sum()
-}
-
 #[test]
 fn statuses_are_in_the_services_own_form() {
     for status in [401, 402, 403, 404, 422, 429, 500, 502, 503] {
@@ -49,7 +46,7 @@ fn statuses_are_in_the_services_own_form() {
         let reply = reply.expect("an answer");
         assert_eq!(reply.status, status);
         assert!(!reply.json()["detail"].is_null());
-        assert_eq!((fal.providers.n_submits(Provider::Fal), charged(&fal)), (1, 0));
+        assert_eq!((fal.providers.n_submits(Provider::Fal), charged(&fal.providers)), (1, 0));
     }
 }
 
@@ -79,7 +76,7 @@ fn a_reset_before_costs_nothing_and_one_after_is_charged() {
     for (fault, expected) in [("reset_before", 0), ("reset_after", 12_000)] {
         let (fal, reply) = submit(&format!("submit {fault}"));
         assert_eq!(reply.err(), Some(Broken::Reset));
-        assert_eq!((fal.providers.n_submits(Provider::Fal), charged(&fal)), (1, expected), "{fault}");
+        assert_eq!((fal.providers.n_submits(Provider::Fal), charged(&fal.providers)), (1, expected), "{fault}");
     }
 }
 
