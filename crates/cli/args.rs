@@ -265,9 +265,34 @@ pub enum PluginsCommand {
         #[arg(long)]
         json: bool,
     },
+    /// Make a project for a plugin, with a node, a test and a graph, that builds and runs at once
+    New(NewArgs),
     /// What the program runs in a process of its own to look at a plugin
     #[command(hide = true)]
     Examine(ExamineArgs),
+}
+
+#[derive(Debug, ClapArgs)]
+pub struct NewArgs {
+    /// Lowercase words with `-` between, your own name first: `acme-glow` offers the kind `acme.glow`
+    pub name: String,
+    /// The language that it is written in
+    #[arg(long, value_enum, default_value = "rust")]
+    pub lang: Language,
+    /// For Rust: the folder of Rondel's source, or the address of a git repository of it [default: what this program was built
+    /// from]
+    #[arg(long, value_name = "FOLDER|URL")]
+    pub sdk: Option<String>,
+    /// Where to make it [default: a folder of its name]
+    #[arg(long, value_name = "DIR")]
+    pub folder: Option<PathBuf>,
+}
+
+/// A language that a plugin may be begun in.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub enum Language {
+    Rust,
+    C,
 }
 
 #[derive(Debug, ClapArgs)]

@@ -1,6 +1,8 @@
 //! Plugins of strangers: found in folders, known by content, opened when needed, left out with a reason.
 
 use std::fs;
+use std::path::Path;
+use std::process::Command;
 
 use crate::fixture::{Project, ran, said};
 
@@ -80,4 +82,52 @@ fn the_list_of_plugins_says_what_each_offers_and_why_one_is_left_out() {
     let list: serde_json::Value = serde_json::from_str(&list.stdout).expect("JSON");
     let glow = list.as_array().expect("a list").iter().find(|plugin| plugin["name"] == "glow").expect("it is there");
     assert_eq!((&glow["kinds"][0], &glow["verdict"]), (&"c.glow".into(), &serde_json::Value::Null));
+}
+
+/// Runs the words of a shell in a folder of the project.
+fn shell(project: &Project, folder: &str, words: &str) -> String {
+    let output = Command::new("sh").args(["-ec", words]).current_dir(project.path(folder)).output().expect("a shell");
+    let said = [output.stdout, output.stderr].concat();
+    let said = String::from_utf8_lossy(&said).into_owned();
+    assert!(output.status.success(), "{words}: {said}");
+    said
+}
+
+/// Runs the example of a new plugin in its folder, as its maker does.
+fn draws(project: &Project, args: &[&str]) {
+    let mut command = project.command(&[&["run", "graph.ron", "--report", "report.json"], args].concat());
+    command.current_dir(project.path("acme-soft-glow"));
+    let run = said(command);
+    assert_eq!(run.code, Some(0), "{}", run.stderr);
+    let picture = image::open(project.path("acme-soft-glow/out/graph.png")).expect("a picture").into_rgb8();
+    assert_eq!(picture.get_pixel(0, 0).0, [0x20_u8, 0x40, 0x60].map(|dark| dark + (255 - dark).div_ceil(2)));
+}
+
+#[test]
+fn a_new_plugin_in_c_is_tested_built_and_run_at_once() {
+    let project = Project::new();
+    let new = project.rondel(&["plugins", "new", "acme-soft-glow", "--lang", "c"]);
+    assert_eq!(new.code, Some(0), "{}", new.stderr);
+    let said = shell(&project, "acme-soft-glow", "make test && make");
+    assert!(said.contains("all tests passed"), "{said}");
+    draws(&project, &[]);
+    assert_eq!(project.rondel(&["check", "acme-soft-glow/graph.ron"]).code, Some(0));
+
+    let again = project.rondel(&["plugins", "new", "acme-soft-glow"]);
+    assert_eq!(again.code, Some(2), "what is there is left alone");
+    assert!(again.stderr.contains("something is there already"), "{}", again.stderr);
+}
+
+#[test]
+#[ignore = "builds the SDK anew, half a minute: cargo test --test e2e -- --ignored a_new_plugin_in_rust"]
+fn a_new_plugin_in_rust_is_tested_built_and_run_at_once() {
+    let project = Project::new();
+    let new = project.rondel(&["plugins", "new", "acme-soft-glow"]);
+    assert_eq!(new.code, Some(0), "{}", new.stderr);
+    let target = Path::new(env!("CARGO_TARGET_TMPDIR")).join("new-plugin");
+    let cargo = format!("'{}' --offline --target-dir '{}'", env!("CARGO"), target.display());
+    let cargo = |command: &str| cargo.replacen(" --", &format!(" {command} --"), 1);
+    shell(&project, "acme-soft-glow", &format!("{} && {}", cargo("test"), cargo("build")));
+    let debug = target.join("debug").display().to_string();
+    draws(&project, &["--plugin-dir", &debug]);
 }

@@ -61,7 +61,7 @@ static void show(const rondel_call *call, const rondel_bundle *picture) {
     if (run && run->struct_size >= needed && run->preview_wanted(call)) run->preview(call, picture);
 }
 
-static rondel_status glow(const rondel_node *node, const rondel_call *call) {
+static rondel_status brighten(const rondel_node *node, const rondel_call *call) {
     (void)node;
     const rondel_bundle *image = call->inputs[0].as.bundle;
     const double lift = call->inputs[1].as.f;
@@ -91,7 +91,7 @@ static const rondel_node nodes[] = {{
                      "  {\"name\": \"lift\", \"type\": \"Float\", \"default\": 0.5, \"range\": [0, 1],"
                      "   \"doc\": \"Share of the way to white.\"}],"
                      " \"outputs\": [{\"name\": \"image\", \"type\": \"Image\"}]}"),
-    .run = glow,
+    .run = brighten,
 }};
 
 static uint32_t count(const rondel_node_factory *factory) {

@@ -3,6 +3,7 @@
 pub mod apart;
 mod examine;
 mod list;
+mod new;
 
 use anyhow::Result;
 
@@ -12,6 +13,7 @@ use crate::args::{Places, PluginsArgs, PluginsCommand};
 pub fn run(places: &Places, args: &PluginsArgs) -> Result<Exit> {
     match &args.command {
         PluginsCommand::List { json } => list::run(places, *json),
+        PluginsCommand::New(args) => new::run(args),
         PluginsCommand::Examine(args) => examine::run(args),
     }
 }

@@ -6,3 +6,5 @@ mod load;
 mod on_demand;
 mod plugin;
 mod run;
+#[cfg(target_os = "linux")]
+mod sanitized;
