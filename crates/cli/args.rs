@@ -42,6 +42,12 @@ pub struct Places {
     /// Folder with plugins; may be given again [also: RONDEL_PLUGIN_PATH, `plugins/` beside the graph, the user's data folder]
     #[arg(long, global = true, value_name = "DIR")]
     pub plugin_dir: Vec<PathBuf>,
+    /// Run a plugin in a process of its own, or `all` of them; may be given again [default: those that were never checked]
+    #[arg(long, global = true, value_name = "NAME")]
+    pub isolate: Vec<String>,
+    /// Run a plugin in the program although it was never checked, or `all` of them; may be given again
+    #[arg(long, global = true, value_name = "NAME")]
+    pub trust: Vec<String>,
     /// Where machines share results: s3://bucket/prefix, gs://…, az://…, https://… or file:///folder [also: RONDEL_REMOTE]
     #[arg(long, global = true, value_name = "URL")]
     pub remote_url: Option<String>,
@@ -94,7 +100,13 @@ pub enum Command {
     From(FromArgs),
     /// Say what this program finds on this machine
     Doctor(DoctorArgs),
+    /// Run a plugin for the program at the other end of standard input
+    #[command(name = PLUGIN_CHILD, hide = true)]
+    PluginChild,
 }
+
+/// How the program is started to run one plugin.
+pub const PLUGIN_CHILD: &str = "plugin-child";
 
 /// How much memory may be used.
 #[derive(Clone, Debug, Default, ClapArgs)]

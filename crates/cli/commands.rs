@@ -25,8 +25,9 @@ use rondel_graph::Graph;
 use rondel_plugin::{HostOptions, Registry};
 
 use crate::args::{Args, Command, GraphArgs, MessageFormat, Places};
+use crate::isolation::Policy;
 use crate::output::{diagnostics, hashing};
-use crate::{alloc, folders, remote, size, words};
+use crate::{alloc, folders, isolation, remote, size, words};
 
 /// How the program ends; the numbers are documented and stable.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -66,7 +67,22 @@ pub fn run(args: Args) -> Result<Exit> {
         Command::Models(args) => models::run(&places, args),
         Command::From(args) => from::run(args),
         Command::Doctor(args) => doctor::run(&places, args),
+        Command::PluginChild => plugin_child(),
     }
+}
+
+/// Runs one plugin for the program that started this one.
+#[cfg(target_os = "linux")]
+fn plugin_child() -> Result<Exit> {
+    match rondel_plugin::isolate::serve() {
+        Err(rondel_plugin::isolate::ServeError::Gone) => Ok(Exit::Done),
+        Err(error) => Err(error.into()),
+    }
+}
+
+#[cfg(not(target_os = "linux"))]
+fn plugin_child() -> Result<Exit> {
+    bail!("plugins can be kept in processes of their own on Linux only")
 }
 
 /// The entries of the built-in plugins.
@@ -106,7 +122,12 @@ fn registry(
     let known = KnownPlugins::new(&cache.join("v1"));
     let ask = |file: &Path| plugins::apart::facts(file, known.copies());
     let mut installed = Installed::find(folders::plugins(places, graph), &known, &ask);
-    installed.register(&mut registry, known.copies());
+    let policy = Policy::new(places)?;
+    policy.check_names(&installed, &registry)?;
+    installed.register(&mut |path, digest, facts, is_good| match policy.is_isolated(path, facts, is_good) {
+        true => isolation::add(&mut registry, path, digest, facts, known.copies()),
+        false => registry.add_known(path, digest, facts.clone(), known.copies()),
+    });
     if let Some(missing) = places.plugin_dir.iter().find(|folder| !folder.is_dir()) {
         bail!("--plugin-dir is not a folder: {}", missing.display());
     }

@@ -62,6 +62,11 @@ pub fn of_models() -> Folders {
     Folders { home, hub }
 }
 
+/// The user's config folder.
+pub fn config() -> Option<PathBuf> {
+    etcetera::choose_base_strategy().ok().map(|base| base.config_dir().join("rondel"))
+}
+
 /// The user's data folder.
 pub fn data() -> Option<PathBuf> {
     etcetera::choose_base_strategy().ok().map(|base| base.data_dir().join("rondel"))

@@ -5,7 +5,9 @@
 mod alloc;
 mod args;
 mod commands;
+mod config;
 mod folders;
+mod isolation;
 mod memory;
 mod output;
 mod remote;

@@ -15,6 +15,7 @@
 //! - `server`: one for them to share by
 //! - [`plugins`]: plugins of strangers, found, known and left out
 //! - [`plugin`]: the same kinds linked in and from a shared object
+//! - `zoo`: plugins that do what no plugin may do
 //! - [`architecture`]: what `crates/README.md` says of the sources is true
 //! - [`fixture`]: a folder with everything of its own around it
 
@@ -41,3 +42,5 @@ mod soak;
 mod sweeps;
 #[cfg(unix)]
 mod watch;
+#[cfg(target_os = "linux")]
+mod zoo;

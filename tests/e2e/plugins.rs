@@ -27,7 +27,8 @@ const NO_GLOW: &str = "Graph(format: 1, nodes: (one: solid(size: (4, 4))), outpu
 /// Runs a graph, and says whether the plugin was opened.
 fn opens(project: &Project, graph: &str) -> bool {
     let telltale = project.path("opened");
-    let mut command = project.command(&["run", graph]);
+    // In a process of its own, the plugin does not see the variable.
+    let mut command = project.command(&["run", graph, "--trust", "all"]);
     command.env("OPENED", &telltale);
     let run = said(command);
     assert_eq!(run.code, Some(0), "{}", run.stderr);

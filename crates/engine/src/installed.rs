@@ -9,7 +9,7 @@ pub mod known;
 
 use std::path::{Path, PathBuf};
 
-use rondel_plugin::{Facts, LoadError, Registry, load};
+use rondel_plugin::{Facts, LoadError, load};
 use rondel_value::Digest;
 
 use self::known::Known;
@@ -17,6 +17,9 @@ pub use self::known::{KnownPlugins, Verdict};
 
 /// What a file offers, or why it is no plugin that can be used; the reason ends with the path.
 pub type Ask<'a> = &'a dyn Fn(&Path) -> Result<Facts, String>;
+
+/// Registers a plugin by its path, the digest of its content, what it offers, and whether a check found it good.
+pub type Add<'a> = &'a mut dyn FnMut(&Path, Digest, &Facts, bool) -> Result<(), LoadError>;
 
 /// The plugins of some folders.
 #[derive(Debug, Default)]
@@ -71,11 +74,13 @@ impl Installed {
         installed
     }
 
-    /// Registers the kinds of all plugins that may be used. One whose kinds are taken is left out from now on.
-    pub fn register(&mut self, registry: &mut Registry, copies: &Path) {
+    /// Registers the kinds of all plugins that may be used, by way of `add`, which decides where they run. One whose kinds are
+    /// taken is left out from now on.
+    pub fn register(&mut self, add: Add<'_>) {
         for plugin in &mut self.plugins {
             let (Some(digest), Some(facts), None) = (plugin.digest, &plugin.facts, &plugin.refusal) else { continue };
-            let added = registry.add_known(&plugin.path, digest, facts.clone(), copies);
+            let is_good = plugin.verdict.as_ref().is_some_and(Verdict::is_good);
+            let added = add(&plugin.path, digest, facts, is_good);
             plugin.refusal = added.err().map(|error: LoadError| error.to_string());
         }
     }

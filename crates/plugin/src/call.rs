@@ -3,6 +3,7 @@
 use std::path::PathBuf;
 
 use rondel_value::{Bundle, ModelRef};
+use serde::{Deserialize, Serialize};
 
 /// What one run of a node asks of its host.
 ///
@@ -40,7 +41,7 @@ pub trait CallHost: Sync {
 }
 
 /// How much a word of a node matters.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
 pub enum Level {
     Debug,
     Info,
@@ -49,7 +50,7 @@ pub enum Level {
 }
 
 /// Why a node has no outputs.
-#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, thiserror::Error)]
 #[error("{message}")]
 pub struct NodeFailure {
     pub kind: FailureKind,
@@ -59,7 +60,7 @@ pub struct NodeFailure {
 }
 
 /// What a failure means for whoever wants to go on.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
 pub enum FailureKind {
     /// It would fail again.
     Failed,
@@ -74,6 +75,8 @@ pub enum FailureKind {
     Unsupported,
     /// A bug in the plugin, fenced there.
     Panicked,
+    /// The process of its own that the plugin runs in came to an end, and the program lives on.
+    Crashed,
     /// The plugin broke the contract of the boundary: a missing output, one of a wrong type, an unknown status.
     Misbehaved,
 }

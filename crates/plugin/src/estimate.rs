@@ -17,6 +17,7 @@ use rondel_value::{Bundle, Cost, ModelRef, NodeSpec, Value};
 
 use crate::call::{CallHost, FailureKind, Level, NodeFailure};
 use crate::execution::{Execution, never_unwinding, text};
+use crate::live::LiveCall;
 
 /// Finds the files of one part of a model, or says why there are none.
 pub type FindPart<'a> = &'a (dyn Fn(&ModelRef, &str) -> Result<Vec<PathBuf>, String> + Sync);
@@ -67,9 +68,10 @@ pub(crate) unsafe fn estimate(
     let mut heard: Vec<String> = Vec::new();
     let (lent, host) = (LentValues::new(inputs), OnlyFiles(find_part));
     let execution = Execution::estimate(spec, &host);
-    let seen = execution.seen_by_the_plugin(&lent);
+    let live = LiveCall::new(&execution, &lent);
     // SAFETY: promised by the caller; call, execution, inputs and list live until the function has returned.
-    let status = unsafe { cost(node.as_ptr(), &seen, hear, (&raw mut heard).cast()) };
+    let status = unsafe { cost(node.as_ptr(), live.as_ptr(), hear, (&raw mut heard).cast()) };
+    drop(live);
     let outputs = execution.end(status)?;
     let Some(json) = heard.pop() else { return Ok(None) };
     match serde_json::from_str(&json) {
@@ -82,7 +84,7 @@ pub(crate) unsafe fn estimate(
 }
 
 /// The host of a call that is no run.
-struct OnlyFiles<'a>(FindPart<'a>);
+pub(crate) struct OnlyFiles<'a>(pub(crate) FindPart<'a>);
 
 impl CallHost for OnlyFiles<'_> {
     fn model_part(&self, model: &ModelRef, part: &str) -> Result<Vec<PathBuf>, String> {

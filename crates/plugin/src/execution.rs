@@ -1,7 +1,7 @@
 //! One run of a node: what the plugin sees of it, and what becomes of its answer.
 //!
-//! The struct lives on the stack of [`NodeKind::run`](crate::NodeKind::run). The plugin gets a pointer to it in
-//! `rondel_call` and hands that back with every request, from the thread of the run or from threads that it joins.
+//! The struct lives on the stack of [`NodeKind::run`](crate::NodeKind::run). The plugin gets a [`LiveCall`](crate::live) that
+//! leads to it and hands that back with every request, from the thread of the run or from threads that it joins.
 
 #![expect(unsafe_code)]
 
@@ -11,10 +11,11 @@ use std::panic::{AssertUnwindSafe, catch_unwind, resume_unwind};
 use std::sync::{Mutex, MutexGuard, PoisonError};
 
 use rondel_abi::{self as abi, Status, Str, service, status};
-use rondel_value::foreign::{LentValues, import_value};
+use rondel_value::foreign::import_value;
 use rondel_value::{Bundle, Conditioning, Image, Kind, Latent, Mask, NodeSpec, OutputSpec, Value, ViewError, coerce};
 
 use crate::call::{CallHost, FailureKind, NodeFailure};
+use crate::live;
 use crate::services::{checkpoint::CHECKPOINT, log::LOG, models::MODELS, output::OUTPUT, run::RUN};
 
 /// One run of a node.
@@ -51,18 +52,9 @@ impl<'a> Execution<'a> {
         Execution { is_estimate: true, ..Execution::new(spec, host) }
     }
 
-    /// The call as the plugin sees it; it holds pointers to `self` and `inputs`.
-    pub(crate) fn seen_by_the_plugin(&self, inputs: &LentValues<'_>) -> abi::Call {
-        abi::Call {
-            struct_size: size_of::<abi::Call>() as u32,
-            reserved: 0,
-            host_data: (&raw const *self).cast_mut().cast(),
-            inputs: inputs.as_ptr(),
-            n_inputs: inputs.len() as u64,
-            set_output: Some(set_output),
-            fail: Some(fail),
-            get_extension: Some(get_extension),
-        }
+    /// The kind that runs.
+    pub(crate) fn kind(&self) -> &str {
+        &self.spec.kind
     }
 
     /// Turns the status, and what was said before it, into outputs or a failure.
@@ -107,27 +99,37 @@ impl<'a> Execution<'a> {
         self.answer.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// Answers a request of the plugin; `otherwise` if that panics.
+    /// Answers a request of the plugin; `otherwise` if that panics, or if the run has ended.
     ///
     /// # Safety
     ///
-    /// `call` is null, or what [`Execution::seen_by_the_plugin`] made for a run that has not returned.
-    pub(crate) unsafe fn answering<T>(
+    /// `call` is null, or one that a [`live::LiveCall`] gave out at any time.
+    pub(crate) unsafe fn answering<T: Copy>(
         call: *const abi::Call,
         otherwise: T,
         respond: impl FnOnce(&Execution<'_>) -> T,
     ) -> T {
-        // SAFETY: promised by the caller; the execution outlives the run.
-        let execution = unsafe { call.as_ref().and_then(|call| call.host_data.cast::<Execution<'_>>().as_ref()) };
-        let Some(execution) = execution else { return otherwise };
-        match catch_unwind(AssertUnwindSafe(|| respond(execution))) {
+        let respond = |execution: &Execution<'_>| match catch_unwind(AssertUnwindSafe(|| respond(execution))) {
             Ok(answer) => answer,
             Err(panic) => {
                 execution.answer().panic.get_or_insert(panic);
                 otherwise
             }
-        }
+        };
+        // SAFETY: promised by the caller.
+        unsafe { live::with_execution(call, respond) }.unwrap_or(otherwise)
     }
+}
+
+/// The functions of a call.
+pub(crate) struct Functions {
+    pub(crate) set_output: Option<unsafe extern "C" fn(*const abi::Call, u32, *const abi::Value) -> Status>,
+    pub(crate) fail: Option<unsafe extern "C" fn(*const abi::Call, i32, Str)>,
+    pub(crate) get_extension: Option<unsafe extern "C" fn(*const abi::Call, Str) -> *const c_void>,
+}
+
+pub(crate) fn functions() -> Functions {
+    Functions { set_output: Some(set_output), fail: Some(fail), get_extension: Some(get_extension) }
 }
 
 /// Calls `body`, or answers `otherwise` if it panics: nothing unwinds into a plugin.
@@ -186,6 +188,18 @@ unsafe extern "C" fn set_output(call: *const abi::Call, port: u32, value: *const
             status
         })
     }
+}
+
+/// Checks what came back from elsewhere as if it had been set here.
+pub(crate) fn check_outputs(spec: &NodeSpec, values: Vec<Value>, is_estimate: bool) -> Result<Vec<Value>, NodeFailure> {
+    let mut set: Vec<Option<Result<Value, String>>> = spec.outputs.iter().map(|_| None).collect();
+    for ((slot, value), port) in set.iter_mut().zip(values).zip(&spec.outputs) {
+        if !matches!(value, Value::None) {
+            let fits = fitting(&value, port);
+            *slot = Some(fits.map_err(|problem| format!("its output `{}` is wrong: {problem}", port.name)));
+        }
+    }
+    outputs(spec, Answer { outputs: set, broken: None, reason: None, panic: None }, is_estimate)
 }
 
 /// The value in the form of the port's type, or why it has none.

@@ -29,8 +29,7 @@ unsafe impl Sync for HostSide {}
 
 impl HostSide {
     /// Makes a host that stays for the rest of the process: a plugin may use its pointer at any time.
-    pub(crate) fn leak(options: HostOptions) -> &'static HostSide {
-        let memory = Memory::new(options.memory_budget_bytes, options.after_eviction);
+    pub(crate) fn leak(options: HostOptions, memory: Memory) -> &'static HostSide {
         let head = abi::Host {
             struct_size: size_of::<abi::Host>() as u32,
             abi_major: abi::ABI_MAJOR,
@@ -59,6 +58,10 @@ impl HostSide {
     pub(crate) unsafe fn behind(host: *const abi::Host) -> Option<&'static HostSide> {
         // SAFETY: only ever heads of leaked `HostSide`s are handed out.
         unsafe { host.cast::<HostSide>().as_ref() }
+    }
+
+    pub(crate) fn options(&self) -> &HostOptions {
+        &self.options
     }
 
     pub(crate) fn memory(&self) -> &Memory {

@@ -14,6 +14,9 @@ use rondel_value::{NodeSpec, Value};
 use crate::call::{CallHost, FailureKind, NodeFailure};
 use crate::estimate::{self, CostFunction, Estimate, FindPart};
 use crate::execution::Execution;
+#[cfg(target_os = "linux")]
+use crate::isolate::Isolated;
+use crate::live::LiveCall;
 use crate::registry::PluginInfo;
 
 /// The function of a node, as its plugin offers it.
@@ -40,20 +43,40 @@ impl OpenNode {
         let cost = unsafe { estimate::cost_function(node) };
         OpenNode { node, run, cost }
     }
+
+    fn run(&self, spec: &NodeSpec, inputs: &[Value], call: &dyn CallHost) -> Result<Vec<Value>, NodeFailure> {
+        let lent = LentValues::new(inputs);
+        let execution = Execution::new(spec, call);
+        let live = LiveCall::new(&execution, &lent);
+        // SAFETY: the node and its function live as long as the process; the execution behind the call and the inputs
+        // live until `run` has returned, which is as long as the contract lets the plugin use them.
+        let status = unsafe { (self.run)(self.node.as_ptr(), live.as_ptr()) };
+        drop(live);
+        execution.end(status)
+    }
 }
 
 /// A kind of node that can be run.
 pub struct NodeKind {
     spec: Arc<NodeSpec>,
     plugin: Arc<PluginInfo>,
-    /// All nodes of the plugin, open or not.
-    nodes: Arc<dyn Nodes>,
-    /// Which of them this is.
+    place: Place,
+    /// Which of the plugin's nodes this is.
     index: usize,
     /// Held around `run` if the specification says `serial`. It guards the plugin's own state and no data of ours, so a
     /// poisoned lock means nothing.
     serial: Mutex<()>,
     is_suspect: AtomicBool,
+}
+
+/// Where the nodes of a plugin run.
+#[derive(Clone)]
+pub(crate) enum Place {
+    /// In this process: all nodes of the plugin, open or not.
+    Here(Arc<dyn Nodes>),
+    /// In processes of its own.
+    #[cfg(target_os = "linux")]
+    Isolated(Arc<Isolated>),
 }
 
 /// The nodes of one plugin, in its order.
@@ -69,8 +92,8 @@ impl Nodes for Vec<OpenNode> {
 }
 
 impl NodeKind {
-    pub(crate) fn new(spec: Arc<NodeSpec>, plugin: Arc<PluginInfo>, nodes: Arc<dyn Nodes>, index: usize) -> NodeKind {
-        NodeKind { spec, plugin, nodes, index, serial: Mutex::new(()), is_suspect: AtomicBool::new(false) }
+    pub(crate) fn new(spec: Arc<NodeSpec>, plugin: Arc<PluginInfo>, place: Place, index: usize) -> NodeKind {
+        NodeKind { spec, plugin, place, index, serial: Mutex::new(()), is_suspect: AtomicBool::new(false) }
     }
 
     pub fn spec(&self) -> &Arc<NodeSpec> {
@@ -87,9 +110,9 @@ impl NodeKind {
         self.is_suspect.load(Ordering::Relaxed)
     }
 
-    /// The node, with its plugin open.
-    fn open(&self) -> Result<&OpenNode, NodeFailure> {
-        match self.nodes.open() {
+    /// The node of a plugin in this process, which is open from then on.
+    fn open<'a>(&self, nodes: &'a dyn Nodes) -> Result<&'a OpenNode, NodeFailure> {
+        match nodes.open() {
             Ok(nodes) => Ok(&nodes[self.index]),
             Err(message) => Err(NodeFailure { kind: FailureKind::Failed, input: None, message }),
         }
@@ -106,20 +129,18 @@ impl NodeKind {
     pub fn run(&self, inputs: &[Value], call: &dyn CallHost) -> Result<Vec<Value>, NodeFailure> {
         let spec = &*self.spec;
         assert_eq!(inputs.len(), spec.inputs.len(), "`{}` is run with one value for each input", spec.kind);
-        let open = self.open()?;
         let _alone = spec.serial.then(|| self.serial.lock().unwrap_or_else(PoisonError::into_inner));
         if spec.serial && call.cancelled() {
             // The wait for another run may have been long.
             let message = "cancelled while another run of this kind was in the way".to_owned();
             return Err(NodeFailure { kind: FailureKind::Cancelled, input: None, message });
         }
-        let lent = LentValues::new(inputs);
-        let execution = Execution::new(spec, call);
-        let seen = execution.seen_by_the_plugin(&lent);
-        // SAFETY: the node and its function live as long as the process; the call, the execution behind it and the
-        // inputs live until `run` has returned, which is as long as the contract lets the plugin use them.
-        let status = unsafe { (open.run)(open.node.as_ptr(), &seen) };
-        let ended = execution.end(status);
+        let ended = match &self.place {
+            Place::Here(nodes) => self.open(&**nodes)?.run(spec, inputs, call),
+            // What a panic damaged there goes with its process.
+            #[cfg(target_os = "linux")]
+            Place::Isolated(isolated) => return isolated.run(spec, inputs, call),
+        };
         if ended.as_ref().is_err_and(|failure| failure.kind == FailureKind::Panicked) {
             self.is_suspect.store(true, Ordering::Relaxed);
         }
@@ -135,10 +156,16 @@ impl NodeKind {
     pub fn estimate(&self, inputs: &[Value], find_part: FindPart<'_>) -> Result<Option<Estimate>, NodeFailure> {
         let spec = &*self.spec;
         assert_eq!(inputs.len(), spec.inputs.len(), "`{}` is asked with one value for each input", spec.kind);
-        let open = self.open()?;
-        let Some(cost) = open.cost else { return Ok(None) };
-        // SAFETY: the node and its function live as long as the process.
-        unsafe { estimate::estimate(spec, (open.node, cost), inputs, find_part) }
+        match &self.place {
+            Place::Here(nodes) => {
+                let open = self.open(&**nodes)?;
+                let Some(cost) = open.cost else { return Ok(None) };
+                // SAFETY: the node and its function live as long as the process.
+                unsafe { estimate::estimate(spec, (open.node, cost), inputs, find_part) }
+            }
+            #[cfg(target_os = "linux")]
+            Place::Isolated(isolated) => isolated.estimate(spec, inputs, find_part),
+        }
     }
 }
 

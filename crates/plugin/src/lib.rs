@@ -22,13 +22,14 @@
 //! - [`estimate`]: what a run would need, asked before it
 //! - [`load`], [`error`]: from a file or an entry to kinds, and what may be wrong with them
 //! - [`facts`]: what is known of a plugin that is not open
+//! - `isolate`: plugins in processes of their own, on Linux
 //! - [`services`]: what plugins may fetch by id from the host or from a call
 //!
 //! # What cannot be fenced
 //!
 //! A plugin that panics in Rust says so by its status, because the SDK catches the panic on its side. An exception of C++
 //! that leaves `run`, a crash, or a plugin built to abort on panic ends the process; the last of these is known before
-//! and shown in [`PluginInfo::aborts_on_panic`].
+//! and shown in [`PluginInfo::aborts_on_panic`]. A plugin that is isolated ends a process of its own.
 //!
 //! # What is never undone
 //!
@@ -42,7 +43,10 @@ pub mod estimate;
 mod execution;
 pub mod facts;
 mod host;
+#[cfg(target_os = "linux")]
+pub mod isolate;
 pub mod kind;
+mod live;
 pub mod load;
 mod on_demand;
 pub mod registry;
@@ -52,5 +56,7 @@ pub use call::{CallHost, FailureKind, Level, NodeFailure};
 pub use error::LoadError;
 pub use estimate::{Estimate, FindPart};
 pub use facts::Facts;
+#[cfg(target_os = "linux")]
+pub use isolate::Isolation;
 pub use kind::NodeKind;
 pub use registry::{HostOptions, Origin, PluginInfo, Registry};

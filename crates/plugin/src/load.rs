@@ -66,13 +66,8 @@ impl SharedObject<'_> {
         self.digest
     }
 
-    /// Opens the copy in the folder `copies`, for the rest of the process, and finds the entry.
-    pub(crate) fn open(&self, copies: &Path) -> Result<NonNull<Entry>, LoadError> {
-        open(self.path, &self.copy_into(copies)?)
-    }
-
     /// Places the content in `copies` under its own name and digest, unless it is there.
-    fn copy_into(&self, copies: &Path) -> Result<PathBuf, LoadError> {
+    pub(crate) fn copy_into(&self, copies: &Path) -> Result<PathBuf, LoadError> {
         /// Two threads that make the same copy do not write into one file.
         static PARTIAL: AtomicU32 = AtomicU32::new(0);
         let copy = copy_of(self.path, &self.digest, copies);
@@ -100,15 +95,15 @@ fn copy_of(path: &Path, digest: &Digest, copies: &Path) -> PathBuf {
     copies.join(format!("{}-{digest}.{extension}", stem(path)))
 }
 
-/// Opens a file whose content was seen before: its copy, if that is still there, without another look at the file.
-pub(crate) fn open_known(path: &Path, digest: &Digest, copies: &Path) -> Result<NonNull<Entry>, LoadError> {
+/// The copy of a file whose content was seen before, without another look at the file if the copy is there.
+pub(crate) fn copy_of_known(path: &Path, digest: &Digest, copies: &Path) -> Result<PathBuf, LoadError> {
     let copy = copy_of(path, digest, copies);
     if copy.is_file() {
-        return open(path, &copy);
+        return Ok(copy);
     }
     let file = SharedObject::read(path)?;
     match file.digest == *digest {
-        true => file.open(copies),
+        true => file.copy_into(copies),
         false => Err(LoadError::Changed { path: path.to_owned() }),
     }
 }

@@ -35,7 +35,8 @@ impl OnDemand {
     }
 
     fn load(&self) -> Result<Vec<OpenNode>, LoadError> {
-        let entry = load::open_known(&self.path, &self.digest, &self.copies)?;
+        let copy = load::copy_of_known(&self.path, &self.digest, &self.copies)?;
+        let entry = load::open(&self.path, &copy)?;
         let origin = Origin::File(self.path.clone());
         // SAFETY: what was opened is never closed.
         let loaded = unsafe { load::entry(entry, &origin, self.host) }?;

@@ -14,7 +14,9 @@ use rondel_value::Digest;
 use crate::error::LoadError;
 use crate::facts::Facts;
 use crate::host::HostSide;
-use crate::kind::{NodeKind, Nodes};
+#[cfg(target_os = "linux")]
+use crate::isolate::{Isolated, Isolation};
+use crate::kind::{NodeKind, Place};
 use crate::load;
 use crate::on_demand::OnDemand;
 use crate::services::memory::Memory;
@@ -52,6 +54,8 @@ pub struct PluginInfo {
     pub kinds: Vec<String>,
     /// A panic in this plugin ends the process.
     pub aborts_on_panic: bool,
+    /// It runs in processes of its own.
+    pub is_isolated: bool,
 }
 
 /// Where a plugin comes from.
@@ -74,7 +78,15 @@ impl fmt::Display for Origin {
 
 impl Registry {
     pub fn new(options: HostOptions) -> Registry {
-        Registry { host: HostSide::leak(options), kinds: BTreeMap::new(), plugins: Vec::new() }
+        let memory = Memory::new(options.memory_budget_bytes, options.after_eviction);
+        Registry { host: HostSide::leak(options, memory), kinds: BTreeMap::new(), plugins: Vec::new() }
+    }
+
+    /// A registry of a child, whose memory is counted by the program.
+    #[cfg(target_os = "linux")]
+    pub(crate) fn below(options: HostOptions, above: Arc<dyn crate::services::memory::Above>) -> Registry {
+        let memory = Memory::below(above, options.after_eviction);
+        Registry { host: HostSide::leak(options, memory), kinds: BTreeMap::new(), plugins: Vec::new() }
     }
 
     /// Registers a plugin that is linked in.
@@ -83,7 +95,7 @@ impl Registry {
     pub fn add_static(&mut self, entry: &'static Entry) -> Result<(), LoadError> {
         // SAFETY: the entry is a static.
         let loaded = unsafe { load::entry(entry, &Origin::Builtin, self.host) }?;
-        self.register(loaded.facts, Origin::Builtin, None, Arc::new(loaded.nodes))
+        self.register(loaded.facts, Origin::Builtin, None, Place::Here(Arc::new(loaded.nodes)))
     }
 
     /// Opens the shared object at `path`, by way of a copy in the folder `copies` that is named by its content.
@@ -94,11 +106,16 @@ impl Registry {
         if self.has(file.digest()) {
             return Ok(());
         }
-        let entry = file.open(copies)?;
+        self.add_copy(path, &file.copy_into(copies)?, file.digest())
+    }
+
+    /// Opens a copy of the shared object at `path`.
+    pub(crate) fn add_copy(&mut self, path: &Path, copy: &Path, digest: Digest) -> Result<(), LoadError> {
+        let entry = load::open(path, copy)?;
         let origin = Origin::File(path.to_owned());
         // SAFETY: what was opened is never closed.
         let loaded = unsafe { load::entry(entry, &origin, self.host) }?;
-        self.register(loaded.facts, origin, Some(file.digest()), Arc::new(loaded.nodes))
+        self.register(loaded.facts, origin, Some(digest), Place::Here(Arc::new(loaded.nodes)))
     }
 
     /// Registers the kinds of a shared object by what is known of its content, `digest`. It is opened, as by
@@ -109,7 +126,24 @@ impl Registry {
             return Ok(());
         }
         let nodes = OnDemand::new(path, digest, facts.clone(), copies, self.host);
-        self.register(facts, Origin::File(path.to_owned()), Some(digest), Arc::new(nodes))
+        self.register(facts, Origin::File(path.to_owned()), Some(digest), Place::Here(Arc::new(nodes)))
+    }
+
+    /// As [`Registry::add_known`], but the plugin runs in processes of its own, and nothing of it in this one.
+    #[cfg(target_os = "linux")]
+    pub fn add_isolated(
+        &mut self,
+        path: &Path,
+        digest: Digest,
+        facts: Facts,
+        copies: &Path,
+        isolation: &Isolation,
+    ) -> Result<(), LoadError> {
+        if self.has(digest) {
+            return Ok(());
+        }
+        let isolated = Isolated::new(path, digest, facts.clone(), copies, isolation.clone(), self.host);
+        self.register(facts, Origin::File(path.to_owned()), Some(digest), Place::Isolated(Arc::new(isolated)))
     }
 
     fn has(&self, digest: Digest) -> bool {
@@ -163,17 +197,18 @@ impl Registry {
         facts: Facts,
         origin: Origin,
         digest: Option<Digest>,
-        nodes: Arc<dyn Nodes>,
+        place: Place,
     ) -> Result<(), LoadError> {
         let Facts { name, version, aborts_on_panic, kinds: specs } = facts;
         let kinds = specs.iter().map(|spec| spec.kind.clone()).collect();
-        let plugin = Arc::new(PluginInfo { name, version, origin, digest, kinds, aborts_on_panic });
+        let is_isolated = !matches!(place, Place::Here(_));
+        let plugin = Arc::new(PluginInfo { name, version, origin, digest, kinds, aborts_on_panic, is_isolated });
         let mut kinds = BTreeMap::new();
         for (index, spec) in specs.into_iter().enumerate() {
             let by = self.kinds.get(&spec.kind).map(|kind| kind.plugin());
             match kinds.entry(spec.kind.clone()) {
                 Slot::Vacant(slot) if by.is_none() => {
-                    slot.insert(Arc::new(NodeKind::new(spec, plugin.clone(), nodes.clone(), index)));
+                    slot.insert(Arc::new(NodeKind::new(spec, plugin.clone(), place.clone(), index)));
                 }
                 slot => {
                     let by = by.unwrap_or(&plugin);

@@ -32,13 +32,18 @@ const MAX_HEADER_BYTES: u64 = 16 << 20;
 
 /// Writes the canonical bytes of a bundle.
 pub fn write(bundle: &Bundle, out: &mut (impl Write + ?Sized)) -> io::Result<()> {
-    let header = header_of(bundle);
-    out.write_all(&(header.len() as u64).to_le_bytes())?;
-    out.write_all(&header)?;
+    write_head(bundle, out)?;
     for tensor in bundle.tensors() {
         out.write_all(tensor.data())?;
     }
     Ok(())
+}
+
+/// Writes the canonical bytes up to the first tensor, for who wants the shapes and not the content.
+pub fn write_head(bundle: &Bundle, out: &mut (impl Write + ?Sized)) -> io::Result<()> {
+    let header = header_of(bundle);
+    out.write_all(&(header.len() as u64).to_le_bytes())?;
+    out.write_all(&header)
 }
 
 /// The blake3 of what [`write`] writes.

@@ -2,7 +2,7 @@ use std::cell::RefCell;
 use std::sync::Arc;
 use std::{fs, io};
 
-use rondel_plugin::HostOptions;
+use rondel_plugin::{HostOptions, Registry};
 use tempfile::TempDir;
 
 use super::*;
@@ -64,7 +64,8 @@ fn facts(words: &str) -> Facts {
 
 fn kinds(installed: &mut Installed) -> Vec<String> {
     let mut registry = Registry::new(HostOptions::default());
-    installed.register(&mut registry, Path::new("/nowhere"));
+    installed
+        .register(&mut |path, digest, facts, _| registry.add_known(path, digest, facts.clone(), Path::new("/nowhere")));
     registry.kinds().map(|kind| kind.spec().kind.clone()).collect()
 }
 

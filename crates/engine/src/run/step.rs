@@ -237,6 +237,7 @@ pub fn failure(plan: &Plan, id: StepId, failure: NodeFailure) -> Problem {
         FailureKind::OutOfMemory => "out_of_memory",
         FailureKind::Unsupported => "unsupported",
         FailureKind::Panicked => "panicked",
+        FailureKind::Crashed => "crashed",
         FailureKind::Misbehaved => "misbehaved",
     };
     let input = failure.input.and_then(|port| step.spec.inputs.iter().position(|input| input.name == port));

@@ -20,7 +20,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::ffi::c_void;
 use std::fmt;
-use std::sync::{Condvar, Mutex, MutexGuard, PoisonError};
+use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
 use std::thread::{self, ThreadId};
 
 use rondel_abi::service::{self, MemoryService};
@@ -44,9 +44,21 @@ pub struct Memory {
     budget_bytes: Option<u64>,
     /// Called when something was given up, so that the memory can go back to the system.
     after_eviction: Option<fn()>,
+    above: Option<Arc<dyn Above>>,
     state: Mutex<State>,
     /// An `evict` has answered.
     answered: Condvar,
+}
+
+/// Where memory is counted, if not here: by the program that this process is a child of.
+///
+/// The child asks its own plugin for memory back before it takes no for an answer; for everybody else's the program asks.
+pub(crate) trait Above: Send + Sync {
+    fn reserve(&self, bytes: u64, name: &str, is_evictable: bool) -> Option<u64>;
+    fn touch(&self, ticket: u64);
+    fn free(&self, ticket: u64);
+    fn budget_bytes(&self) -> Option<u64>;
+    fn obtainable_bytes(&self) -> Option<u64>;
 }
 
 /// Something that a plugin keeps.
@@ -76,23 +88,52 @@ struct Kept {
     asked_by: Option<ThreadId>,
 }
 
-/// How to ask a plugin for a ticket's memory.
+/// How to ask for a ticket's memory.
+#[derive(Clone)]
+pub(crate) enum Evict {
+    Plugin(EvictFunction),
+    /// A child that runs a plugin: it is ended, if it is idle.
+    Child(Arc<dyn Fn() -> bool + Send + Sync>),
+}
+
+/// What a plugin gave along to be asked by.
 #[derive(Clone, Copy)]
-struct Evict {
+pub(crate) struct EvictFunction {
     function: service::Evict,
     data: *mut c_void,
 }
 
 // SAFETY: `evict` is [any] by contract, and `data` is only handed back to it.
-unsafe impl Send for Evict {}
+unsafe impl Send for EvictFunction {}
+
+impl Evict {
+    /// Asks, and says whether the memory was given back.
+    ///
+    /// # Safety
+    ///
+    /// The ticket is marked as being asked for, so that what `data` points at stays until the answer is noted.
+    unsafe fn ask(&self) -> bool {
+        match self {
+            // SAFETY: promised by the caller.
+            Evict::Plugin(evict) => unsafe { (evict.function)(evict.data) },
+            Evict::Child(end) => end(),
+        }
+    }
+}
 
 impl Memory {
     pub(crate) fn new(budget_bytes: Option<u64>, after_eviction: Option<fn()>) -> Memory {
-        Memory { budget_bytes, after_eviction, state: Mutex::new(State::default()), answered: Condvar::new() }
+        let (above, state, answered) = (None, Mutex::new(State::default()), Condvar::new());
+        Memory { budget_bytes, after_eviction, above, state, answered }
+    }
+
+    /// Memory that is counted elsewhere; here stands whom to ask for what.
+    pub(crate) fn below(above: Arc<dyn Above>, after_eviction: Option<fn()>) -> Memory {
+        Memory { above: Some(above), ..Memory::new(None, after_eviction) }
     }
 
     pub fn budget_bytes(&self) -> Option<u64> {
-        self.budget_bytes
+        self.above.as_ref().map_or(self.budget_bytes, |above| above.budget_bytes())
     }
 
     pub fn used_bytes(&self) -> u64 {
@@ -102,6 +143,9 @@ impl Memory {
     /// The most that a reservation could get now, if everything that may be asked back were given back; none without a
     /// limit.
     pub fn obtainable_bytes(&self) -> Option<u64> {
+        if let Some(above) = &self.above {
+            return above.obtainable_bytes();
+        }
         let in_use = self.state().in_use_bytes();
         self.budget_bytes.map(|budget| budget.saturating_sub(in_use))
     }
@@ -119,9 +163,12 @@ impl Memory {
     }
 
     /// Counts `bytes` and makes room for them; `None` if no room can be made.
-    fn reserve(&self, bytes: u64, name: String, evict: Option<Evict>) -> Option<u64> {
+    pub(crate) fn reserve(&self, bytes: u64, name: String, evict: Option<Evict>) -> Option<u64> {
         let mut n_gone = 0;
-        let ticket = self.make_room(bytes, &mut n_gone).map(|mut state| state.keep(name, bytes, evict));
+        let ticket = match &self.above {
+            Some(above) => self.reserve_above(&**above, bytes, name, evict, &mut n_gone),
+            None => self.make_room(bytes, &mut n_gone).map(|mut state| state.keep(name, bytes, evict)),
+        };
         if n_gone > 0
             && let Some(after_eviction) = self.after_eviction
         {
@@ -143,8 +190,8 @@ impl Memory {
             match state.next_to_ask(&refused) {
                 Ask::This(id, evict) => {
                     drop(state);
-                    // SAFETY: the ticket is marked as being asked for, so its `data` is valid until the answer is noted.
-                    let is_gone = unsafe { (evict.function)(evict.data) };
+                    // SAFETY: the ticket is marked as being asked for.
+                    let is_gone = unsafe { evict.ask() };
                     state = self.state();
                     state.note_answer(id, is_gone);
                     match is_gone {
@@ -160,7 +207,47 @@ impl Memory {
         Some(state)
     }
 
-    fn touch(&self, id: u64) {
+    /// Reserves above, and asks this process's plugin for its own memory as long as the answer is no.
+    fn reserve_above(
+        &self,
+        above: &dyn Above,
+        bytes: u64,
+        name: String,
+        evict: Option<Evict>,
+        n_gone: &mut usize,
+    ) -> Option<u64> {
+        let mut refused = BTreeSet::new();
+        loop {
+            if let Some(id) = above.reserve(bytes, &name, evict.is_some()) {
+                self.state().keep_as(id, name, bytes, evict);
+                return Some(id);
+            }
+            let mut state = self.state();
+            match state.next_to_ask(&refused) {
+                Ask::This(id, evict) => {
+                    drop(state);
+                    // SAFETY: the ticket is marked as being asked for.
+                    let is_gone = unsafe { evict.ask() };
+                    self.state().note_answer(id, is_gone);
+                    self.answered.notify_all();
+                    match is_gone {
+                        true => {
+                            *n_gone += 1;
+                            above.free(id);
+                        }
+                        false => drop(refused.insert(id)),
+                    }
+                }
+                Ask::Later => drop(self.answered.wait(state).unwrap_or_else(PoisonError::into_inner)),
+                Ask::Nobody => return None,
+            }
+        }
+    }
+
+    pub(crate) fn touch(&self, id: u64) {
+        if let Some(above) = &self.above {
+            above.touch(id);
+        }
         let mut state = self.state();
         let now = state.tick();
         if let Some(kept) = state.kept.get_mut(&id) {
@@ -168,7 +255,10 @@ impl Memory {
         }
     }
 
-    fn free(&self, id: u64) {
+    pub(crate) fn free(&self, id: u64) {
+        if let Some(above) = &self.above {
+            above.free(id);
+        }
         let mut state = self.state();
         let me = thread::current().id();
         // A plugin may free within `evict`, and then must not wait for itself.
@@ -205,9 +295,13 @@ impl State {
 
     fn keep(&mut self, name: String, bytes: u64, evict: Option<Evict>) -> u64 {
         self.last_id += 1;
-        let used = self.tick();
-        self.kept.insert(self.last_id, Kept { name, bytes, used, evict, asked_by: None });
+        self.keep_as(self.last_id, name, bytes, evict);
         self.last_id
+    }
+
+    fn keep_as(&mut self, id: u64, name: String, bytes: u64, evict: Option<Evict>) {
+        let used = self.tick();
+        self.kept.insert(id, Kept { name, bytes, used, evict, asked_by: None });
     }
 
     /// Marks the ticket used longest ago, of those that were not asked, as being asked for.
@@ -218,7 +312,7 @@ impl State {
         // Within an `evict` of this thread there is no waiting: the other may be waiting for this very answer.
         let may_wait = asking(&|thread| thread != me) && !asking(&|thread| thread == me);
         let open = self.kept.iter_mut().filter(|(id, kept)| kept.asked_by.is_none() && !refused.contains(id));
-        let askable = open.filter_map(|(id, kept)| Some((*id, kept.evict?, kept)));
+        let askable = open.filter_map(|(id, kept)| Some((*id, kept.evict.clone()?, kept)));
         match askable.min_by_key(|(_, _, kept)| kept.used) {
             Some((id, evict, kept)) => {
                 kept.asked_by = Some(me);
@@ -255,7 +349,7 @@ unsafe extern "C" fn reserve(
     never_unwinding(0, || {
         // SAFETY: the plugin passes the host it was given, and a name that is valid during this call.
         let (host, name) = unsafe { (HostSide::behind(host), text(name)) };
-        let evict = evict.map(|function| Evict { function, data });
+        let evict = evict.map(|function| Evict::Plugin(EvictFunction { function, data }));
         host.and_then(|host| host.memory().reserve(bytes, name, evict)).unwrap_or(0)
     })
 }
@@ -317,8 +411,8 @@ mod tests {
     }
 
     fn reserve(weights: &Weights<'_>, name: &str, bytes: u64) -> Option<u64> {
-        let evict = Evict { function: evict, data: (&raw const *weights).cast_mut().cast() };
-        weights.memory.reserve(bytes, name.to_owned(), Some(evict))
+        let evict = EvictFunction { function: evict, data: (&raw const *weights).cast_mut().cast() };
+        weights.memory.reserve(bytes, name.to_owned(), Some(Evict::Plugin(evict)))
     }
 
     fn names(memory: &Memory) -> String {
@@ -434,8 +528,8 @@ mod tests {
         let (entered, is_entered) = mpsc::channel();
         let (go_on, gate) = mpsc::channel();
         let data = Slow { entered, go_on: Mutex::new(gate), log: Mutex::new(Vec::new()) };
-        let ask = Evict { function: slow, data: (&raw const data).cast_mut().cast() };
-        let id = memory.reserve(60, "text".to_owned(), Some(ask)).unwrap();
+        let ask = EvictFunction { function: slow, data: (&raw const data).cast_mut().cast() };
+        let id = memory.reserve(60, "text".to_owned(), Some(Evict::Plugin(ask))).unwrap();
         let vae = weights(&memory);
         thread::scope(|scope| {
             // It asks for the text encoder, hears no, and finds the room that `free` made or is refused before that.

@@ -13,18 +13,24 @@ use crate::host::{Recorder, registry};
 
 /// Builds `tests/plugin_c/glow.c` into `folder`, under a name of this system.
 pub fn build(folder: &Path, name: &str) -> PathBuf {
+    compile("glow.c", &folder.join(format!("{name}.{}", std::env::consts::DLL_EXTENSION)), &[])
+}
+
+/// Builds a file of `tests/plugin_c/` into `library`.
+pub fn compile(source: &str, library: &Path, options: &[&str]) -> PathBuf {
     let root = Path::new(env!("CARGO_MANIFEST_DIR")).join("../..");
-    let library = folder.join(format!("{name}.{}", std::env::consts::DLL_EXTENSION));
     let compiler = Command::new("cc")
-        .args(["-std=c11", "-shared", "-fPIC", "-Wall", "-Wextra", "-Werror", "-I"])
+        .args(["-std=c11", "-shared", "-fPIC", "-pthread", "-Wall", "-Wextra", "-Werror"])
+        .args(options)
+        .arg("-I")
         .arg(root.join("crates/abi/include"))
-        .arg(root.join("tests/plugin_c/glow.c"))
+        .arg(root.join("tests/plugin_c").join(source))
         .arg("-o")
-        .arg(&library)
+        .arg(library)
         .output()
         .unwrap();
     assert!(compiler.status.success(), "{}", String::from_utf8_lossy(&compiler.stderr));
-    library
+    library.to_owned()
 }
 
 /// A registry with the plugin in it, and the folder that both copies of the library are in.

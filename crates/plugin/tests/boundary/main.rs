@@ -2,6 +2,8 @@
 
 mod c_plugin;
 mod host;
+#[cfg(target_os = "linux")]
+mod isolate;
 mod load;
 mod on_demand;
 mod plugin;

@@ -1,0 +1,167 @@
+//! Which plugins run in processes of their own, and how these are started.
+//!
+//! By itself, whatever was never checked does. Options and `config.ron` say otherwise by name: `isolate` for those that are
+//! kept apart all the same, `trust` for those that run in the program all the same; where both name one, it is kept apart.
+
+use std::path::Path;
+
+use anyhow::{Result, bail};
+use rondel_engine::installed::Installed;
+use rondel_plugin::{Facts, LoadError, Registry};
+use rondel_value::Digest;
+
+use crate::args::Places;
+use crate::config::{self, Config};
+
+/// Names every plugin.
+const ALL: &str = "all";
+
+/// Which plugins run in processes of their own.
+pub struct Policy {
+    /// Named by options.
+    isolate: Vec<String>,
+    trust: Vec<String>,
+    config: Config,
+}
+
+impl Policy {
+    pub fn new(places: &Places) -> Result<Policy> {
+        let (isolate, trust) = (places.isolate.clone(), places.trust.clone());
+        if !cfg!(target_os = "linux") && !isolate.is_empty() {
+            bail!("`--isolate`: plugins can be kept in processes of their own on Linux only");
+        }
+        Ok(Policy { isolate, trust, config: config::read()? })
+    }
+
+    /// Whether the plugin in a file is kept apart; `is_good` says that a check found nothing wrong with it.
+    pub fn is_isolated(&self, file: &Path, facts: &Facts, is_good: bool) -> bool {
+        cfg!(target_os = "linux") && self.is_apart(&[&name_of(file), &facts.name], is_good)
+    }
+
+    fn is_apart(&self, names: &[&str], is_good: bool) -> bool {
+        let is_named =
+            |list: &[String]| list.iter().any(|named| named == ALL || names.iter().any(|name| is_same(named, name)));
+        match (is_named(&self.isolate), is_named(&self.trust)) {
+            (true, _) => true,
+            (false, true) => false,
+            (false, false) => is_named(&self.config.isolate) || !(is_good || is_named(&self.config.trust)),
+        }
+    }
+
+    /// Fails if an option names a plugin that is not there: it was meant to protect from something.
+    pub fn check_names(&self, installed: &Installed, builtin: &Registry) -> Result<()> {
+        let mut names: Vec<String> = installed.plugins.iter().map(|plugin| name_of(&plugin.path)).collect();
+        let also = installed.plugins.iter().filter_map(|plugin| Some(plugin.facts.as_ref()?.name.clone()));
+        names.extend(also.filter(|name| !names.iter().any(|known| is_same(known, name))).collect::<Vec<_>>());
+        for (option, asked) in [("--isolate", &self.isolate), ("--trust", &self.trust)] {
+            let unknown = |named: &&String| *named != ALL && !names.iter().any(|name| is_same(name, named));
+            let Some(named) = asked.iter().find(unknown) else { continue };
+            if builtin.plugins().iter().any(|plugin| is_same(&plugin.name, named)) {
+                bail!("`{option} {named}`: this plugin is built in, and runs in the program");
+            }
+            match &*names.join(", ") {
+                "" => bail!("`{option} {named}`: there is no such plugin, and no other besides those built in"),
+                names => bail!("`{option} {named}`: there is no such plugin; there are: {names}"),
+            }
+        }
+        Ok(())
+    }
+}
+
+/// Registers a plugin that is kept apart.
+#[cfg(target_os = "linux")]
+pub fn add(
+    registry: &mut Registry,
+    path: &Path,
+    digest: Digest,
+    facts: &Facts,
+    copies: &Path,
+) -> Result<(), LoadError> {
+    registry.add_isolated(path, digest, facts.clone(), copies, &children())
+}
+
+/// Registers a plugin as any other: here, none is kept apart.
+#[cfg(not(target_os = "linux"))]
+pub fn add(
+    registry: &mut Registry,
+    path: &Path,
+    digest: Digest,
+    facts: &Facts,
+    copies: &Path,
+) -> Result<(), LoadError> {
+    registry.add_known(path, digest, facts.clone(), copies)
+}
+
+/// The name of the plugin in a file: `glow` of `libglow.so`.
+fn name_of(file: &Path) -> String {
+    let stem = file.file_stem().unwrap_or_default().to_string_lossy();
+    stem.strip_prefix("lib").unwrap_or(&stem).to_owned()
+}
+
+/// File names have `_` where names have `-`.
+fn is_same(a: &str, b: &str) -> bool {
+    a.replace('_', "-") == b.replace('_', "-")
+}
+
+/// How children are started: this very program, even if its file was replaced since.
+#[cfg(target_os = "linux")]
+fn children() -> rondel_plugin::Isolation {
+    /// What a plugin may see of the environment: where libraries are, how many threads and which devices to use, and how
+    /// people write. Keys and passwords are often in other variables.
+    const SEEN: &[&str] = &[
+        "CUDA_VISIBLE_DEVICES",
+        "LANG",
+        "LC_ALL",
+        "LD_LIBRARY_PATH",
+        "MKL_NUM_THREADS",
+        "OMP_NUM_THREADS",
+        "PATH",
+        "RAYON_NUM_THREADS",
+        "RUST_BACKTRACE",
+        "TZ",
+    ];
+    rondel_plugin::Isolation {
+        program: "/proc/self/exe".into(),
+        arguments: vec![crate::args::PLUGIN_CHILD.into()],
+        environment: SEEN.iter().filter_map(|name| Some(((*name).into(), std::env::var_os(name)?))).collect(),
+        grace: std::time::Duration::from_secs(2),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn owned(names: &[&str]) -> Vec<String> {
+        names.iter().map(|name| (*name).to_owned()).collect()
+    }
+
+    fn is_apart(isolate: &[&str], trust: &[&str], config: (&[&str], &[&str]), is_good: bool) -> bool {
+        let config = Config { isolate: owned(config.0), trust: owned(config.1) };
+        let policy = Policy { isolate: owned(isolate), trust: owned(trust), config };
+        policy.is_apart(&["acme_glow", "glow"], is_good)
+    }
+
+    #[test]
+    fn what_nobody_speaks_of_is_kept_apart_unless_it_was_checked() {
+        assert!(is_apart(&[], &[], (&[], &[]), false));
+        assert!(!is_apart(&[], &[], (&[], &[]), true));
+        assert!(is_apart(&["acme-glow"], &[], (&[], &[]), true));
+        assert!(is_apart(&[], &[], (&["glow"], &[]), true));
+    }
+
+    #[test]
+    fn options_come_before_the_configuration_and_isolate_before_trust() {
+        assert!(!is_apart(&[], &["acme-glow"], (&["all"], &[]), false));
+        assert!(!is_apart(&[], &[], (&[], &["acme-glow"]), false));
+        assert!(is_apart(&["all"], &["acme-glow"], (&[], &["all"]), true));
+        assert!(is_apart(&[], &[], (&["acme-glow"], &["all"]), true));
+        assert!(is_apart(&[], &["other"], (&[], &[]), false));
+    }
+
+    #[test]
+    fn the_name_is_that_of_the_file() {
+        assert_eq!(name_of(Path::new("/p/libacme_glow.so")), "acme_glow");
+        assert!(is_same("acme_glow", "acme-glow") && !is_same("acme", "acme-glow"));
+    }
+}

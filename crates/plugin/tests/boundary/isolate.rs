@@ -1,0 +1,229 @@
+//! Plugins in processes of their own: the same results, the same services, and an end that is theirs alone.
+
+use std::path::{Path, PathBuf};
+use std::sync::LazyLock;
+use std::sync::atomic::Ordering;
+use std::time::Duration;
+
+use rondel_plugin::{Facts, FailureKind, Isolation, NodeFailure, Registry, isolate};
+use rondel_value::{Digest, Image, Value};
+use tempfile::TempDir;
+
+use crate::c_plugin::{build, compile};
+use crate::host::{Recorder, registry};
+
+/// The child that the other tests of this file start: this very program, told to run this very test.
+#[test]
+#[ignore = "it is no test, and ends with an error if it is run by hand"]
+fn child_of_the_others() {
+    let Err(error) = isolate::serve();
+    panic!("{error}");
+}
+
+fn isolation() -> Isolation {
+    Isolation {
+        program: std::env::current_exe().unwrap(),
+        arguments: ["--exact", "isolate::child_of_the_others", "--ignored", "--nocapture"].map(Into::into).into(),
+        environment: Vec::new(),
+        grace: Duration::from_millis(100),
+    }
+}
+
+/// Where libraries are built, and copied to.
+static FOLDER: LazyLock<TempDir> = LazyLock::new(|| TempDir::new().unwrap());
+
+/// The plugin of a library, which is opened here once to see what it offers.
+fn isolated(library: PathBuf) -> Registry {
+    let mut opened = registry();
+    opened.add_file(&library, &FOLDER.path().join("copies")).unwrap();
+    let facts = opened.facts(&opened.plugins()[0]);
+    isolated_as(&library, facts)
+}
+
+fn isolated_as(library: &Path, facts: Facts) -> Registry {
+    let digest = Digest::of(&std::fs::read(library).unwrap());
+    let mut registry = registry();
+    registry.add_isolated(library, digest, facts, &FOLDER.path().join("copies"), &isolation()).unwrap();
+    registry
+}
+
+static ZOO: LazyLock<Registry> = LazyLock::new(|| isolated(zoo("whole", &[])));
+
+/// A zoo of its own, built with these options.
+fn zoo(folder: &str, options: &[&str]) -> PathBuf {
+    let folder = FOLDER.path().join(folder);
+    std::fs::create_dir_all(&folder).unwrap();
+    compile("zoo/zoo.c", &folder.join(format!("libzoo.{}", std::env::consts::DLL_EXTENSION)), options)
+}
+
+fn run(kind: &str, inputs: &[Value], host: &Recorder) -> Result<Vec<Value>, NodeFailure> {
+    ZOO.kind(kind).unwrap().run(inputs, host)
+}
+
+fn fails(kind: &str, expected: FailureKind, message: &str) {
+    let failure = run(kind, &[], &Recorder::default()).unwrap_err();
+    assert_eq!((failure.kind, failure.message.as_str()), (expected, message));
+    // The next step finds the plugin as if nothing had been.
+    let picture = picture();
+    assert_eq!(run("zoo.echo", std::slice::from_ref(&picture), &Recorder::default()).unwrap(), [picture]);
+}
+
+fn picture() -> Value {
+    Value::Bundle(Image::from_u8(2, 1, 3, vec![1, 2, 3, 4, 5, 6]).unwrap().into())
+}
+
+#[test]
+fn an_isolated_plugin_is_listed_like_any_other() {
+    let plugin = &ZOO.plugins()[0];
+    assert_eq!((&plugin.name[..], &plugin.version[..], plugin.is_isolated), ("zoo", "0.1.0", true));
+    assert_eq!(plugin.kinds[..2], ["zoo.echo", "zoo.waits"]);
+    assert_eq!(ZOO.kind("zoo.echo").unwrap().spec().doc, "Is not to be used.");
+}
+
+#[test]
+fn a_picture_comes_back_bit_by_bit_as_from_this_process() {
+    let library = build(FOLDER.path(), "libglow");
+    let mut here = registry();
+    here.add_file(&library, &FOLDER.path().join("copies")).unwrap();
+    let apart = isolated(library);
+    let pixels = (0..64 * 48 * 4).map(|i| (i * 7 % 251) as u8).collect::<Vec<_>>();
+    let inputs = [Value::Bundle(Image::from_u8(64, 48, 4, pixels).unwrap().into()), Value::Float(0.3)];
+    let results = [&here, &apart].map(|registry| {
+        let host = Recorder { previews: true, ..Recorder::default() };
+        let outputs = registry.kind("c.glow").unwrap().run(&inputs, &host).unwrap();
+        (outputs.iter().map(Value::digest).collect::<Vec<_>>(), host.said())
+    });
+    assert_eq!(results[0], results[1]);
+    assert_eq!(results[0].1.len(), 49, "every row and one preview");
+}
+
+#[test]
+fn a_cancelled_node_hears_of_it() {
+    let host = Recorder { cancels_at: Some(1), ..Recorder::default() };
+    let library = build(FOLDER.path(), "libglow");
+    let rows = Value::Bundle(Image::from_u8(1, 100_000, 3, vec![0; 300_000]).unwrap().into());
+    let failure = isolated(library).kind("c.glow").unwrap().run(&[rows, Value::Float(0.5)], &host);
+    let failure = failure.unwrap_err();
+    assert_eq!((failure.kind, failure.message.as_str()), (FailureKind::Cancelled, "cancelled"));
+    assert!(host.said().len() < 100_000);
+}
+
+#[test]
+fn what_a_plugin_prints_is_told_as_words_of_its_step() {
+    let host = Recorder::default();
+    run("zoo.prints", &[], &host).unwrap();
+    assert_eq!(host.said(), ["Info: on standard output"]);
+}
+
+#[test]
+fn what_breaks_the_contract_is_told_as_from_this_process() {
+    fails("zoo.panics", FailureKind::Panicked, "index out of bounds");
+    fails("zoo.wrong_type", FailureKind::Misbehaved, "its output `value` is wrong: Int wanted, Text given");
+    fails("zoo.nothing", FailureKind::Misbehaved, "it did not set its output `value`");
+    fails("zoo.both", FailureKind::Misbehaved, "it says that it is done, and that it failed: no luck");
+}
+
+#[test]
+fn an_abort_is_the_end_of_its_step_alone() {
+    let message = "plugin `zoo` crashed with signal 6 (SIGABRT: it gave up) while it ran `zoo.aborts`; the last that it \
+                   printed: nothing is as it should be";
+    fails("zoo.aborts", FailureKind::Crashed, message);
+}
+
+#[test]
+fn a_null_pointer_is_the_end_of_its_step_alone() {
+    let message = "plugin `zoo` crashed with signal 11 (SIGSEGV: it used memory that is not its own) while it ran \
+                   `zoo.null_pointer`";
+    fails("zoo.null_pointer", FailureKind::Crashed, message);
+}
+
+#[test]
+fn who_leaves_with_success_has_no_result() {
+    fails(
+        "zoo.leaves",
+        FailureKind::Crashed,
+        "plugin `zoo` ended its process with exit code 0 while it ran `zoo.leaves`",
+    );
+}
+
+#[test]
+fn who_does_not_hear_is_ended_after_the_grace() {
+    let host = Recorder { cancels_at: Some(1), ..Recorder::default() };
+    let failure = run("zoo.spins", &[], &host).unwrap_err();
+    assert_eq!(failure.kind, FailureKind::Cancelled);
+    assert_eq!(
+        failure.message,
+        "plugin `zoo` was ended, for it did not stop within 0.1 s of being asked to, while it ran `zoo.spins`"
+    );
+    assert!(host.is_cancelled.load(Ordering::SeqCst));
+}
+
+#[test]
+fn who_takes_too_much_memory_is_ended() {
+    let failure = run("zoo.hoards", &[], &Recorder::default()).unwrap_err();
+    assert_eq!(failure.kind, FailureKind::OutOfMemory);
+    let (begins, ends) =
+        ("plugin `zoo` was ended, for its process took 1", "more than it may, while it ran `zoo.hoards`");
+    assert!(failure.message.starts_with(begins) && failure.message.ends_with(ends), "{}", failure.message);
+}
+
+#[test]
+fn a_thread_that_is_left_behind_harms_nobody() {
+    for _ in 0..3 {
+        assert_eq!(run("zoo.leaves_a_thread", &[], &Recorder::default()).unwrap(), [Value::Int(7)]);
+    }
+}
+
+#[test]
+fn who_calls_the_host_after_the_end_is_found_out() {
+    // A zoo of its own: another test could come to the child with the late thread.
+    let zoo = isolated(zoo("late", &["-DKIND=\"zoo.other\""]));
+    let run = |kind: &str, inputs: &[Value]| zoo.kind(kind).unwrap().run(inputs, &Recorder::default());
+    assert_eq!(run("zoo.calls_late", &[]).unwrap(), [Value::Int(7)]);
+    let failure = run("zoo.waits", &[Value::Int(7)]).unwrap_err();
+    assert_eq!(failure.kind, FailureKind::Misbehaved);
+    assert_eq!(
+        failure.message,
+        "plugin `zoo` was ended, for it called the host from a thread that `zoo.calls_late` had not joined, while it ran \
+         `zoo.waits`"
+    );
+    assert_eq!(run("zoo.leaves_a_thread", &[]).unwrap(), [Value::Int(7)]);
+}
+
+#[test]
+fn a_crash_does_not_touch_what_runs_beside_it() {
+    std::thread::scope(|scope| {
+        let beside = scope.spawn(|| run("zoo.waits", &[Value::Int(5)], &Recorder::default()));
+        while !beside.is_finished() {
+            assert_eq!(run("zoo.aborts", &[], &Recorder::default()).unwrap_err().kind, FailureKind::Crashed);
+        }
+        assert_eq!(beside.join().unwrap().unwrap(), [Value::Int(5)]);
+    });
+}
+
+/// What a run says if the plugin is not what it was when it was asked what it offers.
+fn not_loaded(options: &str) -> NodeFailure {
+    let facts = ZOO.facts(&ZOO.plugins()[0]);
+    let zoo = isolated_as(&zoo(options.trim_start_matches('-'), &[options]), facts);
+    zoo.kind("zoo.aborts").unwrap().run(&[], &Recorder::default()).unwrap_err()
+}
+
+#[test]
+fn a_plugin_that_crashes_while_it_is_opened_is_the_end_of_the_step() {
+    let failure = not_loaded("-DAT_LOAD");
+    let expected = "plugin `zoo` crashed with signal 6 (SIGABRT: it gave up) while it was loaded";
+    assert!(failure.kind == FailureKind::Crashed && failure.message.starts_with(expected), "{failure}");
+    let failure = not_loaded("-DAT_INIT");
+    let expected = "plugin `zoo` ended its process with exit code 3 while it was loaded";
+    assert!(failure.kind == FailureKind::Crashed && failure.message.starts_with(expected), "{failure}");
+}
+
+#[test]
+fn what_does_not_load_is_told_as_from_this_process() {
+    let failure = not_loaded("-DMAJOR=2");
+    let expected = "built for version 2 of the boundary, this program has version 1";
+    assert!(failure.kind == FailureKind::Failed && failure.message.starts_with(expected), "{failure}");
+    let failure = not_loaded("-DKIND=\"zoo.new\"");
+    let expected = "plugin `zoo` offers other kinds than when it was seen before";
+    assert!(failure.kind == FailureKind::Failed && failure.message.starts_with(expected), "{failure}");
+}

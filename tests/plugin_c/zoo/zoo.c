@@ -1,0 +1,230 @@
+/* A plugin in C whose kinds do what no plugin may do, and one whole plugin for each way of not loading. For tests of what
+ * the program says about each, and of what it keeps all the same.
+ *
+ *     cc -shared -fPIC -pthread -I crates/abi/include tests/plugin_c/zoo/zoo.c -o libzoo.so
+ *
+ * -DMAJOR=2        is built for another version of the boundary
+ * -DSIZE=16        says that its entry is smaller, or bigger, than it is
+ * -DKIND='"solid"' offers a kind of this name, which may be taken
+ * -DAT_LOAD        crashes while it is opened
+ * -DAT_INIT        leaves from `init` */
+
+#define _POSIX_C_SOURCE 199309L
+
+#include "rondel.h"
+
+#include <pthread.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <time.h>
+
+#ifndef MAJOR
+#define MAJOR RONDEL_ABI_MAJOR
+#endif
+#ifndef SIZE
+#define SIZE sizeof(rondel_entry)
+#endif
+#ifndef KIND
+#define KIND "zoo.echo"
+#endif
+
+/* Text for the host; only for literals. */
+#define STR(literal) ((rondel_str){(literal), sizeof(literal) - 1})
+
+static void sleep_milliseconds(long n) {
+    nanosleep(&(struct timespec){.tv_sec = n / 1000, .tv_nsec = n % 1000 * 1000000}, 0);
+}
+
+static rondel_status set(const rondel_call *call, int64_t value) {
+    return call->set_output(call, 0, &(rondel_value){.tag = RONDEL_INT, .as.i = value});
+}
+
+/* ---- at one's own expense ---- */
+
+static rondel_status panics(const rondel_node *node, const rondel_call *call) {
+    (void)node;
+    call->fail(call, -1, STR("index out of bounds"));
+    return RONDEL_PANICKED;
+}
+
+static rondel_status wrong_type(const rondel_node *node, const rondel_call *call) {
+    (void)node;
+    call->set_output(call, 0, &(rondel_value){.tag = RONDEL_TEXT, .as.text = STR("seven")});
+    return RONDEL_OK;
+}
+
+static rondel_status nothing(const rondel_node *node, const rondel_call *call) {
+    (void)node;
+    (void)call;
+    return RONDEL_OK;
+}
+
+static rondel_status both(const rondel_node *node, const rondel_call *call) {
+    (void)node;
+    call->fail(call, -1, STR("no luck"));
+    set(call, 7);
+    return RONDEL_OK;
+}
+
+/* ---- at the expense of the process ---- */
+
+static rondel_status aborts(const rondel_node *node, const rondel_call *call) {
+    (void)node;
+    (void)call;
+    fprintf(stderr, "nothing is as it should be\n");
+    abort();
+}
+
+static rondel_status null_pointer(const rondel_node *node, const rondel_call *call) {
+    (void)call;
+    volatile int *nowhere = (int *)node->plugin_data; /* null */
+    *nowhere = 1;
+    return RONDEL_OK;
+}
+
+static rondel_status leaves(const rondel_node *node, const rondel_call *call) {
+    (void)node;
+    set(call, 7);
+    exit(0);
+}
+
+static rondel_status spins(const rondel_node *node, const rondel_call *call) {
+    (void)node;
+    const rondel_run *run = call->get_extension(call, STR(RONDEL_RUN));
+    if (run) run->progress(call, 1, 1, STR("spinning"));
+    for (volatile uint64_t n = 0;; n++) {
+    }
+    return RONDEL_OK;
+}
+
+static rondel_status hoards(const rondel_node *node, const rondel_call *call) {
+    (void)node;
+    (void)call;
+    for (;;) {
+        char *more = malloc(1 << 20);
+        if (more) memset(more, 7, 1 << 20);
+        sleep_milliseconds(1); /* so that a test does not take the memory of others */
+    }
+    return RONDEL_OK;
+}
+
+/* ---- with threads ---- */
+
+static void *outlives(void *unused) {
+    for (;;) sleep_milliseconds(1000);
+    return unused;
+}
+
+static rondel_status leaves_a_thread(const rondel_node *node, const rondel_call *call) {
+    (void)node;
+    pthread_t thread;
+    if (pthread_create(&thread, 0, outlives, 0) || pthread_detach(thread)) return RONDEL_FAILED;
+    return set(call, 7);
+}
+
+static void *is_late(void *call) {
+    sleep_milliseconds(50);
+    const rondel_run *run = ((const rondel_call *)call)->get_extension(call, STR(RONDEL_RUN));
+    if (run) run->progress(call, 1, 1, STR("late"));
+    return 0;
+}
+
+static rondel_status calls_late(const rondel_node *node, const rondel_call *call) {
+    (void)node;
+    pthread_t thread;
+    if (pthread_create(&thread, 0, is_late, (void *)call) || pthread_detach(thread)) return RONDEL_FAILED;
+    return set(call, 7);
+}
+
+/* Long enough for whoever is late. */
+static rondel_status waits(const rondel_node *node, const rondel_call *call) {
+    (void)node;
+    const rondel_run *run = call->get_extension(call, STR(RONDEL_RUN));
+    for (int i = 0; i < 2000; i++) {
+        if (run && run->cancelled(call)) return RONDEL_CANCELLED;
+        sleep_milliseconds(1);
+    }
+    return set(call, call->n_inputs ? call->inputs[0].as.i : 7);
+}
+
+/* ---- and two that behave ---- */
+
+static rondel_status echoes(const rondel_node *node, const rondel_call *call) {
+    (void)node;
+    return call->set_output(call, 0, &call->inputs[0]);
+}
+
+static rondel_status prints(const rondel_node *node, const rondel_call *call) {
+    (void)node;
+    printf("on standard output\n");
+    fflush(stdout);
+    sleep_milliseconds(100); /* so that it is heard while it runs */
+    return set(call, 7);
+}
+
+#define SPEC(kind, inputs, type) \
+    STR("{\"kind\": \"" kind "\", \"version\": 1, \"category\": \"test\", \"doc\": \"Is not to be used.\"," \
+        " \"inputs\": [" inputs "], \"outputs\": [{\"name\": \"value\", \"type\": \"" type "\"}]}")
+#define NODE(kind, function) {.struct_size = sizeof(rondel_node), .spec_json = SPEC(kind, "", "Int"), .run = function}
+
+static const rondel_node nodes[] = {
+    {.struct_size = sizeof(rondel_node),
+     .spec_json = SPEC(KIND, "{\"name\": \"image\", \"type\": \"Image\"}", "Image"),
+     .run = echoes},
+    {.struct_size = sizeof(rondel_node),
+     .spec_json = SPEC("zoo.waits", "{\"name\": \"after\", \"type\": \"Int\"}", "Int"),
+     .run = waits},
+    NODE("zoo.panics", panics),
+    NODE("zoo.wrong_type", wrong_type),
+    NODE("zoo.nothing", nothing),
+    NODE("zoo.both", both),
+    NODE("zoo.aborts", aborts),
+    NODE("zoo.null_pointer", null_pointer),
+    NODE("zoo.leaves", leaves),
+    NODE("zoo.spins", spins),
+    NODE("zoo.hoards", hoards),
+    NODE("zoo.leaves_a_thread", leaves_a_thread),
+    NODE("zoo.calls_late", calls_late),
+    NODE("zoo.prints", prints),
+};
+
+static uint32_t count(const rondel_node_factory *factory) {
+    (void)factory;
+    return sizeof(nodes) / sizeof(nodes[0]);
+}
+
+static const rondel_node *get(const rondel_node_factory *factory, uint32_t index) {
+    return index < count(factory) ? &nodes[index] : 0;
+}
+
+static const rondel_node_factory factory = {.struct_size = sizeof(rondel_node_factory), .count = count, .get = get};
+
+#ifdef AT_LOAD
+__attribute__((constructor)) static void at_load(void) { abort(); }
+#endif
+
+static rondel_status init(const rondel_host *host, rondel_str path) {
+    (void)host;
+    (void)path;
+#ifdef AT_INIT
+    exit(3);
+#endif
+    return RONDEL_OK;
+}
+
+static const void *get_factory(rondel_str id) {
+    const rondel_str known = STR(RONDEL_NODE_FACTORY);
+    return id.len == known.len && memcmp(id.ptr, known.ptr, id.len) == 0 ? &factory : 0;
+}
+
+const rondel_entry rondel_entry_zoo = {
+    .struct_size = SIZE,
+    .abi_major = MAJOR,
+    .abi_minor = RONDEL_ABI_MINOR,
+    .name = STR("zoo"),
+    .version = STR("0.1.0"),
+    .build = STR("c"),
+    .init = init,
+    .get_factory = get_factory,
+};
