@@ -46,6 +46,7 @@ fn drawn(world: &World) -> Value {
             "seed": drawn.seed,
             "width": drawn.size_px.0,
             "height": drawn.size_px.1,
+            "references": drawn.n_references,
             "format": drawn.format.name(),
             "bytes": drawn.bytes.len(),
         })

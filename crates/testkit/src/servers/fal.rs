@@ -75,7 +75,7 @@ pub(super) fn answer(world: &mut World, request: &Request, fault: Option<&Fault>
                 Some(job) => match (method, rest) {
                     ("GET", ["status"]) => {
                         job.n_seen += 1;
-                        status(job, id, &url, n_polls, request.query("logs") == Some("1"))
+                        status(job, id, &url, n_polls, ["1", "true"].map(Some).contains(&request.query("logs")))
                     }
                     ("GET", ["status", "stream"]) => watch(job, id, &url, n_polls),
                     ("GET", []) => result(job, n_polls),
@@ -394,7 +394,8 @@ fn cancel(world: &mut World, id: &str) -> Answer {
 
 fn storage(world: &mut World, request: &Request, what: &[&str]) -> Answer {
     let input = request.json().unwrap_or(Value::Null);
-    if request.query("storage_type") != Some("fal-cdn-v3") {
+    // The older storage is where the Python client goes if the newer one fails.
+    if !["fal-cdn-v3", "gcs"].map(Some).contains(&request.query("storage_type")) {
         return error(400, false);
     }
     match (what, input["content_type"].as_str(), input["file_name"].as_str()) {

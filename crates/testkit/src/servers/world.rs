@@ -26,6 +26,8 @@ pub struct Drawn {
     pub seed: Option<u64>,
     /// Width and height.
     pub size_px: (u32, u32),
+    /// From how many references.
+    pub n_references: usize,
     /// How it is written.
     pub format: Format,
     /// The file.
@@ -201,6 +203,7 @@ impl World {
                 prompt: commission.prompt.clone(),
                 seed: commission.seed,
                 size_px: commission.size_px,
+                n_references: commission.references.len(),
                 format: commission.format,
                 bytes: bytes.clone(),
             });
