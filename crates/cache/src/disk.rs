@@ -130,7 +130,7 @@ impl DiskTier {
         &self,
         path: &Path,
         bytes: u64,
-        write: impl Fn(&mut dyn Write) -> io::Result<()>,
+        write: impl FnOnce(&mut dyn Write) -> io::Result<()>,
     ) -> Result<(), CacheError> {
         write_whole(&self.v1, path, write)?;
         self.written_bytes.fetch_add(bytes, Ordering::AcqRel);
@@ -175,27 +175,31 @@ fn note(noted: &Mutex<HashSet<Digest>>, digest: &Digest) -> bool {
 pub(crate) fn write_whole(
     v1: &Path,
     path: &Path,
-    write: impl Fn(&mut dyn Write) -> io::Result<()>,
+    write: impl FnOnce(&mut dyn Write) -> io::Result<()>,
 ) -> Result<(), CacheError> {
     let tmp = v1.join("tmp");
     let attempt = || -> io::Result<()> {
-        let file = temporary_in(&tmp)?;
+        let file = match temporary_in(&tmp) {
+            // The folders are nearly always there, so they are only looked for when they are missed.
+            Err(error) if error.kind() == ErrorKind::NotFound => {
+                fs::create_dir_all(&tmp)?;
+                temporary_in(&tmp)
+            }
+            other => other,
+        }?;
         let mut buffered = io::BufWriter::with_capacity(64 << 10, file);
         write(&mut buffered)?;
         let file = buffered.into_inner().map_err(io::IntoInnerError::into_error)?;
-        file.persist(path).map_err(|error| error.error)?;
+        match file.persist(path) {
+            Err(lost) if lost.error.kind() == ErrorKind::NotFound => {
+                fs::create_dir_all(path.parent().expect("a file in a folder"))?;
+                lost.file.persist(path).map_err(|error| error.error)?;
+            }
+            other => drop(other.map_err(|error| error.error)?),
+        }
         Ok(())
     };
-    let made_folders = || -> io::Result<()> {
-        fs::create_dir_all(&tmp)?;
-        fs::create_dir_all(path.parent().expect("a file in a folder"))
-    };
-    // The folders are nearly always there.
-    let result = match attempt() {
-        Err(error) if error.kind() == ErrorKind::NotFound => made_folders().and_then(|()| attempt()),
-        other => other,
-    };
-    result.map_err(CacheError::io("writing", path))
+    attempt().map_err(CacheError::io("writing", path))
 }
 
 /// `<v1>/<part>/ab/abcdef…<ending>`
