@@ -78,6 +78,15 @@ fn lines_of_a_batch_are_points_and_only_the_line_that_changed_runs() {
     project.write("batch.jsonl", &batch("a green car"));
     let report = project.run(GRAPH, &["--inputs", "batch.jsonl", "--set", "steps=1"]);
     assert_eq!(ran(&report), "text[line=2], latent[line=2], image[line=2], saved[line=2]");
+
+    // Some editors put a mark before all text.
+    project.write("batch.jsonl", &format!("\u{feff}{}", batch("a green car")));
+    let report = project.run(GRAPH, &["--inputs", "batch.jsonl", "--set", "steps=1"]);
+    assert_eq!(ran(&report), "");
+    std::fs::write(project.path("batch.jsonl"), b"{\"seed\": 1}\n\xFF").expect("a file in the project");
+    let said = project.rondel(&["run", GRAPH, "--inputs", "batch.jsonl"]);
+    let words = "error: the file of inputs cannot be read: batch.jsonl: byte 12 of it is not text in UTF-8\n";
+    assert_eq!((said.code, &*said.stderr), (Some(2), words));
 }
 
 #[test]
@@ -101,6 +110,8 @@ fn a_point_that_fails_leaves_the_others_alone() {
     assert_eq!(report.points.iter().map(|point| point.is_done).collect::<Vec<_>>(), [true, false, true]);
     assert_eq!(those(&report, How::Failed), "picture[picture=b.png]");
     assert_eq!(project.pictures(), ["1.png", "3.png"]);
+    let again = project.rondel(&["run", "copies.ron", "--sweep", "picture=[a.png, c.png]", "--rerun", "picture"]);
+    assert_eq!(again.stderr.matches("asked for").count(), 2, "{}", again.stderr);
 }
 
 #[test]

@@ -3,7 +3,7 @@
 use std::path::Path;
 use std::sync::Arc;
 
-use anyhow::{Context, Result, bail};
+use anyhow::{Context, Result, anyhow, bail};
 use rondel_engine::plan::inputs::{AxisText, Sweeping};
 use rondel_engine::{Given, Site};
 use rondel_graph::Source;
@@ -17,7 +17,7 @@ pub fn given(args: &GraphArgs, site: &Site, stdin: &mut Option<String>) -> Resul
     let mut sweeps = args.sweep.iter().map(|text| sweep(text, site)).collect::<Result<Vec<_>>>()?;
     if !args.zip.is_empty() {
         let axes = args.zip.iter().map(|text| axis(text, "--zip", site)).collect::<Result<_>>()?;
-        sweeps.push(Sweeping::Axes(axes));
+        sweeps.push(Sweeping::Zip(axes));
     }
     let batch = match &args.inputs {
         None => None,
@@ -57,7 +57,7 @@ fn set(text: &str, site: &Site, stdin: &mut Option<String>) -> Result<(String, S
 /// The value of `--sweep`: the name of one of the graph's sweeps, or an axis.
 fn sweep(text: &str, site: &Site) -> Result<Sweeping> {
     Ok(match text.contains('=') {
-        true => Sweeping::Axes(vec![axis(text, "--sweep", site)?]),
+        true => Sweeping::Axis(axis(text, "--sweep", site)?),
         false => Sweeping::Named(text.trim().to_owned()),
     })
 }
@@ -75,8 +75,10 @@ fn axis(text: &str, option: &str, site: &Site) -> Result<(String, AxisText)> {
     Ok((name, AxisText::Lines(lines)))
 }
 
-/// The text of a file that the graph now depends on.
-fn read(path: &Path, site: &Site) -> std::io::Result<String> {
+/// The text of a file that the graph now depends on, without the mark that some editors put before all text.
+fn read(path: &Path, site: &Site) -> Result<String> {
     site.note_file(&std::path::absolute(path)?);
-    std::fs::read_to_string(path)
+    let text = String::from_utf8(std::fs::read(path)?)
+        .map_err(|error| anyhow!("byte {} of it is not text in UTF-8", error.utf8_error().valid_up_to()))?;
+    Ok(text.strip_prefix('\u{feff}').map(str::to_owned).unwrap_or(text))
 }

@@ -24,11 +24,11 @@ impl Source {
         Source { name: name.into(), path: path.into(), text: text.into() }
     }
 
-    /// Takes the bytes of a file. Fails if they are not UTF-8.
+    /// Takes the bytes of a file, without the mark that some editors put before all text. Fails if they are not UTF-8.
     pub fn from_bytes(name: impl Into<String>, path: impl Into<PathBuf>, bytes: Vec<u8>) -> Result<Source, Diagnostic> {
         let name = name.into();
         match String::from_utf8(bytes) {
-            Ok(text) => Ok(Source::new(name, path, text)),
+            Ok(text) => Ok(Source::new(name, path, text.strip_prefix('\u{feff}').unwrap_or(&text))),
             Err(error) => Err(not_text::not_text(&name, error.utf8_error().valid_up_to())),
         }
     }
@@ -90,6 +90,12 @@ impl miette::SourceCode for Source {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_mark_of_the_byte_order_is_no_text() {
+        let source = |bytes: &[u8]| Source::from_bytes("a", "a", bytes.to_vec()).unwrap().text;
+        assert_eq!([&*source(b"\xEF\xBB\xBFGraph()"), &*source(b"Graph()")], ["Graph()"; 2]);
+    }
 
     #[test]
     fn a_place_counts_characters_and_a_byte_is_found_again() {

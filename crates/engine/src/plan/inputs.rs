@@ -28,8 +28,10 @@ pub struct Given {
 pub enum Sweeping {
     /// One of the graph's sweeps, by its name.
     Named(String),
-    /// An input, or several that move together.
-    Axes(Vec<(String, AxisText)>),
+    /// An input and its values.
+    Axis((String, AxisText)),
+    /// Inputs that move together.
+    Zip(Vec<(String, AxisText)>),
 }
 
 /// The values of an axis as they were given.

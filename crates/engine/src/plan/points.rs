@@ -144,9 +144,9 @@ impl Points {
 }
 
 impl Plan {
-    /// Whether a step is meant by a name that somebody wrote: its own, or the node's, which means it at all points.
+    /// Whether a step is meant by a name that somebody wrote: its own, or without its point, which means it at all of them.
     pub fn is_called(step: &Step, name: &str) -> bool {
-        *step.name == *name || *step.node == *name
+        *step.name == *name || *step.node == *name || step.node.split('[').next() == Some(name)
     }
 }
 

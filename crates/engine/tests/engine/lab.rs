@@ -254,11 +254,17 @@ fn sweeping(text: &str) -> Sweeping {
     if !text.contains('=') {
         return Sweeping::Named(text.to_owned());
     }
-    let axes = text.split('&').map(|axis| {
-        let (name, values) = axis.split_once('=').unwrap();
-        (name.trim().to_owned(), AxisText::Values(values.to_owned()))
-    });
-    Sweeping::Axes(axes.collect())
+    let mut axes: Vec<_> = text
+        .split('&')
+        .map(|axis| {
+            let (name, values) = axis.split_once('=').unwrap();
+            (name.trim().to_owned(), AxisText::Values(values.to_owned()))
+        })
+        .collect();
+    match axes.len() {
+        1 => Sweeping::Axis(axes.remove(0)),
+        _ => Sweeping::Zip(axes),
+    }
 }
 
 fn entries(folder: &Path) -> Vec<PathBuf> {

@@ -133,15 +133,15 @@ fn shown(expr: &Expr) -> String {
 }
 
 fn axes(graph: &Graph, sweeping: &Sweeping) -> Result<Read, Vec<Diagnostic>> {
-    let axes = match sweeping {
+    let (axes, option) = match sweeping {
         Sweeping::Named(name) => {
             let sweep = sweeps::sweep(graph, name).map_err(|mistake| vec![mistake])?;
             return Ok(Read { axes: sweep.axes.clone(), is_zip: sweep.is_zip, origin: Origin::Sweep(name.clone()) });
         }
-        Sweeping::Axes(axes) => axes,
+        Sweeping::Axis(axis) => (std::slice::from_ref(axis), "--sweep"),
+        Sweeping::Zip(axes) => (&**axes, "--zip"),
     };
-    let origin = Origin::Swept(if axes.len() > 1 { "--zip" } else { "--sweep" });
-    let option = origin.option();
+    let origin = Origin::Swept(option);
     let mut read: IndexMap<String, Vec<Expr>> = IndexMap::new();
     let mut found = Vec::new();
     for (name, text) in axes {
