@@ -15,6 +15,8 @@ pub enum Provider {
     Bfl,
     /// Together: nearly the images API.
     Together,
+    /// Any server that speaks the images API, in many dialects.
+    Compat,
 }
 
 impl Provider {
@@ -30,6 +32,7 @@ impl Provider {
             Self::OpenAi => "openai",
             Self::Bfl => "bfl",
             Self::Together => "together",
+            Self::Compat => "compat",
         }
     }
 
@@ -42,6 +45,7 @@ impl Provider {
             Self::OpenAi => "sk-testkit-openai-secret",
             Self::Bfl => "testkit-bfl-secret",
             Self::Together => "testkit-together-secret",
+            Self::Compat => "testkit-compat-secret",
         }
     }
 
@@ -54,6 +58,7 @@ impl Provider {
             Self::OpenAi => "OPENAI_API_KEY",
             Self::Bfl => "BFL_API_KEY",
             Self::Together => "TOGETHER_API_KEY",
+            Self::Compat => "COMPAT_API_KEY",
         }
     }
 
@@ -67,7 +72,7 @@ impl Provider {
         match self {
             Self::Fal => "",
             Self::Lumenfall => "/openai/v1",
-            Self::Replicate | Self::OpenAi | Self::Bfl | Self::Together => "/v1",
+            Self::Replicate | Self::OpenAi | Self::Bfl | Self::Together | Self::Compat => "/v1",
         }
     }
 
@@ -80,6 +85,7 @@ impl Provider {
             Self::OpenAi => Origin::OpenAi,
             Self::Bfl => Origin::Bfl,
             Self::Together => Origin::Together,
+            Self::Compat => Origin::Compat,
         }
     }
 
@@ -107,6 +113,8 @@ pub enum Origin {
     Bfl,
     /// `api.together.ai`
     Together,
+    /// A server of the house.
+    Compat,
     /// Where pictures and uploads of all services lie.
     Files,
     /// A host that nobody configured: where redirects lead.
@@ -117,7 +125,7 @@ pub enum Origin {
 
 impl Origin {
     /// All of them, in the order of their ports.
-    pub const ALL: [Self; 11] = [
+    pub const ALL: [Self; 12] = [
         Self::FalQueue,
         Self::FalRun,
         Self::FalRest,
@@ -126,6 +134,7 @@ impl Origin {
         Self::OpenAi,
         Self::Bfl,
         Self::Together,
+        Self::Compat,
         Self::Files,
         Self::Elsewhere,
         Self::Admin,
@@ -142,6 +151,7 @@ impl Origin {
             Self::OpenAi => "openai",
             Self::Bfl => "bfl",
             Self::Together => "together",
+            Self::Compat => "compat",
             Self::Files => "files",
             Self::Elsewhere => "elsewhere",
             Self::Admin => "admin",
@@ -156,12 +166,13 @@ impl Origin {
             Self::OpenAi => Some(Provider::OpenAi),
             Self::Bfl => Some(Provider::Bfl),
             Self::Together => Some(Provider::Together),
+            Self::Compat => Some(Provider::Compat),
             Self::Files | Self::Elsewhere | Self::Admin => None,
         }
     }
 
     /// Whether pictures are the answer to the request for them, without a job that could be asked about.
     pub(super) fn is_at_once(self) -> bool {
-        matches!(self, Self::FalRun | Self::Lumenfall | Self::OpenAi | Self::Together)
+        matches!(self, Self::FalRun | Self::Lumenfall | Self::OpenAi | Self::Together | Self::Compat)
     }
 }

@@ -141,6 +141,7 @@ impl World {
             Origin::FalQueue | Origin::FalRun | Origin::FalRest => fal::answer(self, request, fault),
             Origin::Replicate => replicate::answer(self, request, fault),
             Origin::Lumenfall | Origin::OpenAi => openai::answer(self, request, fault),
+            Origin::Compat => openai::compat::answer(self, request, fault),
             Origin::Bfl => bfl::answer(self, request, fault),
             Origin::Together => together::answer(self, request, fault),
             Origin::Files => files::answer(self, request),
@@ -224,7 +225,7 @@ fn stage(request: &Request) -> Option<Stage> {
     match request.origin {
         Origin::FalQueue | Origin::FalRun | Origin::FalRest => fal::stage(request, &segments),
         Origin::Replicate => replicate::stage(request, &segments),
-        Origin::Lumenfall | Origin::OpenAi => openai::stage(request, &segments),
+        Origin::Lumenfall | Origin::OpenAi | Origin::Compat => openai::stage(request, &segments),
         Origin::Bfl => bfl::stage(request, &segments),
         Origin::Together => together::stage(request, &segments),
         Origin::Files => files::stage(request, &segments),
@@ -255,7 +256,7 @@ fn refusal(request: &Request, provider: Option<Provider>, status: &Status) -> An
         match provider.filter(|_| request.origin.provider().is_some()) {
             Some(Provider::Fal) => fal::error(status.code, status.is_quota),
             Some(Provider::Replicate) => replicate::error(status.code, status.is_quota),
-            Some(provider @ (Provider::Lumenfall | Provider::OpenAi)) => {
+            Some(provider @ (Provider::Lumenfall | Provider::OpenAi | Provider::Compat)) => {
                 openai::error(provider, status.code, status.is_quota)
             }
             Some(Provider::Bfl) => bfl::error(status.code),

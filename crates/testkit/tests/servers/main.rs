@@ -2,6 +2,7 @@
 
 mod bfl;
 mod client;
+mod compat;
 mod fal;
 mod faults;
 mod openai;
