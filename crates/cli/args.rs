@@ -279,6 +279,9 @@ pub enum PluginsCommand {
     },
     /// Make a project for a plugin, with a node, a test and a graph, that builds and runs at once
     New(NewArgs),
+    /// Run every kind of a plugin on made-up inputs, in a process of its own, and say what is wrong; the verdict is remembered, and
+    /// a plugin that does not pass is left out from then on
+    Check(CheckPluginArgs),
     /// What the program runs in a process of its own to look at a plugin
     #[command(hide = true)]
     Examine(ExamineArgs),
@@ -308,6 +311,18 @@ pub enum Language {
 }
 
 #[derive(Debug, ClapArgs)]
+pub struct CheckPluginArgs {
+    /// The shared objects
+    #[arg(required = true)]
+    pub files: Vec<PathBuf>,
+    /// How long one run may take, and then how long it may take to stop
+    #[arg(long, value_name = "SECONDS", default_value_t = 10.0, value_parser = words::parse_seconds)]
+    pub patience: f64,
+    #[arg(long)]
+    pub json: bool,
+}
+
+#[derive(Debug, ClapArgs)]
 pub struct ExamineArgs {
     /// The shared object
     pub file: PathBuf,
@@ -317,6 +332,9 @@ pub struct ExamineArgs {
     /// The file that what is found is written to
     #[arg(long, value_name = "FILE")]
     pub to: PathBuf,
+    /// Run its kinds, each for this long at most
+    #[arg(long, value_name = "SECONDS", value_parser = words::parse_seconds)]
+    pub patience: Option<f64>,
 }
 
 #[derive(Debug, ClapArgs)]

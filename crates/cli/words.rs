@@ -119,6 +119,14 @@ pub fn parse_percent(text: &str) -> Result<f64, String> {
     }
 }
 
+/// A number of seconds above zero, at most a day.
+pub fn parse_seconds(text: &str) -> Result<f64, String> {
+    match text.trim().parse::<f64>() {
+        Ok(seconds) if seconds > 0.0 && seconds <= 86_400.0 => Ok(seconds),
+        _ => Err(format!("`{text}` is not a number of seconds, such as 10 or 0.5")),
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -141,6 +149,17 @@ mod tests {
         assert_eq!((parse_percent("10%"), parse_percent("0.5 %")), (Ok(0.1), Ok(0.005)));
         for text in ["10", "0%", "101%", "ten%", ""] {
             assert_eq!(parse_percent(text).unwrap_err(), format!("`{text}` is not a part of all, such as 10% or 100%"));
+        }
+    }
+
+    #[test]
+    fn seconds_are_above_zero() {
+        assert_eq!(parse_seconds("0.5"), Ok(0.5));
+        for text in ["0", "-1", "inf", "NaN", "soon"] {
+            assert_eq!(
+                parse_seconds(text).unwrap_err(),
+                format!("`{text}` is not a number of seconds, such as 10 or 0.5")
+            );
         }
     }
 

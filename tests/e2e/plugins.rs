@@ -4,7 +4,7 @@ use std::fs;
 use std::path::Path;
 use std::process::Command;
 
-use crate::fixture::{Project, ran, said};
+use crate::fixture::{Project, ran, root, said};
 
 /// Includes the plugin `glow`, and says in the file that `OPENED` names when it is opened.
 const TELLTALE: &str = r#"
@@ -131,4 +131,70 @@ fn a_new_plugin_in_rust_is_tested_built_and_run_at_once() {
     shell(&project, "acme-soft-glow", &format!("{} && {}", cargo("test"), cargo("build")));
     let debug = target.join("debug").display().to_string();
     draws(&project, &["--plugin-dir", &debug]);
+}
+
+/// The plugin `glow` after an edit, in `plugins/`; its path.
+fn edited_glow(project: &Project, from: &str, to: &str) -> String {
+    let source = fs::read_to_string(root().join("tests/plugin_c/glow.c")).expect("the plugin");
+    assert!(source.contains(from), "{from}");
+    let library = project.build_c("plugins", "glow", &source.replace(from, to));
+    library.strip_prefix(project.path("")).expect("in the project").display().to_string()
+}
+
+#[test]
+fn a_plugin_that_passes_its_check_is_listed_as_checked() {
+    let project = Project::new();
+    let library = edited_glow(&project, "c.glow", "c.glow");
+    let check = project.rondel(&["plugins", "check", &library]);
+    assert_eq!((check.code, check.stdout.contains("glow 0.1.0 (nothing wrong)")), (Some(0), true), "{}", check.stdout);
+    let list = project.rondel(&["plugins", "list"]);
+    assert!(list.stdout.contains("glow 0.1.0 (checked)"), "{}", list.stdout);
+}
+
+#[test]
+fn a_plugin_that_crashes_its_check_is_left_out_until_it_is_built_anew() {
+    let project = Project::new();
+    project.write("glow.ron", GLOW);
+    let library = edited_glow(&project, "    lifted->release(lifted);", "    __builtin_trap();");
+    let check = project.rondel(&["plugins", "check", &library]);
+    assert_eq!(check.code, Some(1), "{}", check.stdout);
+    let crash = "it ended the process with signal 4, it came upon what must not happen while `c.glow` ran with what has to be given";
+    assert!(check.stdout.contains(crash), "{}", check.stdout);
+    let list = project.rondel(&["plugins", "list"]);
+    assert!(list.stdout.contains("glow 0.1.0 (left out)") && list.stdout.contains("signal 4"), "{}", list.stdout);
+    let run = project.rondel(&["run", "glow.ron"]);
+    assert_eq!(run.code, Some(2), "{}", run.stderr);
+
+    edited_glow(&project, "c.glow", "c.glow");
+    assert_eq!(ran(&project.run("glow.ron", &[])), "one, two");
+}
+
+#[test]
+fn a_plugin_that_writes_where_it_does_not_say_does_not_pass() {
+    let project = Project::new();
+    let write = "#include <stdio.h>\n#include <stdlib.h>\n#include <string.h>\n\
+                 static void leave(const char *place) { FILE *file = fopen(place, \"w\"); if (file) fclose(file); }";
+    let source = fs::read_to_string(root().join("tests/plugin_c/glow.c")).expect("the plugin");
+    let leave = "    char place[999];\n    snprintf(place, sizeof place, \"%s/notes\", getenv(\"HOME\"));\n    leave(place);\n    \
+                 leave(\"here\");\n    lifted->release(lifted);";
+    let source = source.replace("#include <string.h>", write).replace("    lifted->release(lifted);", leave);
+    let library = project.build_c("plugins", "glow", &source);
+    let check = project.rondel(&["plugins", "check", &library.display().to_string(), "--json"]);
+    assert_eq!(check.code, Some(1), "{}", check.stdout);
+    let check: serde_json::Value = serde_json::from_str(&check.stdout).expect("JSON");
+    assert_eq!(check[0]["problems"].as_array().map(Vec::len), Some(2), "each is told once");
+    let problems = check[0]["problems"].to_string();
+    for place in ["output folder: here", "output folder: ~/notes"] {
+        assert!(problems.contains(place), "{problems}");
+    }
+}
+
+#[test]
+fn what_is_no_plugin_does_not_pass_and_what_is_not_there_is_named() {
+    let project = Project::new();
+    project.write("note.so", "a note");
+    let check = project.rondel(&["plugins", "check", "note.so"]);
+    assert_eq!((check.code, check.stdout.contains("not a shared object")), (Some(1), true), "{}", check.stdout);
+    let check = project.rondel(&["plugins", "check", "gone.so"]);
+    assert_eq!((check.code, check.stderr.contains("cannot be read")), (Some(2), true), "{}", check.stderr);
 }

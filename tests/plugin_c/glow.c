@@ -87,7 +87,7 @@ static const rondel_node nodes[] = {{
     .struct_size = sizeof(rondel_node),
     .spec_json = STR("{\"kind\": \"c.glow\", \"version\": 1, \"category\": \"finish\","
                      " \"doc\": \"Lifts the brightness of a picture.\\n\\nBlack stays as dark as `lift` lets it.\","
-                     " \"inputs\": [{\"name\": \"image\", \"type\": \"Image\"},"
+                     " \"inputs\": [{\"name\": \"image\", \"type\": \"Image\", \"doc\": \"The picture; any size.\"},"
                      "  {\"name\": \"lift\", \"type\": \"Float\", \"default\": 0.5, \"range\": [0, 1],"
                      "   \"doc\": \"Share of the way to white.\"}],"
                      " \"outputs\": [{\"name\": \"image\", \"type\": \"Image\"}]}"),

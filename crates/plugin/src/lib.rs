@@ -23,6 +23,7 @@
 //! - [`load`], [`error`]: from a file or an entry to kinds, and what may be wrong with them
 //! - [`facts`]: what is known of a plugin that is not open
 //! - `isolate`: plugins in processes of their own, on Linux
+//! - [`check`](mod@check): whether a plugin keeps the contract
 //! - [`services`]: what plugins may fetch by id from the host or from a call
 //!
 //! # What cannot be fenced
@@ -38,6 +39,7 @@
 //! bytes a registry; unloading costs crashes.
 
 pub mod call;
+pub mod check;
 pub mod error;
 pub mod estimate;
 mod execution;

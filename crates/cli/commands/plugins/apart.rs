@@ -14,13 +14,13 @@ use tempfile::TempDir;
 
 use super::examine::Line;
 
-/// How long opening a plugin may take.
+/// How long an examination may go on without a word of what happens next.
 const PATIENCE: Duration = Duration::from_secs(20);
 
 /// What a file offers; the reason why it is no plugin that can be used ends with the path.
 pub fn facts(file: &Path, copies: &Path) -> Result<Facts, String> {
     let because = |reason: String| format!("{reason}: {}", file.display());
-    let heard = examine(file, copies, &[], PATIENCE)
+    let heard = examine(file, copies, None)
         .map_err(|error| because(format!("the plugin cannot be examined ({error}); is the temporary folder full?")))?;
     if let Some(reason) = heard.refusal {
         return Err(reason);
@@ -40,30 +40,40 @@ pub struct Heard {
     pub facts: Option<Facts>,
     /// Why it does not load.
     pub refusal: Option<String>,
+    pub problems: Vec<String>,
+    pub remarks: Vec<String>,
     /// How the process ended too early, and during what.
     pub crash: Option<String>,
 }
 
-/// Examines a plugin in a process of its own.
-pub fn examine(file: &Path, copies: &Path, more: &[&str], patience: Duration) -> io::Result<Heard> {
+/// Examines a plugin in a process of its own; with `seconds`, its kinds are run, each for so long at most.
+pub fn examine(file: &Path, copies: &Path, seconds: Option<f64>) -> io::Result<Heard> {
+    // Of one run, the process itself tells whether it takes too long: once it is to end, and once more when it is to stop.
+    let patience = PATIENCE + Duration::from_secs_f64(seconds.unwrap_or(0.0) * 3.0);
     let lab = TempDir::with_prefix("rondel-plugin-")?;
     let (findings, words) = (lab.path().join("findings"), lab.path().join("words"));
+    // A home of its own lies in the folder that it starts in, so that what it writes there is seen.
     let folder = lab.path().join("empty");
-    fs::create_dir(&folder)?;
+    let home = folder.join("home");
+    fs::create_dir_all(&home)?;
     let mut child = Command::new(std::env::current_exe()?)
         .args(["plugins", "examine", "--to"])
         .arg(&findings)
         .arg("--copies")
         .arg(copies)
-        .args(more)
+        .args(seconds.iter().flat_map(|seconds| ["--patience".to_owned(), seconds.to_string()]))
         .arg("--")
         .arg(std::path::absolute(file)?)
         .current_dir(&folder)
+        .env("HOME", &home)
+        .env_remove("XDG_CACHE_HOME")
+        .env_remove("XDG_CONFIG_HOME")
+        .env_remove("XDG_DATA_HOME")
         .stdin(Stdio::null())
         .stdout(Stdio::null())
         .stderr(File::create(&words)?)
         .spawn()?;
-    let ended = wait(&mut child, patience)?;
+    let ended = wait(&mut child, &findings, patience)?;
     let mut heard = Heard::default();
     let mut begins = "it was started".to_owned();
     let mut is_done = false;
@@ -73,13 +83,15 @@ pub fn examine(file: &Path, copies: &Path, more: &[&str], patience: Duration) ->
             Ok(Line::Begins(what)) => begins = what,
             Ok(Line::Offers(facts)) => heard.facts = Some(facts),
             Ok(Line::Refused(reason)) => heard.refusal = Some(reason),
+            Ok(Line::Problem(what)) => heard.problems.push(what),
+            Ok(Line::Remark(what)) => heard.remarks.push(what),
             Ok(Line::Done) => is_done = true,
             Err(_) => break,
         }
     }
     if !is_done || ended.is_none_or(|status| !status.success()) {
         let how = match ended {
-            None => format!("it had not ended after {} s", patience.as_secs()),
+            None => format!("it said nothing for {} s", patience.as_secs()),
             Some(status) => format!("it ended the process with {}", words_of(status)),
         };
         let when = if is_done { "after all was done".to_owned() } else { format!("while {begins}") };
@@ -88,21 +100,24 @@ pub fn examine(file: &Path, copies: &Path, more: &[&str], patience: Duration) ->
     Ok(heard)
 }
 
-/// Waits for a process, but not for ever; one that takes too long is ended.
-fn wait(child: &mut Child, patience: Duration) -> io::Result<Option<ExitStatus>> {
-    let until = Instant::now() + patience;
+/// Waits for a process as long as it goes on saying something; one that does not is ended.
+fn wait(child: &mut Child, findings: &Path, patience: Duration) -> io::Result<Option<ExitStatus>> {
+    let said = || fs::metadata(findings).map_or(0, |metadata| metadata.len());
+    let (mut until, mut n_said) = (Instant::now() + patience, said());
     let mut pause = Duration::from_micros(500);
     loop {
         if let Some(status) = child.try_wait()? {
             return Ok(Some(status));
         }
-        if Instant::now() > until {
+        if said() != n_said {
+            (until, n_said) = (Instant::now() + patience, said());
+        } else if Instant::now() > until {
             child.kill()?;
             child.wait()?;
             return Ok(None);
         }
         std::thread::sleep(pause);
-        pause = (pause * 2).min(Duration::from_millis(50));
+        pause = (pause * 2).min(Duration::from_millis(20));
     }
 }
 

@@ -6,8 +6,10 @@
 use std::fs::File;
 use std::io::Write;
 use std::path::Path;
+use std::time::Duration;
 
 use anyhow::{Context, Result};
+use rondel_plugin::check::{self, CheckOptions, Finding};
 use rondel_plugin::{Facts, HostOptions, Registry};
 use serde::{Deserialize, Serialize};
 
@@ -23,6 +25,10 @@ pub enum Line {
     Offers(Facts),
     /// It does not load; the reason ends with the path.
     Refused(String),
+    /// Something is wrong with it.
+    Problem(String),
+    /// Something could not be looked at.
+    Remark(String),
     /// There is nothing more to come.
     Done,
 }
@@ -43,11 +49,35 @@ pub fn run(args: &ExamineArgs) -> Result<Exit> {
     let mut registry = Registry::new(host());
     findings.add(&Line::Begins("it was opened".to_owned()))?;
     match open(&mut registry, &args.file, &args.copies) {
-        Ok(facts) => findings.add(&Line::Offers(facts))?,
+        Ok(facts) => {
+            findings.add(&Line::Offers(facts))?;
+            if let Some(patience) = args.patience {
+                check(&registry, Duration::from_secs_f64(patience), &mut findings)?;
+            }
+        }
         Err(reason) => findings.add(&Line::Refused(reason))?,
     }
     findings.add(&Line::Done)?;
     Ok(Exit::Done)
+}
+
+/// Runs its kinds in the current folder, which is empty.
+fn check(registry: &Registry, patience: Duration, findings: &mut Findings) -> Result<()> {
+    let folder = std::env::current_dir().context("the current folder is gone")?;
+    let mut outcome = Ok(());
+    let mut tell = |finding: Finding| {
+        let line = match finding {
+            Finding::Begins(what) => Line::Begins(what),
+            Finding::Problem(what) => Line::Problem(what),
+            Finding::Remark(what) => Line::Remark(what),
+        };
+        if outcome.is_ok() {
+            outcome = findings.add(&line);
+        }
+    };
+    let options = CheckOptions { folder, patience };
+    check::check(registry, &options, &mut tell).context("the folder for the check cannot be written")?;
+    outcome
 }
 
 fn host() -> HostOptions {

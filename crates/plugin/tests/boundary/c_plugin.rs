@@ -16,8 +16,8 @@ pub fn build(folder: &Path, name: &str) -> PathBuf {
     compile("glow.c", &folder.join(format!("{name}.{}", std::env::consts::DLL_EXTENSION)), &[])
 }
 
-/// Builds a file of `tests/plugin_c/` into `library`.
-pub fn compile(source: &str, library: &Path, options: &[&str]) -> PathBuf {
+/// Builds a file of `tests/plugin_c/`, or any other, into `library`.
+pub fn compile(source: impl AsRef<Path>, library: &Path, options: &[&str]) -> PathBuf {
     let root = Path::new(env!("CARGO_MANIFEST_DIR")).join("../..");
     let compiler = Command::new("cc")
         .args(["-std=c11", "-shared", "-fPIC", "-pthread", "-Wall", "-Wextra", "-Werror"])

@@ -1,6 +1,7 @@
 //! Plugins at the boundary, loaded and run as the program does it.
 
 mod c_plugin;
+mod check;
 mod host;
 #[cfg(target_os = "linux")]
 mod isolate;

@@ -1,0 +1,78 @@
+//! `rondel plugins check`: whether a plugin does what it says, and nothing else, as far as that can be seen.
+
+use std::fs;
+use std::path::Path;
+
+use anyhow::{Context, Result};
+use rondel_engine::installed::{KnownPlugins, Verdict};
+use rondel_plugin::Facts;
+use rondel_value::Digest;
+use serde_json::json;
+
+use super::apart;
+use crate::args::{CheckPluginArgs, Places};
+use crate::commands::Exit;
+use crate::{folders, words};
+
+pub fn run(places: &Places, args: &CheckPluginArgs) -> Result<Exit> {
+    let known = KnownPlugins::new(&folders::cache(places)?.join("v1"));
+    let mut found = Vec::new();
+    for file in &args.files {
+        let checked = check(file, &known, args.patience)?;
+        if !args.json {
+            print(file, &checked);
+        }
+        found.push(checked);
+    }
+    if args.json {
+        let of = |(file, checked): (_, &Checked)| json!({ "path": file, "facts": checked.facts, "problems": checked.verdict.problems, "remarks": checked.verdict.remarks });
+        words::data(serde_json::to_string_pretty(&args.files.iter().zip(&found).map(of).collect::<Vec<_>>())?);
+    }
+    Ok(if found.iter().all(|checked| checked.verdict.is_good()) { Exit::Done } else { Exit::Failed })
+}
+
+struct Checked {
+    facts: Option<Facts>,
+    verdict: Verdict,
+}
+
+fn check(file: &Path, known: &KnownPlugins, seconds: f64) -> Result<Checked> {
+    let bytes = fs::read(file).with_context(|| format!("the plugin cannot be read: {}", file.display()))?;
+    let digest = Digest::of(&bytes);
+    let heard = apart::examine(file, known.copies(), Some(seconds)).context("the plugin cannot be examined")?;
+    if let Some(refusal) = heard.refusal {
+        // Why it does not load may lie elsewhere, so that is no verdict on this file.
+        return Ok(Checked { facts: None, verdict: Verdict::new(vec![refusal], Vec::new()) });
+    }
+    let mut problems = heard.problems;
+    problems.extend(heard.crash);
+    let verdict = Verdict::new(problems, heard.remarks);
+    if let Some(facts) = &heard.facts {
+        known.keep_facts(file, &digest, facts);
+    }
+    if let Err(error) = known.keep_verdict(file, &digest, &verdict) {
+        words::say(format!("warning: the verdict is not remembered ({error}): {}", known.copies().display()));
+    }
+    Ok(Checked { facts: heard.facts, verdict })
+}
+
+fn print(file: &Path, Checked { facts, verdict }: &Checked) {
+    let title = match facts {
+        Some(facts) => format!("{} {}", facts.name, facts.version),
+        None => "no plugin".to_owned(),
+    };
+    let state = match verdict.problems.len() {
+        0 => "nothing wrong".to_owned(),
+        n => words::count(n, "problem"),
+    };
+    words::data(format!("{title} ({state}): {}", file.display()));
+    for spec in facts.iter().flat_map(|facts| &facts.kinds) {
+        words::data(format!("  kind     {}", spec.kind));
+    }
+    for problem in &verdict.problems {
+        words::data(format!("  problem  {problem}"));
+    }
+    for remark in &verdict.remarks {
+        words::data(format!("  remark   {remark}"));
+    }
+}
