@@ -77,7 +77,7 @@ pub fn add(
     facts: &Facts,
     copies: &Path,
 ) -> Result<(), LoadError> {
-    registry.add_isolated(path, digest, facts.clone(), copies, &children())
+    registry.add_isolated(path, digest, facts.clone(), copies, &children(copies))
 }
 
 /// Registers a plugin as any other: here, none is kept apart.
@@ -90,6 +90,33 @@ pub fn add(
     copies: &Path,
 ) -> Result<(), LoadError> {
     registry.add_known(path, digest, facts.clone(), copies)
+}
+
+/// What this machine takes away from the process of a plugin: as data, and in words.
+#[cfg(target_os = "linux")]
+pub fn offered() -> (serde_json::Value, &'static str) {
+    let offered = rondel_plugin::isolate::sandbox::offered();
+    let words = match (offered.files, offered.calls) {
+        (true, true) => {
+            "plugins in processes of their own, without files (Landlock) and network (seccomp) they do not declare"
+        }
+        (true, false) => {
+            "plugins in processes of their own, without files they do not declare; this kernel has no seccomp filters"
+        }
+        (false, true) => {
+            "plugins in processes of their own, without network they do not declare; this kernel has no Landlock"
+        }
+        (false, false) => {
+            "plugins in processes of their own, which reach all that you do: this kernel has neither Landlock nor seccomp filters"
+        }
+    };
+    (serde_json::json!({ "processes": true, "files": offered.files, "calls": offered.calls }), words)
+}
+
+#[cfg(not(target_os = "linux"))]
+pub fn offered() -> (serde_json::Value, &'static str) {
+    let nothing = serde_json::json!({ "processes": false, "files": false, "calls": false });
+    (nothing, "none: plugins run in the program on this system")
 }
 
 /// The name of the plugin in a file: `glow` of `libglow.so`.
@@ -105,7 +132,7 @@ fn is_same(a: &str, b: &str) -> bool {
 
 /// How children are started: this very program, even if its file was replaced since.
 #[cfg(target_os = "linux")]
-fn children() -> rondel_plugin::Isolation {
+fn children(copies: &Path) -> rondel_plugin::Isolation {
     /// What a plugin may see of the environment: where libraries are, how many threads and which devices to use, and how
     /// people write. Keys and passwords are often in other variables.
     const SEEN: &[&str] = &[
@@ -124,6 +151,8 @@ fn children() -> rondel_plugin::Isolation {
         program: "/proc/self/exe".into(),
         arguments: vec![crate::args::PLUGIN_CHILD.into()],
         environment: SEEN.iter().filter_map(|name| Some(((*name).into(), std::env::var_os(name)?))).collect(),
+        libraries: std::env::var_os("LD_LIBRARY_PATH").iter().flat_map(std::env::split_paths).collect(),
+        temp: copies.join("temp"),
         grace: std::time::Duration::from_secs(2),
     }
 }

@@ -40,6 +40,33 @@ fn registry() -> Registry {
     Registry::new(options)
 }
 
+/// The plugin of another registry, in processes of its own.
+#[cfg(target_os = "linux")]
+fn apart(other: &Registry, project: &Project) -> Registry {
+    let isolation = rondel_plugin::Isolation {
+        program: env!("CARGO_BIN_EXE_rondel").into(),
+        arguments: vec!["plugin-child".into()],
+        environment: Vec::new(),
+        libraries: Vec::new(),
+        temp: project.path("temp"),
+        grace: std::time::Duration::from_secs(2),
+    };
+    let (plugin, copies) = (&other.plugins()[0], project.path("copies"));
+    let mut apart = registry();
+    let digest = plugin.digest.expect("that of a file");
+    apart.add_isolated(&SHARED, digest, other.facts(plugin), &copies, &isolation).expect("it is registered");
+    assert!(apart.plugins()[0].is_isolated);
+    apart
+}
+
+/// Elsewhere, none is.
+#[cfg(not(target_os = "linux"))]
+fn apart(_other: &Registry, project: &Project) -> Registry {
+    let mut here = registry();
+    here.add_file(&SHARED, &project.path("copies")).expect("it loads");
+    here
+}
+
 /// A call that nobody watches; the kinds of `node-edit` ask for no files.
 struct Alone;
 
@@ -108,6 +135,7 @@ fn a_kind_gives_the_same_bits_linked_in_and_from_a_shared_object() {
         assert_eq!(linked.spec(), shared.spec());
     }
 
+    let apart = apart(&shared, &project);
     let picture = |channels: usize, step: usize| {
         let pixels: Vec<u8> = (0..24 * 16 * channels).map(|i| (i * step % 251) as u8).collect();
         Value::Bundle(Image::from_u8(24, 16, channels, pixels).expect("a picture").bundle().clone())
@@ -124,8 +152,9 @@ fn a_kind_gives_the_same_bits_linked_in_and_from_a_shared_object() {
         ("compare", vec![("before", picture(3, 7)), ("after", picture(3, 13))]),
     ];
     for (kind, given) in cases {
-        let [linked, shared] = [&linked, &shared].map(|registry| run(registry, kind, &given));
+        let [linked, shared, apart] = [&linked, &shared, &apart].map(|registry| run(registry, kind, &given));
         assert_eq!(linked, shared, "{kind}");
+        assert_eq!(linked, apart, "{kind} in a process of its own");
         assert!(!linked.is_empty(), "{kind}");
     }
 }

@@ -16,7 +16,7 @@ use super::{Exit, registry};
 use crate::args::{DoctorArgs, MessageFormat, Places};
 use crate::memory::Memory;
 use crate::output::diagnostics;
-use crate::{folders, remote, words};
+use crate::{folders, isolation, remote, words};
 
 pub fn run(places: &Places, args: DoctorArgs) -> Result<Exit> {
     let cache = folders::cache(places)?;
@@ -57,6 +57,7 @@ pub fn run(places: &Places, args: DoctorArgs) -> Result<Exit> {
                 let problem = answer.as_ref().err().map(ToString::to_string);
                 json!({ "address": address, "is_made": matches!(answer, Ok(Probed::Answers)), "problem": problem })
             }),
+            "isolation": isolation::offered().0,
             "memory": { "free_bytes": memory.free_bytes, "budget_bytes": memory.budget_bytes },
             "models_files": models,
             "models": sizes.iter().map(|(sizes, name)| match sizes {
@@ -113,6 +114,7 @@ pub fn run(places: &Places, args: DoctorArgs) -> Result<Exit> {
         };
         words::data(format!("model     {name}: {text}"));
     }
+    words::data(format!("isolation {}", isolation::offered().1));
     for plugin in registry.plugins() {
         let origin = match &plugin.origin {
             Origin::Builtin => "built in".to_owned(),

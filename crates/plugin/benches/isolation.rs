@@ -88,6 +88,8 @@ mod on_linux {
             program: std::env::current_exe().expect("this program"),
             arguments: vec![CHILD.into()],
             environment: Vec::new(),
+            libraries: Vec::new(),
+            temp: FOLDER.path().join("temp"),
             grace: Duration::from_secs(1),
         };
         let mut registry = Registry::new(HostOptions::default());

@@ -22,9 +22,12 @@ mod limits;
 mod message;
 mod parcel;
 mod process;
+mod reach;
+pub mod sandbox;
 mod wire;
 
 use std::ffi::OsString;
+use std::fs;
 use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
@@ -35,6 +38,7 @@ use rondel_value::{Digest, NodeSpec, Value};
 use self::message::{Answer, FromChild, Load, Question, ToChild};
 use self::parcel::{Packer, Parcel, UnpackError};
 use self::process::{Cause, Death, Heard, Process};
+use self::reach::Reach;
 use crate::call::{CallHost, FailureKind, Level, NodeFailure};
 use crate::error::LoadError;
 use crate::estimate::{Estimate, FindPart, OnlyFiles};
@@ -62,8 +66,12 @@ pub struct Isolation {
     /// A program that calls [`serve`] when it is started with `arguments`.
     pub program: PathBuf,
     pub arguments: Vec<OsString>,
-    /// All of the environment that plugins see.
+    /// All of the environment that plugins see, but for `TMPDIR`.
     pub environment: Vec<(OsString, OsString)>,
+    /// Folders that libraries are read from, beside the system's.
+    pub libraries: Vec<PathBuf>,
+    /// Where each child gets a folder for what is temporary.
+    pub temp: PathBuf,
     /// How long a run may go on after it was asked to stop.
     pub grace: Duration,
 }
@@ -103,7 +111,12 @@ impl Isolated {
         inputs: &[Value],
         call: &dyn CallHost,
     ) -> Result<Vec<Value>, NodeFailure> {
-        let mut process = self.take(call)?;
+        let reach = Reach::of_run(spec, inputs, call);
+        if let Some(folder) = &reach.writes {
+            // What is not there cannot be opened to the child. Who cannot make it hears of it from the node.
+            let _ = fs::create_dir_all(folder);
+        }
+        let mut process = self.take(reach, call)?;
         let mut packer = Packer::new();
         let sent = packer.values(inputs).map_err(|error| not_handed_over(&error))?;
         let (kind, preview_wanted) = (spec.kind.clone(), call.preview_wanted());
@@ -138,12 +151,13 @@ impl Isolated {
         inputs: &[Value],
         find_part: FindPart<'_>,
     ) -> Result<Option<Estimate>, NodeFailure> {
-        let mut process = self.take(&OnlyFiles(find_part))?;
+        let call = &OnlyFiles(find_part);
+        let mut process = self.take(Reach::of_estimate(spec, inputs, call), call)?;
         let mut packer = Packer::of_shapes();
         let sent = packer.values(inputs).map_err(|error| not_handed_over(&error))?;
         let ended = process
             .tell(&ToChild::Estimate { kind: spec.kind.clone(), inputs: sent }, packer)
-            .and_then(|()| self.converse(&mut process, &OnlyFiles(find_part)));
+            .and_then(|()| self.converse(&mut process, call));
         match ended {
             Ok((FromChild::Estimated(Ok(Some((cost, outputs)))), parcel)) => {
                 let outputs = match parcel.values(outputs) {
@@ -270,11 +284,14 @@ impl Isolated {
         }
     }
 
-    /// An idle child, or a new one.
-    fn take(&self, call: &dyn CallHost) -> Result<Process, NodeFailure> {
+    /// An idle child that reaches far enough, or a new one.
+    fn take(&self, reach: Reach, call: &dyn CallHost) -> Result<Process, NodeFailure> {
         loop {
+            let mut idle = self.idle();
             // The newest: what it keeps was used last.
-            let Some(mut process) = self.idle().pop() else { break };
+            let Some(at) = idle.iter().rposition(|process| process.reach.covers(&reach)) else { break };
+            let mut process = idle.remove(at);
+            drop(idle);
             match process.check() {
                 Ok(()) => {
                     process.forget_words();
@@ -286,7 +303,7 @@ impl Isolated {
                 }
             }
         }
-        self.start().map_err(|error| match error {
+        self.start(reach).map_err(|error| match error {
             StartError::Died(death) => self.failure(&death, "while it was loaded"),
             StartError::Load(message) => NodeFailure { kind: FailureKind::Failed, input: None, message },
             StartError::Process(error) => {
@@ -296,9 +313,12 @@ impl Isolated {
         })
     }
 
-    fn start(&self) -> Result<Process, StartError> {
+    fn start(&self, reach: Reach) -> Result<Process, StartError> {
         let in_words = |error: LoadError| StartError::Load(error.to_string());
         let options = self.host.options();
+        let number = self.n_started.fetch_add(1, Ordering::Relaxed);
+        let temp = format!("{}-{}-{number}", std::process::id(), self.digest.short());
+        let temp = std::path::absolute(self.isolation.temp.join(temp)).map_err(StartError::Process)?;
         let load = Load {
             path: self.path.clone(),
             copy: load::copy_of_known(&self.path, &self.digest, &self.copies).map_err(in_words)?,
@@ -306,9 +326,12 @@ impl Isolated {
             name: options.name.clone(),
             version: options.version.clone(),
             limit_bytes: options.memory_budget_bytes,
+            reach: reach.clone(),
+            libraries: self.isolation.libraries.clone(),
+            temp: temp.clone(),
         };
-        let number = self.n_started.fetch_add(1, Ordering::Relaxed);
-        let mut process = Process::start(number, &self.isolation, self.host).map_err(StartError::Process)?;
+        let mut process =
+            Process::start(number, &self.isolation, reach, temp, self.host).map_err(StartError::Process)?;
         process.tell(&ToChild::Load(load), Packer::new()).map_err(StartError::Died)?;
         let began = Instant::now();
         loop {

@@ -141,6 +141,7 @@ static rondel_status calls_late(const rondel_node *node, const rondel_call *call
 static rondel_status waits(const rondel_node *node, const rondel_call *call) {
     (void)node;
     const rondel_run *run = call->get_extension(call, STR(RONDEL_RUN));
+    if (run) run->progress(call, 1, 1, STR("waiting"));
     for (int i = 0; i < 2000; i++) {
         if (run && run->cancelled(call)) return RONDEL_CANCELLED;
         sleep_milliseconds(1);
@@ -148,7 +149,7 @@ static rondel_status waits(const rondel_node *node, const rondel_call *call) {
     return set(call, call->n_inputs ? call->inputs[0].as.i : 7);
 }
 
-/* ---- and two that behave ---- */
+/* ---- and some that behave ---- */
 
 static rondel_status echoes(const rondel_node *node, const rondel_call *call) {
     (void)node;
@@ -163,6 +164,21 @@ static rondel_status prints(const rondel_node *node, const rondel_call *call) {
     return set(call, 7);
 }
 
+static const rondel_host *host;
+
+static bool gives_back(void *data) {
+    (void)data;
+    return true;
+}
+
+/* Keeps so many bytes, or says that it may not: 1 or 0. */
+static rondel_status keeps(const rondel_node *node, const rondel_call *call) {
+    (void)node;
+    const rondel_memory *memory = host->get_extension(host, STR(RONDEL_MEMORY));
+    if (!memory || memory->budget(host) != 100) return RONDEL_UNSUPPORTED;
+    return set(call, memory->reserve(host, (uint64_t)call->inputs[0].as.i, STR("kept"), gives_back, 0) != 0);
+}
+
 #define SPEC(kind, inputs, type) \
     STR("{\"kind\": \"" kind "\", \"version\": 1, \"category\": \"test\", \"doc\": \"Is not to be used.\"," \
         " \"inputs\": [" inputs "], \"outputs\": [{\"name\": \"value\", \"type\": \"" type "\"}]}")
@@ -175,6 +191,9 @@ static const rondel_node nodes[] = {
     {.struct_size = sizeof(rondel_node),
      .spec_json = SPEC("zoo.waits", "{\"name\": \"after\", \"type\": \"Int\"}", "Int"),
      .run = waits},
+    {.struct_size = sizeof(rondel_node),
+     .spec_json = SPEC("zoo.keeps", "{\"name\": \"bytes\", \"type\": \"Int\"}", "Int"),
+     .run = keeps},
     NODE("zoo.panics", panics),
     NODE("zoo.wrong_type", wrong_type),
     NODE("zoo.nothing", nothing),
@@ -204,9 +223,9 @@ static const rondel_node_factory factory = {.struct_size = sizeof(rondel_node_fa
 __attribute__((constructor)) static void at_load(void) { abort(); }
 #endif
 
-static rondel_status init(const rondel_host *host, rondel_str path) {
-    (void)host;
+static rondel_status init(const rondel_host *given, rondel_str path) {
     (void)path;
+    host = given;
 #ifdef AT_INIT
     exit(3);
 #endif

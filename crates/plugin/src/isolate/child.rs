@@ -5,7 +5,6 @@
 //! plugin is doing.
 
 use std::convert::Infallible;
-use std::io;
 use std::os::fd::AsFd;
 use std::os::unix::net::UnixStream;
 use std::path::PathBuf;
@@ -13,15 +12,16 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::mpsc::{Receiver, Sender, channel};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::thread;
+use std::{fs, io};
 
 use nix::sys::signal::{Signal, kill};
 use nix::unistd::{Pid, dup2_stdin};
 use rondel_value::{Bundle, ModelRef, Value};
 
-use super::limits;
 use super::message::{Answer, FromChild, Load, Question, ToChild};
 use super::parcel::{Packer, Parcel, Sent, UnpackError};
 use super::wire::{ReceiveError, receive, send};
+use super::{limits, sandbox};
 use crate::call::{CallHost, FailureKind, Level, NodeFailure};
 use crate::live;
 use crate::registry::{HostOptions, Registry};
@@ -62,15 +62,16 @@ pub fn serve() -> Result<Infallible, ServeError> {
         return Err(ServeError::Nonsense("the first message is not what to load".to_owned()));
     };
     limits::keep(load.limit_bytes);
+    let closed = sandbox::close(&load.reach, &load.copy, &load.libraries, &load.temp);
     let line = Arc::new(Line::new(socket));
-    let commands = line.clone().read()?;
+    let commands = line.clone().read(load.temp.clone())?;
     let strays = line.clone();
     live::tell_of_strays(move |kind| {
         let _ = strays.tell(&FromChild::Strayed { kind: kind.to_owned() });
         // What such a thread still reads of the call may be anything by now.
         end();
     });
-    let registry = match loaded(&load, &line) {
+    let registry = match closed.and_then(|()| loaded(&load, &line)) {
         Ok(registry) => registry,
         Err(refusal) => {
             line.tell(&FromChild::Refused(refusal))?;
@@ -127,7 +128,7 @@ fn kind_of<'a>(registry: &'a Registry, name: &str) -> Result<&'a Arc<crate::Node
 fn take_stdin() -> io::Result<UnixStream> {
     let socket = UnixStream::from(io::stdin().as_fd().try_clone_to_owned()?);
     socket.peer_addr()?;
-    dup2_stdin(std::fs::File::open("/dev/null")?)?;
+    dup2_stdin(fs::File::open("/dev/null")?)?;
     Ok(socket)
 }
 
@@ -166,7 +167,7 @@ impl Line {
     }
 
     /// Starts the reader; what is to be done comes out of the receiver.
-    fn read(self: Arc<Line>) -> Result<Receiver<(ToChild, Parcel)>, ServeError> {
+    fn read(self: Arc<Line>, temp: PathBuf) -> Result<Receiver<(ToChild, Parcel)>, ServeError> {
         let (sender, commands) = channel();
         let (answering, answers) = channel();
         *self.answers.lock().unwrap_or_else(PoisonError::into_inner) = Some(answers);
@@ -176,6 +177,8 @@ impl Line {
             if !matches!(error, ServeError::Gone) {
                 let _ = self.tell(&FromChild::Log { level: Level::Error, text: error.to_string() });
             }
+            // A program that was ended removed nothing.
+            let _ = fs::remove_dir_all(&temp);
             end()
         };
         thread::Builder::new().name("reader".to_owned()).spawn(reading).map_err(|_| ServeError::Gone)?;

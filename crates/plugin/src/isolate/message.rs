@@ -17,6 +17,7 @@ use rondel_value::{Cost, Digest, ModelRef};
 use serde::{Deserialize, Serialize};
 
 use super::parcel::Sent;
+use super::reach::Reach;
 use crate::call::{Level, NodeFailure};
 use crate::facts::Facts;
 
@@ -51,6 +52,11 @@ pub(super) struct Load {
     pub(super) version: String,
     /// The most memory of its own that the child may have.
     pub(super) limit_bytes: Option<u64>,
+    pub(super) reach: Reach,
+    /// Folders with libraries of the user's.
+    pub(super) libraries: Vec<PathBuf>,
+    /// A folder for what is temporary, which the program removes.
+    pub(super) temp: PathBuf,
 }
 
 #[derive(Debug, Serialize, Deserialize)]

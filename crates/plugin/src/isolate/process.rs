@@ -1,11 +1,12 @@
 //! One child, as the program holds it: start, talk, and the words for its end.
 
 use std::fmt;
-use std::fs::File;
+use std::fs::{self, File};
 use std::io::{self, Read, pipe};
 use std::os::fd::{AsFd, OwnedFd};
 use std::os::unix::net::UnixStream;
 use std::os::unix::process::{CommandExt, ExitStatusExt};
+use std::path::PathBuf;
 use std::process::{Child, Command, ExitStatus, Stdio};
 use std::time::{Duration, Instant};
 
@@ -20,6 +21,7 @@ use super::Isolation;
 use super::limits;
 use super::message::FromChild;
 use super::parcel::{Packer, Parcel};
+use super::reach::Reach;
 use super::wire::{ReceiveError, receive, send};
 use crate::host::HostSide;
 
@@ -45,6 +47,9 @@ pub(super) struct Process {
     host: &'static HostSide,
     /// The memory that was reserved for the plugin in this child.
     pub(super) tickets: Vec<u64>,
+    /// What it may reach.
+    pub(super) reach: Reach,
+    temp: PathBuf,
 }
 
 /// How a child ended, or why it was ended.
@@ -86,7 +91,16 @@ pub(super) enum Heard {
 
 impl Process {
     /// Starts a child that waits to be told what to load.
-    pub(super) fn start(number: u64, isolation: &Isolation, host: &'static HostSide) -> io::Result<Process> {
+    ///
+    /// `temp` is made, and removed with the child.
+    pub(super) fn start(
+        number: u64,
+        isolation: &Isolation,
+        reach: Reach,
+        temp: PathBuf,
+        host: &'static HostSide,
+    ) -> io::Result<Process> {
+        fs::create_dir_all(&temp)?;
         let (here, there) = UnixStream::pair()?;
         let (words, printed) = pipe()?;
         let words = File::from(OwnedFd::from(words));
@@ -97,6 +111,7 @@ impl Process {
             .args(&isolation.arguments)
             .env_clear()
             .envs(isolation.environment.iter().map(|(name, value)| (name, value)))
+            .env("TMPDIR", &temp)
             .stdin(Stdio::from(OwnedFd::from(there)))
             .stdout(printed.try_clone()?)
             .stderr(printed)
@@ -104,7 +119,8 @@ impl Process {
             .process_group(0)
             .spawn()?;
         let (unfinished_line, last_line, tickets) = Default::default();
-        Ok(Process { number, child, socket: here, words, unfinished_line, last_line, host, tickets })
+        let socket = here;
+        Ok(Process { number, child, socket, words, unfinished_line, last_line, host, tickets, reach, temp })
     }
 
     /// Whether it is still there, or how it ended while nobody used it.
@@ -227,6 +243,7 @@ impl Drop for Process {
         let _ = self.child.kill();
         let _ = self.child.wait();
         self.tickets.iter().for_each(|ticket| self.host.memory().free(*ticket));
+        let _ = fs::remove_dir_all(&self.temp);
     }
 }
 

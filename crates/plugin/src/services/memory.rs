@@ -222,6 +222,10 @@ impl Memory {
                 self.state().keep_as(id, name, bytes, evict);
                 return Some(id);
             }
+            if above.obtainable_bytes().is_some_and(|obtainable| obtainable < bytes) {
+                // Nothing that could be given back would be enough.
+                return None;
+            }
             let mut state = self.state();
             match state.next_to_ask(&refused) {
                 Ask::This(id, evict) => {

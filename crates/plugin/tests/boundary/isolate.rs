@@ -5,7 +5,7 @@ use std::sync::LazyLock;
 use std::sync::atomic::Ordering;
 use std::time::Duration;
 
-use rondel_plugin::{Facts, FailureKind, Isolation, NodeFailure, Registry, isolate};
+use rondel_plugin::{Facts, FailureKind, Isolation, NodeFailure, Origin, Registry, isolate};
 use rondel_value::{Digest, Image, Value};
 use tempfile::TempDir;
 
@@ -20,20 +20,22 @@ fn child_of_the_others() {
     panic!("{error}");
 }
 
-fn isolation() -> Isolation {
+fn isolation(temp: &Path) -> Isolation {
     Isolation {
         program: std::env::current_exe().unwrap(),
         arguments: ["--exact", "isolate::child_of_the_others", "--ignored", "--nocapture"].map(Into::into).into(),
         environment: Vec::new(),
+        libraries: Vec::new(),
+        temp: temp.to_owned(),
         grace: Duration::from_millis(100),
     }
 }
 
 /// Where libraries are built, and copied to.
-static FOLDER: LazyLock<TempDir> = LazyLock::new(|| TempDir::new().unwrap());
+pub static FOLDER: LazyLock<TempDir> = LazyLock::new(|| TempDir::new().unwrap());
 
 /// The plugin of a library, which is opened here once to see what it offers.
-fn isolated(library: PathBuf) -> Registry {
+pub fn isolated(library: PathBuf) -> Registry {
     let mut opened = registry();
     opened.add_file(&library, &FOLDER.path().join("copies")).unwrap();
     let facts = opened.facts(&opened.plugins()[0]);
@@ -41,9 +43,20 @@ fn isolated(library: PathBuf) -> Registry {
 }
 
 fn isolated_as(library: &Path, facts: Facts) -> Registry {
+    with_temp(library, facts, &FOLDER.path().join("temp"))
+}
+
+/// The plugin of another registry once more, with another folder for what is temporary.
+pub fn isolated_with(other: &Registry, temp: &Path) -> Registry {
+    let plugin = &other.plugins()[0];
+    let Origin::File(library) = &plugin.origin else { panic!("a file") };
+    with_temp(library, other.facts(plugin), temp)
+}
+
+fn with_temp(library: &Path, facts: Facts, temp: &Path) -> Registry {
     let digest = Digest::of(&std::fs::read(library).unwrap());
     let mut registry = registry();
-    registry.add_isolated(library, digest, facts, &FOLDER.path().join("copies"), &isolation()).unwrap();
+    registry.add_isolated(library, digest, facts, &FOLDER.path().join("copies"), &isolation(temp)).unwrap();
     registry
 }
 
@@ -188,6 +201,39 @@ fn who_calls_the_host_after_the_end_is_found_out() {
          `zoo.waits`"
     );
     assert_eq!(run("zoo.leaves_a_thread", &[]).unwrap(), [Value::Int(7)]);
+}
+
+#[test]
+fn memory_is_counted_here_for_all_processes_together() {
+    let zoo = isolated(zoo("memory", &["-DKIND=\"zoo.kept\""]));
+    let run = |kind: &str, n: i64| zoo.kind(kind).unwrap().run(&[Value::Int(n)], &Recorder::default()).unwrap();
+    let kept = || zoo.memory().tickets().into_iter().map(|ticket| (ticket.name, ticket.bytes)).collect::<Vec<_>>();
+    let one = |bytes| vec![("kept".to_owned(), bytes)];
+    // A process asks its own plugin first.
+    assert_eq!((run("zoo.keeps", 60), kept()), (vec![Value::Int(1)], one(60)));
+    assert_eq!((run("zoo.keeps", 70), kept()), (vec![Value::Int(1)], one(70)));
+    assert_eq!((run("zoo.keeps", 101), kept()), (vec![Value::Int(0)], one(70)));
+    let (first, second) = (Recorder::default(), Recorder::default());
+    std::thread::scope(|scope| {
+        let [first_waits, second_waits] = [&first, &second].map(|host| {
+            let waits = scope.spawn(|| zoo.kind("zoo.waits").unwrap().run(&[Value::Int(1)], host));
+            while host.said().is_empty() {
+                std::thread::yield_now();
+            }
+            waits
+        });
+        // One that is at work is not ended for another.
+        assert_eq!((run("zoo.keeps", 60), kept()), (vec![Value::Int(0)], one(70)));
+        first.is_cancelled.store(true, Ordering::SeqCst);
+        assert_eq!(first_waits.join().unwrap().unwrap_err().kind, FailureKind::Cancelled);
+        second.is_cancelled.store(true, Ordering::SeqCst);
+        assert_eq!(second_waits.join().unwrap().unwrap_err().kind, FailureKind::Cancelled);
+    });
+    // One that has nothing to do is.
+    assert_eq!((run("zoo.keeps", 80), kept()), (vec![Value::Int(1)], one(80)));
+    // What a process kept goes with it.
+    assert!(zoo.kind("zoo.aborts").unwrap().run(&[], &Recorder::default()).is_err());
+    assert_eq!(kept(), []);
 }
 
 #[test]

@@ -10,4 +10,6 @@ mod on_demand;
 mod plugin;
 mod run;
 #[cfg(target_os = "linux")]
+mod sandbox;
+#[cfg(target_os = "linux")]
 mod sanitized;

@@ -1,0 +1,134 @@
+//! What a plugin in a process of its own can do, and what it cannot. Where the kernel offers no such thing, there is nothing
+//! to see here.
+
+use std::path::{Path, PathBuf};
+use std::sync::LazyLock;
+
+use rondel_plugin::isolate::sandbox::offered;
+use rondel_plugin::{CallHost, Level, Registry};
+use rondel_value::{Bundle, ModelRef, Value};
+
+use crate::c_plugin::compile;
+use crate::isolate::{FOLDER, isolated};
+
+static NOSY: LazyLock<Registry> = LazyLock::new(|| {
+    let library = FOLDER.path().join(format!("libnosy.{}", std::env::consts::DLL_EXTENSION));
+    isolated(compile("zoo/nosy.c", &library, &[]))
+});
+
+/// A host that writes to a folder.
+struct Writes(PathBuf);
+
+impl CallHost for Writes {
+    fn cancelled(&self) -> bool {
+        false
+    }
+    fn progress(&self, _done: u64, _total: u64, _note: &str) {}
+    fn preview(&self, _image: Bundle) {}
+    fn preview_wanted(&self) -> bool {
+        false
+    }
+    fn put_checkpoint(&self, _step: u64, _state: Bundle) {}
+    fn latest_checkpoint(&self) -> Option<(u64, Bundle)> {
+        None
+    }
+    fn log(&self, _level: Level, _text: &str) {}
+    fn model_part(&self, _model: &ModelRef, _part: &str) -> Result<Vec<PathBuf>, String> {
+        Err("there are no models here".to_owned())
+    }
+    fn output_folder(&self) -> PathBuf {
+        self.0.clone()
+    }
+    fn provenance(&self) -> String {
+        "{}".to_owned()
+    }
+}
+
+/// What became of an attempt.
+#[derive(Debug, PartialEq, Eq)]
+enum Could {
+    Do,
+    Not,
+}
+
+fn could(kind: &str, what: &str, path: &Path) -> Could {
+    let inputs = [Value::text(what), Value::text(path.to_str().unwrap())];
+    let outputs = NOSY.kind(kind).unwrap().run(&inputs, &Writes(FOLDER.path().join("out"))).unwrap();
+    match outputs[..] {
+        [Value::Int(0)] => Could::Do,
+        [Value::Int(1..)] => Could::Not,
+        _ => panic!("{what}: {outputs:?}"),
+    }
+}
+
+fn file(name: &str) -> PathBuf {
+    let file = FOLDER.path().join(name);
+    std::fs::write(&file, "a secret").unwrap();
+    file
+}
+
+#[test]
+fn files_that_were_not_declared_are_out_of_reach() {
+    if !offered().files {
+        return;
+    }
+    let secret = file("secret");
+    assert_eq!(could("nosy.pure", "read", &secret), Could::Not);
+    assert_eq!(could("nosy.net", "read", Path::new("/etc/passwd")), Could::Not);
+    assert_eq!(could("nosy.pure", "write", &FOLDER.path().join("new")), Could::Not);
+    assert_eq!(could("nosy.pure", "write", &secret), Could::Not);
+    assert_eq!(could("nosy.pure", "read", &PathBuf::from(format!("/proc/{}/environ", std::process::id()))), Could::Not);
+}
+
+#[test]
+fn what_was_declared_and_what_all_need_is_within_reach() {
+    let given = file("given");
+    assert_eq!(could("nosy.file", "read", &given), Could::Do);
+    assert_eq!(could("nosy.effect", "write", &FOLDER.path().join("out/picture")), Could::Do);
+    assert_eq!(could("nosy.pure", "temp", Path::new("")), Could::Do);
+    assert_eq!(could("nosy.pure", "read", Path::new("/dev/urandom")), Could::Do);
+    assert_eq!(could("nosy.pure", "thread", Path::new("")), Could::Do);
+    assert_eq!(could("nosy.pure", "signal itself", Path::new("")), Could::Do);
+}
+
+#[test]
+fn a_file_that_was_given_is_not_to_be_written() {
+    if offered().files {
+        assert_eq!(could("nosy.file", "write", &file("given, too")), Could::Not);
+    }
+}
+
+#[test]
+fn the_network_is_for_those_that_declare_it() {
+    if !offered().calls {
+        return;
+    }
+    assert_eq!(could("nosy.pure", "internet", Path::new("")), Could::Not);
+    assert_eq!(could("nosy.net", "internet", Path::new("")), Could::Do);
+    assert_eq!(could("nosy.pure", "local socket", Path::new("")), Could::Not);
+    assert_eq!(could("nosy.net", "local socket", Path::new("")), Could::Not);
+}
+
+#[test]
+fn other_processes_are_out_of_reach() {
+    if !offered().calls {
+        return;
+    }
+    for what in ["fork", "signal its parent", "look into its parent"] {
+        assert_eq!(could("nosy.effect", what, Path::new("")), Could::Not, "{what}");
+    }
+    assert_eq!(could("nosy.effect", "run", Path::new("/bin/true")), Could::Not);
+}
+
+#[test]
+fn the_folder_for_what_is_temporary_goes_with_the_process() {
+    let temp = FOLDER.path().join("temp of one");
+    {
+        let nosy = crate::isolate::isolated_with(&NOSY, &temp);
+        let inputs = [Value::text("temp"), Value::text("")];
+        let outputs = nosy.kind("nosy.pure").unwrap().run(&inputs, &Writes(PathBuf::new())).unwrap();
+        assert_eq!(outputs, [Value::Int(0)]);
+        assert_eq!(std::fs::read_dir(&temp).unwrap().count(), 1);
+    }
+    assert_eq!(std::fs::read_dir(&temp).unwrap().count(), 0);
+}

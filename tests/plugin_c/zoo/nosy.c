@@ -1,0 +1,141 @@
+/* A plugin in C that tries what it is told, and returns the error number of the system: 0 if it could. Its kinds differ in
+ * what they declare: nothing, an effect, the network, or that their input is a file.
+ *
+ *     cc -shared -fPIC -pthread -I crates/abi/include tests/plugin_c/zoo/nosy.c -o libnosy.so */
+
+#define _GNU_SOURCE
+
+#include "rondel.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <netinet/in.h>
+#include <pthread.h>
+#include <signal.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/ptrace.h>
+#include <sys/socket.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+/* Text for the host; only for literals. */
+#define STR(literal) ((rondel_str){(literal), sizeof(literal) - 1})
+
+static int opens(const char *path, int flags) {
+    int file = open(path, flags, 0600);
+    if (file < 0) return errno;
+    close(file);
+    return 0;
+}
+
+static int connects(int family) {
+    int end = socket(family, SOCK_STREAM, 0);
+    if (end < 0) return errno;
+    /* Whether anybody listens there is not the question. */
+    struct sockaddr_in nobody = {.sin_family = AF_INET, .sin_port = htons(9), .sin_addr.s_addr = htonl(INADDR_LOOPBACK)};
+    int error = family == AF_INET && connect(end, (struct sockaddr *)&nobody, sizeof nobody) ? errno : 0;
+    close(end);
+    return error == ECONNREFUSED ? 0 : error;
+}
+
+static int forks(void) {
+    pid_t child = fork();
+    if (child == 0) _exit(0);
+    if (child < 0) return errno;
+    waitpid(child, 0, 0);
+    return 0;
+}
+
+static int runs(const char *path) {
+    execl(path, path, (char *)0);
+    return errno;
+}
+
+static void *nothing(void *unused) { return unused; }
+
+static int starts_a_thread(void) {
+    pthread_t thread;
+    int error = pthread_create(&thread, 0, nothing, 0);
+    return error ? error : pthread_join(thread, 0);
+}
+
+static int writes_temp(void) {
+    char path[4096];
+    const char *folder = getenv("TMPDIR");
+    snprintf(path, sizeof path, "%s/note", folder ? folder : "/tmp");
+    return opens(path, O_WRONLY | O_CREAT);
+}
+
+/* `what` may be followed by a path. */
+static int tries(const char *what, const char *path) {
+    if (!strcmp(what, "read")) return opens(path, O_RDONLY);
+    if (!strcmp(what, "write")) return opens(path, O_WRONLY | O_CREAT);
+    if (!strcmp(what, "run")) return runs(path);
+    if (!strcmp(what, "temp")) return writes_temp();
+    if (!strcmp(what, "internet")) return connects(AF_INET);
+    if (!strcmp(what, "local socket")) return connects(AF_UNIX);
+    if (!strcmp(what, "fork")) return forks();
+    if (!strcmp(what, "thread")) return starts_a_thread();
+    if (!strcmp(what, "signal its parent")) return kill(getppid(), 0) ? errno : 0;
+    if (!strcmp(what, "signal itself")) return kill(getpid(), 0) ? errno : 0;
+    if (!strcmp(what, "look into its parent")) return ptrace(PTRACE_ATTACH, getppid(), 0, 0) ? errno : 0;
+    if (!strcmp(what, "environment")) return getenv("SECRET") ? 0 : ENOENT;
+    return -1;
+}
+
+static void copy(char *to, size_t size, rondel_str from) {
+    size_t n = from.len < size ? from.len : size - 1;
+    memcpy(to, from.ptr, n);
+    to[n] = 0;
+}
+
+static rondel_status run(const rondel_node *node, const rondel_call *call) {
+    (void)node;
+    char what[64], path[4096];
+    copy(what, sizeof what, call->inputs[0].as.text);
+    copy(path, sizeof path, call->inputs[1].as.text);
+    return call->set_output(call, 0, &(rondel_value){.tag = RONDEL_INT, .as.i = tries(what, path)});
+}
+
+#define NODE(kind, more, of_path)                                                                                          \
+    {.struct_size = sizeof(rondel_node),                                                                                  \
+     .spec_json = STR("{\"kind\": \"nosy." kind "\", \"version\": 1, \"category\": \"test\", \"doc\": \"Tries.\"," more    \
+                      " \"inputs\": [{\"name\": \"what\", \"type\": \"Text\"},"                                            \
+                      " {\"name\": \"path\", \"type\": \"Text\", \"default\": \"\"" of_path "}],"                          \
+                      " \"outputs\": [{\"name\": \"error\", \"type\": \"Int\"}]}"),                                        \
+     .run = run}
+
+static const rondel_node nodes[] = {
+    NODE("pure", "", ""),
+    NODE("effect", " \"effect\": true,", ""),
+    NODE("net", " \"lane\": \"Net\",", ""),
+    NODE("file", "", ", \"file\": true"),
+};
+
+static uint32_t count(const rondel_node_factory *factory) {
+    (void)factory;
+    return sizeof(nodes) / sizeof(nodes[0]);
+}
+
+static const rondel_node *get(const rondel_node_factory *factory, uint32_t index) {
+    return index < count(factory) ? &nodes[index] : 0;
+}
+
+static const rondel_node_factory factory = {.struct_size = sizeof(rondel_node_factory), .count = count, .get = get};
+
+static const void *get_factory(rondel_str id) {
+    const rondel_str known = STR(RONDEL_NODE_FACTORY);
+    return id.len == known.len && memcmp(id.ptr, known.ptr, id.len) == 0 ? &factory : 0;
+}
+
+const rondel_entry rondel_entry_nosy = {
+    .struct_size = sizeof(rondel_entry),
+    .abi_major = RONDEL_ABI_MAJOR,
+    .abi_minor = RONDEL_ABI_MINOR,
+    .name = STR("nosy"),
+    .version = STR("0.1.0"),
+    .build = STR("c"),
+    .get_factory = get_factory,
+};
