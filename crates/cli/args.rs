@@ -239,6 +239,9 @@ pub struct PlanArgs {
     /// `human`, or `json` for machines, or `dot` for graphviz
     #[arg(long, value_enum, default_value = "human")]
     pub format: PlanFormat,
+    /// Short for `--format json`
+    #[arg(long, conflicts_with = "format")]
+    pub json: bool,
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]

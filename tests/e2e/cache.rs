@@ -49,7 +49,7 @@ fn nothing_runs_twice() {
 #[test]
 fn a_new_seed_keeps_the_text_and_the_plan_says_so_before() {
     let (project, _) = made();
-    let plan = json(&project.rondel(&["plan", GRAPH, "--set", "seed=8", "--format", "json"]));
+    let plan = json(&project.rondel(&["plan", GRAPH, "--set", "seed=8", "--json"]));
     let words = |step: &Value| {
         let why = step["why_text"].as_str().map(|why| format!(": {why}")).unwrap_or_default();
         format!("{} {}{why}", step["name"].as_str().expect("a name"), step["will"].as_str().expect("a word"))

@@ -33,7 +33,8 @@ pub fn run(places: &Places, args: PlanArgs) -> Result<Exit> {
         forecast(&plan, &cache, &mut last).into_iter().map(|(_, forecast)| forecast).collect();
     let needs = needs(&plan, &cache, &[]);
     let weighed = weigh(&needs, budget_bytes);
-    match args.format {
+    let format = if args.json { PlanFormat::Json } else { args.format };
+    match format {
         PlanFormat::Human => {
             human(&plan, &forecasts);
             memory(&plan, &needs, &weighed, budget_bytes);
