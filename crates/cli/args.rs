@@ -96,6 +96,10 @@ pub enum Command {
     Cache(CacheArgs),
     /// Look after model weights
     Models(ModelsArgs),
+    /// What runs left behind
+    Runs(RunsArgs),
+    /// Show a run again as it was recorded
+    Replay(ReplayArgs),
     /// Recover the graph that a picture carries
     From(FromArgs),
     /// Say what this program finds on this machine
@@ -432,6 +436,54 @@ pub enum ModelsCommand {
         #[arg(long, value_name = "PATH", default_value = ".")]
         from: PathBuf,
     },
+}
+
+#[derive(Debug, ClapArgs)]
+pub struct RunsArgs {
+    #[command(subcommand)]
+    pub command: RunsCommand,
+}
+
+#[derive(Debug, Subcommand)]
+pub enum RunsCommand {
+    /// The newest first
+    List {
+        /// How many
+        #[arg(short, value_name = "N", default_value_t = 20)]
+        n: usize,
+        /// The reports of those that were finished
+        #[arg(long)]
+        json: bool,
+    },
+    /// What went in, what each step did, and what came out
+    Show {
+        /// `last`, or the id of a run or its beginning
+        #[arg(default_value = "last")]
+        run: String,
+        /// Its report
+        #[arg(long)]
+        json: bool,
+    },
+    /// What two runs have in common, and where they part; the exit code is 1 if a step came to something else
+    Diff {
+        /// The earlier run: its id or the beginning of it
+        first: String,
+        /// The later one
+        #[arg(default_value = "last")]
+        second: String,
+        #[arg(long)]
+        json: bool,
+    },
+}
+
+#[derive(Debug, ClapArgs)]
+pub struct ReplayArgs {
+    /// `last`, or the id of a run or its beginning
+    #[arg(default_value = "last")]
+    pub run: String,
+    /// How many times as fast
+    #[arg(long, value_name = "FACTOR", default_value_t = 1.0, value_parser = words::parse_factor)]
+    pub speed: f64,
 }
 
 #[derive(Debug, ClapArgs)]

@@ -6,10 +6,13 @@ mod doctor;
 mod from;
 mod given;
 mod models;
+mod named;
 mod nodes;
 mod plan;
 mod plugins;
+mod replay;
 mod run;
+mod runs;
 mod watch;
 
 use std::collections::{BTreeMap, HashMap};
@@ -65,6 +68,8 @@ pub fn run(args: Args) -> Result<Exit> {
         Command::Plugins(args) => plugins::run(&places, &args),
         Command::Cache(args) => cache::run(&places, args),
         Command::Models(args) => models::run(&places, args),
+        Command::Runs(args) => runs::run(&places, args),
+        Command::Replay(args) => replay::run(&places, &args),
         Command::From(args) => from::run(args),
         Command::Doctor(args) => doctor::run(&places, args),
         Command::PluginChild => plugin_child(),

@@ -71,9 +71,10 @@ impl Display {
 
     /// Gets ready for a run of this plan.
     pub fn begin(&mut self, plan: &Plan) {
+        let width = lines::name_width(plan.steps.node_weights().map(|step| &step.name));
         self.people = Some(match self.with_bars {
-            true => People::Bars(bars::Bars::new(plan)),
-            false => People::Lines(lines::Lines::new(plan, self.is_quiet)),
+            true => People::Bars(bars::Bars::new(width)),
+            false => People::Lines(lines::Lines::new(width, self.is_quiet)),
         });
     }
 

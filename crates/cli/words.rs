@@ -66,6 +66,16 @@ pub fn span(ms: f64) -> String {
     }
 }
 
+/// Seconds in the unit that reads best.
+pub fn age(seconds: u64) -> String {
+    match seconds {
+        s if s < 120 => format!("{s} s"),
+        s if s < 7200 => format!("{} min", s / 60),
+        s if s < 172_800 => format!("{} h", s / 3600),
+        s => format!("{} d", s / 86_400),
+    }
+}
+
 /// `1 step`, `2 steps`.
 pub fn count(n: usize, thing: &str) -> String {
     match n {
@@ -108,6 +118,14 @@ pub fn parse_bytes(text: &str) -> Result<u64, String> {
     };
     let number: f64 = number.parse().map_err(|_| format!("`{text}` is not a number of bytes, such as 20GB"))?;
     Ok((number * factor as f64) as u64)
+}
+
+/// How many times as fast: `4`, `0.5`.
+pub fn parse_factor(text: &str) -> Result<f64, String> {
+    match text.trim().parse() {
+        Ok(factor) if factor > 0.0 && f64::is_finite(factor) => Ok(factor),
+        _ => Err(format!("`{text}` is not a factor, such as 4 or 0.5")),
+    }
 }
 
 /// A part as people write it, `10%` or `0.5%`, from 0 to 1.

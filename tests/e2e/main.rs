@@ -34,6 +34,7 @@ mod plugin;
 mod plugins;
 mod remote;
 mod run;
+mod runs;
 #[cfg(feature = "cloud")]
 #[path = "../../crates/remote/tests/remote/pages.rs"]
 mod server;

@@ -1,7 +1,6 @@
 //! `rondel cache`: looks after the cache.
 
 mod archive;
-mod named;
 mod pins;
 mod why;
 
@@ -76,7 +75,7 @@ pub fn run(places: &Places, args: CacheArgs) -> Result<Exit> {
                     entry.kind,
                     bytes_text(entry.bytes),
                     words::span(entry.ms),
-                    age(now.saturating_sub(entry.at)),
+                    words::age(now.saturating_sub(entry.at)),
                     if entry.is_pinned { "pinned  " } else { "" },
                     entry.parts.join("  ")
                 ));
@@ -136,13 +135,4 @@ pub fn run(places: &Places, args: CacheArgs) -> Result<Exit> {
         }
     }
     Ok(Exit::Done)
-}
-
-fn age(seconds: u64) -> String {
-    match seconds {
-        s if s < 120 => format!("{s} s"),
-        s if s < 7200 => format!("{} min", s / 60),
-        s if s < 172_800 => format!("{} h", s / 3600),
-        s => format!("{} d", s / 86_400),
-    }
 }

@@ -3,7 +3,6 @@
 use std::collections::HashMap;
 
 use indicatif::{MultiProgress, ProgressBar, ProgressDrawTarget, ProgressStyle};
-use rondel_engine::Plan;
 use rondel_event::{Event, RunView, StepName, What};
 
 use super::lines;
@@ -16,9 +15,9 @@ pub struct Bars {
 }
 
 impl Bars {
-    pub fn new(plan: &Plan) -> Bars {
+    pub fn new(width: usize) -> Bars {
         let all = MultiProgress::with_draw_target(ProgressDrawTarget::stderr_with_hz(20));
-        Bars { all, running: HashMap::new(), width: lines::name_width(plan) }
+        Bars { all, running: HashMap::new(), width }
     }
 
     pub fn event(&mut self, event: &Event, view: &RunView) {

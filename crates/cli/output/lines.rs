@@ -1,7 +1,6 @@
 //! Plain lines: one when a step is over.
 
-use rondel_engine::Plan;
-use rondel_event::{Event, How, Level, Outcome, RemoteUse, Report, RunView, StepReport, What};
+use rondel_event::{Event, How, Level, Outcome, RemoteUse, Report, RunView, StepName, StepReport, What};
 use rondel_value::cost::bytes_text;
 
 use crate::words;
@@ -14,8 +13,8 @@ pub struct Lines {
 }
 
 impl Lines {
-    pub fn new(plan: &Plan, is_quiet: bool) -> Lines {
-        Lines { width: name_width(plan), is_quiet }
+    pub fn new(width: usize, is_quiet: bool) -> Lines {
+        Lines { width, is_quiet }
     }
 
     pub fn event(&mut self, event: &Event, view: &RunView) {
@@ -28,8 +27,8 @@ impl Lines {
 }
 
 /// The width of the longest name of a step, within reason.
-pub fn name_width(plan: &Plan) -> usize {
-    plan.steps.node_weights().map(|step| step.name.chars().count()).max().unwrap_or(0).min(40)
+pub fn name_width<'a>(names: impl Iterator<Item = &'a StepName>) -> usize {
+    names.map(|name| name.chars().count()).max().unwrap_or(0).min(40)
 }
 
 fn is_trouble(what: &What) -> bool {

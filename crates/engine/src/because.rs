@@ -85,7 +85,7 @@ pub fn because(cache: &Cache, graph: Option<&Path>, step: &str) -> Result<Becaus
 }
 
 /// What the cache still knows of a step of a run.
-fn recorded(cache: &Cache, step: &StepReport) -> Option<std::sync::Arc<Record>> {
+pub(crate) fn recorded(cache: &Cache, step: &StepReport) -> Option<std::sync::Arc<Record>> {
     cache.record(&step.action?).ok().flatten()
 }
 

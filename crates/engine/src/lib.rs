@@ -6,11 +6,12 @@
 //! - [`mod@plan`]: what is to be done for one run, and why
 //! - [`mod@run`]: doing it: dispatcher, lanes, events
 //! - [`watch`]: when to do it again
-//! - [`record`], [`last`]: what a run leaves behind
+//! - [`record`], [`last`]: what a run leaves behind; [`mod@because`], [`mod@difference`]: what can be read from it
 //!
 //! The engine links no tensor library, prints nothing and reads no environment: time, randomness and folders are given.
 
 pub mod because;
+pub mod difference;
 pub mod installed;
 pub mod last;
 pub mod plan;
@@ -22,6 +23,7 @@ pub mod watch;
 pub mod weights;
 
 pub use because::{Because, BecauseError, because};
+pub use difference::{Compared, Difference, StepDifference, difference};
 pub use plan::explain::{Forecast, KeyParts, forecast, key_parts};
 pub use plan::flatten::{PlanError, PlanOptions, plan};
 pub use plan::inputs::Given;

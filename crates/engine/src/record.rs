@@ -11,7 +11,7 @@
 //! which is the same folder, says it already. A run without `report.json` was cut off.
 
 use std::fs::{self, File};
-use std::io::{self, BufWriter, Write};
+use std::io::{self, BufRead, BufReader, BufWriter, Write};
 use std::path::{Path, PathBuf};
 
 use rondel_cache::upkeep;
@@ -78,17 +78,80 @@ fn forget_old(runs: &Path) -> io::Result<()> {
     Ok(())
 }
 
+/// The ids of all runs of which there is a record, finished or not, the newest first.
+pub fn ids(v1: &Path) -> Vec<String> {
+    let entries = fs::read_dir(v1.join("runs")).into_iter().flatten().flatten();
+    let mut ids: Vec<String> = entries.filter_map(|entry| entry.file_name().into_string().ok()).collect();
+    ids.sort_by(|a, b| b.cmp(a));
+    ids
+}
+
+/// The report of a run; none if it was cut off.
+pub fn report(v1: &Path, id: &str) -> Option<Report> {
+    serde_json::from_slice(&fs::read(v1.join("runs").join(id).join("report.json")).ok()?).ok()
+}
+
 /// The reports of finished runs, the newest first; each is read when it is asked for.
 pub fn reports(v1: &Path) -> impl Iterator<Item = Report> + use<> {
-    let entries = fs::read_dir(v1.join("runs")).into_iter().flatten();
-    let mut runs: Vec<PathBuf> = entries.flatten().map(|entry| entry.path()).collect();
-    runs.sort();
-    runs.into_iter().rev().filter_map(|run| serde_json::from_slice(&fs::read(run.join("report.json")).ok()?).ok())
+    let v1 = v1.to_owned();
+    ids(&v1).into_iter().filter_map(move |id| report(&v1, &id))
+}
+
+/// Why the events of a run cannot be read.
+#[derive(Debug, thiserror::Error)]
+pub enum ReadEventsError {
+    #[error("its events cannot be read: {error}: {path}")]
+    Read { path: PathBuf, error: io::Error },
+    #[error("line {line} of its events is none: {error}: {path}")]
+    Line { path: PathBuf, line: usize, error: serde_json::Error },
+}
+
+/// The events of a run. Of one that was cut off, those that were written by then.
+pub fn events(v1: &Path, id: &str) -> Result<Vec<Event>, ReadEventsError> {
+    let path = v1.join("runs").join(id).join("events.jsonl.zst");
+    let unread = |error| ReadEventsError::Read { path: path.clone(), error };
+    let file = File::open(&path).map_err(unread)?;
+    let lines = BufReader::new(zstd::Decoder::new(file).map_err(unread)?).lines();
+    let mut events = Vec::new();
+    for (line, text) in lines.enumerate() {
+        let text = match text {
+            Ok(text) => text,
+            // The end of the file, and not of what was to be written.
+            Err(error) if error.kind() == io::ErrorKind::UnexpectedEof => break,
+            Err(error) => return Err(unread(error)),
+        };
+        let event = serde_json::from_str(&text);
+        events.push(event.map_err(|error| ReadEventsError::Line { path: path.clone(), line: line + 1, error })?);
+    }
+    Ok(events)
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn of_a_run_that_was_cut_off_the_events_until_then_are_read() {
+        let folder = tempfile::tempdir().unwrap();
+        let run = folder.path().join("runs/r");
+        fs::create_dir_all(&run).unwrap();
+        let event = |seq| {
+            let what = rondel_event::What::StepNotNeeded { step: format!("step {seq}").into() };
+            Event { seq, at_ms: 0.0, run: "r".into(), what }
+        };
+        let all: Vec<Event> = (0..3).map(event).collect();
+        let mut written = zstd::Encoder::new(Vec::new(), 1).unwrap();
+        for event in &all {
+            writeln!(written, "{}", serde_json::to_string(event).unwrap()).unwrap();
+            written.flush().unwrap();
+        }
+        let (cut, whole) = (written.get_ref().clone(), written.finish().unwrap());
+        fs::write(run.join("events.jsonl.zst"), cut).unwrap();
+        assert_eq!(events(folder.path(), "r").unwrap(), all);
+        fs::write(run.join("events.jsonl.zst"), whole).unwrap();
+        assert_eq!(events(folder.path(), "r").unwrap(), all);
+        assert!(events(folder.path(), "another").is_err());
+    }
 
     #[test]
     fn old_runs_are_forgotten_but_for_those_that_are_pinned() {

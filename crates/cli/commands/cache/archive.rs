@@ -6,8 +6,7 @@ use anyhow::Result;
 use rondel_cache::upkeep;
 use rondel_value::Digest;
 
-use super::named;
-use crate::commands::Exit;
+use crate::commands::{Exit, named};
 use crate::words;
 
 pub fn export(cache: &Path, run: &str, file: &Path) -> Result<Exit> {

@@ -7,8 +7,8 @@ use anyhow::Result;
 use rondel_cache::upkeep;
 use rondel_value::Digest;
 
-use super::named::{Named, named};
 use crate::commands::Exit;
+use crate::commands::named::{Named, named};
 use crate::words;
 
 /// Pins what is named, or nothing if one of the words names nothing.

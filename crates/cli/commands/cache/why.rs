@@ -9,7 +9,6 @@ use rondel_engine::{Because, because};
 use rondel_event::How;
 use rondel_event::report::StepReport;
 
-use super::age;
 use crate::commands::Exit;
 use crate::words;
 
@@ -57,7 +56,7 @@ fn headline(step: &StepReport) -> String {
 
 fn details(because: &Because) {
     let now = SystemTime::now().duration_since(UNIX_EPOCH).map_or(0, |since| since.as_secs());
-    let ago = |at: u64| format!("{} ago", age(now.saturating_sub(at)));
+    let ago = |at: u64| format!("{} ago", words::age(now.saturating_sub(at)));
     let unnamed = || "without a name".to_owned();
     words::data(format!("  run     {} of {}", because.run.clone().unwrap_or_else(unnamed), because.graph));
     if let Some(before) = &because.before {

@@ -57,7 +57,7 @@ pub fn run(cache: &Path, word: &str) -> Result<(String, Report), String> {
     let mut runs = record::reports(&cache.join("v1")).filter_map(with_id).filter(|(id, _)| is_meant(id));
     let found = runs.next().ok_or_else(|| match word {
         LAST => "there is no finished run; `rondel run` makes one".to_owned(),
-        _ => format!("`{word}` is no finished run; write `{LAST}`, or the id that a report or `rondel cache why` says"),
+        _ => format!("`{word}` is no finished run; write `{LAST}`, or an id that `rondel runs list` says"),
     })?;
     if word != LAST && found.0 != word && runs.next().is_some() {
         return Err(format!("`{word}` begins the ids of several runs; write more of it"));
