@@ -148,6 +148,7 @@ fn site(places: &Places, graph: Option<&Path>, memory_budget_bytes: Option<u64>)
     }
     let site = Site::new(Arc::new(registry), folders::models(), &cache.join("v1"))
         .with_folders(folders::of_models())
+        .with_installed(installed)
         .with_watch(hashing::watch());
     Ok((site, cache))
 }

@@ -32,6 +32,8 @@ fn check(name: &str, args: &[&str]) {
     let output = rondel(args);
     let said = String::from_utf8(output.stderr).expect("words are text");
     assert_eq!(output.status.code(), Some(2), "{name}: {said}");
+    let machine = format!("{}-{}", std::env::consts::ARCH, std::env::consts::OS);
+    let said = said.replace(&*std::env::temp_dir().to_string_lossy(), "/tmp").replace(&machine, "MACHINE");
     let expected = folder().join(format!("{name}.txt"));
     snapbox::Assert::new().action_env("SNAPSHOTS").eq(said, Data::read_from(&expected, None));
 }
@@ -56,6 +58,13 @@ fn every_wrong_graph_is_told_exactly_so() {
 fn a_file_that_cannot_be_read_is_named_with_the_reason() {
     check("unreadable_absent", &["check", "absent.ron"]);
     check("unreadable_folder", &["check", "lib"]);
+}
+
+#[test]
+fn a_kind_that_nobody_offers_is_told_with_who_would_and_where_plugins_were_looked_for() {
+    check("missing_kind", &["check", "strangers/missing_kind.ron"]);
+    // A text file is there that is called like a plugin.
+    check("broken_plugin", &["check", "strangers/broken_plugin.ron", "--plugin-dir", "strangers/broken"]);
 }
 
 #[test]

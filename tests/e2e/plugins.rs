@@ -164,6 +164,7 @@ fn a_plugin_that_crashes_its_check_is_left_out_until_it_is_built_anew() {
     assert!(list.stdout.contains("glow 0.1.0 (left out)") && list.stdout.contains("signal 4"), "{}", list.stdout);
     let run = project.rondel(&["run", "glow.ron"]);
     assert_eq!(run.code, Some(2), "{}", run.stderr);
+    assert!(run.stderr.contains("the plugin `glow` offers `c.glow` and is left out"), "{}", run.stderr);
 
     edited_glow(&project, "c.glow", "c.glow");
     assert_eq!(ran(&project.run("glow.ron", &[])), "one, two");
@@ -197,4 +198,16 @@ fn what_is_no_plugin_does_not_pass_and_what_is_not_there_is_named() {
     assert_eq!((check.code, check.stdout.contains("not a shared object")), (Some(1), true), "{}", check.stdout);
     let check = project.rondel(&["plugins", "check", "gone.so"]);
     assert_eq!((check.code, check.stderr.contains("cannot be read")), (Some(2), true), "{}", check.stderr);
+}
+
+#[test]
+fn a_kind_of_a_plugin_that_is_elsewhere_is_told_with_its_place() {
+    let project = Project::new();
+    project.build_c("mine", "glow", "#include <glow.c>");
+    project.write("glow.ron", GLOW);
+    assert_eq!(project.rondel(&["check", "glow.ron", "--plugin-dir", "mine"]).code, Some(0));
+    let check = project.rondel(&["check", "glow.ron"]);
+    let words = check.stderr.split_whitespace().collect::<Vec<_>>().join(" ");
+    assert_eq!(check.code, Some(2), "{words}");
+    assert!(words.contains("the plugin `glow`, which was seen before, offers `c.glow`"), "{words}");
 }

@@ -6,6 +6,7 @@
 //! place, and a plugin that did not pass is left out.
 
 pub mod known;
+mod missing;
 
 use std::path::{Path, PathBuf};
 
@@ -27,6 +28,8 @@ pub struct Installed {
     pub folders: Vec<Folder>,
     /// In the order in which they were looked for: the nearest folder first, by name.
     pub plugins: Vec<InstalledPlugin>,
+    /// What is remembered of plugins elsewhere.
+    known: Option<KnownPlugins>,
 }
 
 /// A folder that was looked into.
@@ -55,7 +58,7 @@ impl Installed {
     /// Looks into folders, nearest first. `ask` is called for files that were not seen before.
     pub fn find(folders: Vec<PathBuf>, known: &KnownPlugins, ask: Ask<'_>) -> Installed {
         let mut index = known.index();
-        let mut installed = Installed::default();
+        let mut installed = Installed { known: Some(known.clone()), ..Installed::default() };
         for path in folders {
             let files = match load::shared_objects_in(&path) {
                 Ok(files) => files,
@@ -89,11 +92,6 @@ impl Installed {
     pub fn refusals(&self) -> impl Iterator<Item = &str> {
         self.plugins.iter().filter_map(|plugin| plugin.refusal.as_deref())
     }
-
-    /// The plugins that offer a kind and are left out.
-    pub fn refused_with(&self, kind: &str) -> impl Iterator<Item = &InstalledPlugin> {
-        self.plugins.iter().filter(move |plugin| plugin.refusal.is_some() && plugin.offers(kind))
-    }
 }
 
 impl InstalledPlugin {
@@ -122,10 +120,6 @@ impl InstalledPlugin {
 
     fn left_out(path: PathBuf, refusal: String) -> InstalledPlugin {
         InstalledPlugin { path, digest: None, facts: None, verdict: None, refusal: Some(refusal) }
-    }
-
-    fn offers(&self, kind: &str) -> bool {
-        self.facts.iter().flat_map(|facts| &facts.kinds).any(|spec| spec.kind == kind)
     }
 }
 

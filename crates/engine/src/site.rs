@@ -10,12 +10,13 @@ use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex};
 
 use rondel_graph::models::Models;
-use rondel_graph::{Checked, Diagnostic, ImportError, Source, World};
+use rondel_graph::{Checked, Diagnostic, ImportError, MissingKind, Source, World};
 use rondel_plugin::Registry;
 use rondel_value::NodeSpec;
 
 pub use self::folders::{FolderError, Folders};
 pub use self::models::{Listed, ListedLora, ModelError};
+use crate::installed::Installed;
 use crate::stamp::Stamp;
 use crate::weights::WeightFiles;
 use crate::weights::hashing::Watch;
@@ -26,6 +27,8 @@ const MODELS_FILE: &str = "models.ron";
 /// What surrounds graph files.
 pub struct Site {
     registry: Arc<Registry>,
+    /// Where plugins were looked for, and what was found there.
+    installed: Option<Installed>,
     /// Files that are asked after those beside and above the graph.
     more_models: Vec<PathBuf>,
     weights: WeightFiles,
@@ -43,6 +46,7 @@ impl Site {
     pub fn new(registry: Arc<Registry>, more_models: Vec<PathBuf>, v1: &Path) -> Site {
         Site {
             registry,
+            installed: None,
             more_models,
             weights: WeightFiles::new(v1),
             folders: Folders::default(),
@@ -55,6 +59,12 @@ impl Site {
     /// Sets what `~/` and the hub mean in `models.ron` files.
     pub fn with_folders(mut self, folders: Folders) -> Site {
         self.folders = folders;
+        self
+    }
+
+    /// Sets what was found where plugins were looked for, to be told when a kind is missing.
+    pub fn with_installed(mut self, installed: Installed) -> Site {
+        self.installed = Some(installed);
         self
     }
 
@@ -198,6 +208,10 @@ impl World for Site {
 
     fn kinds(&self) -> Vec<String> {
         self.registry.kinds().map(|kind| kind.spec().kind.clone()).collect()
+    }
+
+    fn missing_kind(&self, kind: &str) -> MissingKind {
+        self.installed.as_ref().map_or_else(MissingKind::default, |installed| installed.missing(kind))
     }
 
     fn import(&self, from: &Path, path: &str) -> Result<Source, ImportError> {

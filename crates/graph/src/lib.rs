@@ -39,4 +39,4 @@ pub use graph::{
 };
 pub use inputs::{missing_inputs, preset, set_input};
 pub use source::{Source, Span};
-pub use world::{ImportError, World};
+pub use world::{ImportError, MissingKind, World};

@@ -9,7 +9,7 @@ use expect_test::Expect;
 use rondel_value::NodeSpec;
 use serde_json::json;
 
-use crate::{Diagnostic, Graph, ImportError, Source, World, check};
+use crate::{Diagnostic, Graph, ImportError, MissingKind, Source, World, check};
 
 /// A graph without mistakes that uses most of the format.
 pub const GOOD: &str = r#"Graph(
@@ -44,6 +44,12 @@ impl World for Stub {
 
     fn kinds(&self) -> Vec<String> {
         specs().into_iter().map(|spec| spec.kind).collect()
+    }
+
+    fn missing_kind(&self, kind: &str) -> MissingKind {
+        let offered_by =
+            (kind == "acme.bloom").then(|| "the plugin `acme-bloom` offers it and is left out: /p".to_owned());
+        MissingKind { offered_by, looked_in: Some("plugins were looked for in: /p (1 plugin)".to_owned()) }
     }
 
     fn import(&self, from: &Path, path: &str) -> Result<Source, ImportError> {

@@ -17,6 +17,11 @@ pub trait World {
     /// The names of all node kinds; for suggestions.
     fn kinds(&self) -> Vec<String>;
 
+    /// What is known of a kind that is not there.
+    fn missing_kind(&self, _kind: &str) -> MissingKind {
+        MissingKind::default()
+    }
+
     /// The text of an imported graph file; `path` as written, relative to the folder of `from`.
     fn import(&self, from: &Path, path: &str) -> Result<Source, ImportError>;
 
@@ -34,6 +39,15 @@ pub trait World {
 
     /// Whether the file of a `File("…")` is there; `path` as written, relative to the folder of `from`.
     fn file_exists(&self, from: &Path, path: &str) -> bool;
+}
+
+/// What is known of a kind that nobody offers. Sentences without their full stop.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct MissingKind {
+    /// Who would offer it, and why that does not help.
+    pub offered_by: Option<String>,
+    /// Where plugins were looked for, and what was found there.
+    pub looked_in: Option<String>,
 }
 
 /// An imported file that cannot be read.

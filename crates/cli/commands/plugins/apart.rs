@@ -50,6 +50,7 @@ pub struct Heard {
 pub fn examine(file: &Path, copies: &Path, seconds: Option<f64>) -> io::Result<Heard> {
     // Of one run, the process itself tells whether it takes too long: once it is to end, and once more when it is to stop.
     let patience = PATIENCE + Duration::from_secs_f64(seconds.unwrap_or(0.0) * 3.0);
+    let full = std::path::absolute(file)?;
     let lab = TempDir::with_prefix("rondel-plugin-")?;
     let (findings, words) = (lab.path().join("findings"), lab.path().join("words"));
     // A home of its own lies in the folder that it starts in, so that what it writes there is seen.
@@ -63,7 +64,7 @@ pub fn examine(file: &Path, copies: &Path, seconds: Option<f64>) -> io::Result<H
         .arg(copies)
         .args(seconds.iter().flat_map(|seconds| ["--patience".to_owned(), seconds.to_string()]))
         .arg("--")
-        .arg(std::path::absolute(file)?)
+        .arg(&full)
         .current_dir(&folder)
         .env("HOME", &home)
         .env_remove("XDG_CACHE_HOME")
@@ -82,7 +83,10 @@ pub fn examine(file: &Path, copies: &Path, seconds: Option<f64>) -> io::Result<H
         match serde_json::from_str(line) {
             Ok(Line::Begins(what)) => begins = what,
             Ok(Line::Offers(facts)) => heard.facts = Some(facts),
-            Ok(Line::Refused(reason)) => heard.refusal = Some(reason),
+            // Its folder is another; whoever reads the reason knows the file as it was given.
+            Ok(Line::Refused(reason)) => {
+                heard.refusal = Some(reason.replace(&full.display().to_string(), &file.display().to_string()));
+            }
             Ok(Line::Problem(what)) => heard.problems.push(what),
             Ok(Line::Remark(what)) => heard.remarks.push(what),
             Ok(Line::Done) => is_done = true,

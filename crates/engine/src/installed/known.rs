@@ -165,6 +165,11 @@ impl Index {
         Ok(digest)
     }
 
+    /// Every file that was seen, there or not, with the digest of its content.
+    pub fn files(&self) -> impl Iterator<Item = (&Path, &Digest)> {
+        self.files.iter().map(|(path, seen)| (Path::new(path), &seen.digest))
+    }
+
     /// Writes the index if it has something new, without files that are gone.
     pub fn keep(mut self) {
         if self.is_new {

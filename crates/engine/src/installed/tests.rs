@@ -120,7 +120,8 @@ fn what_a_check_found_wrong_is_left_out_without_being_asked() {
     assert_eq!(kinds(&mut found), [""; 0]);
     let said = found.refusals().next().unwrap();
     assert!(said.starts_with("the check found that `glow` ended the process, and 1 more;"), "{said}");
-    assert_eq!(found.refused_with("glow").count(), 1);
+    let missing = found.missing("glow").offered_by.unwrap();
+    assert!(missing.starts_with("the plugin `made-up` offers `glow` and is left out: the check found"), "{missing}");
     assert_eq!(lab.asked(), [""; 0]);
     assert_eq!(lab.known().verdict_of(&lab.file("glow"), &digest), Some(verdict));
 }
@@ -163,4 +164,49 @@ fn a_damaged_memory_is_no_memory() {
     }
     assert_eq!(kinds(&mut lab.find()), ["glow"]);
     assert_eq!(lab.asked(), ["glow", "glow"]);
+}
+
+/// What is said of a kind that nobody offers, with the folder of the lab cut off.
+fn missing(lab: &Lab, kind: &str) -> String {
+    let mut found = lab.find();
+    kinds(&mut found);
+    let missing = found.missing(kind);
+    let said = missing.offered_by.or(missing.looked_in).unwrap();
+    said.replace(&format!("{}/", lab.folder.path().display()), "").replace(std::env::consts::DLL_EXTENSION, "so")
+}
+
+#[test]
+fn a_missing_kind_is_looked_for_among_what_is_left_out() {
+    let lab = Lab::new(&[("near", "acme.glow"), ("taken", "acme.glow acme.shine"), ("acme_bloom", "broken")]);
+    let said = missing(&lab, "acme.shine");
+    assert!(
+        said.starts_with("the plugin `made-up` offers `acme.shine` and is left out: kind `acme.glow` of"),
+        "{said}"
+    );
+    assert_eq!(missing(&lab, "shine"), said, "a word is the end of a name");
+    // What it offers cannot be known; its name says enough.
+    let broken = "a plugin of this name is left out: it is broken: libacme_bloom.so";
+    assert_eq!([missing(&lab, "acme.bloom"), missing(&lab, "bloom")], [broken, broken]);
+}
+
+#[test]
+fn a_missing_kind_is_remembered_from_elsewhere() {
+    let lab = Lab::new(&[("glow", "acme.glow")]);
+    lab.find();
+    let away = lab.folder.path().join("away");
+    fs::rename(lab.folder.path().join("plugins"), &away).unwrap();
+    let known = lab.known();
+    Installed::find(vec![away.clone()], &known, &|_| Ok(facts("acme.glow")));
+    let elsewhere = "the plugin `made-up`, which was seen before, offers `acme.glow`; `--plugin-dir FOLDER` adds its folder: \
+                     away/libglow.so";
+    assert_eq!(missing(&lab, "acme.glow"), elsewhere);
+    fs::remove_dir_all(away).unwrap();
+    assert_eq!(missing(&lab, "acme.glow"), "plugins were looked for in: plugins (not there), /nowhere (not there)");
+}
+
+#[test]
+fn where_plugins_were_looked_for_is_said_with_what_was_found() {
+    let lab = Lab::new(&[("glow", "acme.glow"), ("note", "broken")]);
+    let said = missing(&lab, "photograph");
+    assert_eq!(said, "plugins were looked for in: plugins (1 plugin, 1 left out), /nowhere (not there)");
 }

@@ -3,7 +3,7 @@
 use std::fmt::Display;
 use std::sync::Arc;
 
-use rondel_graph::{Diagnostic, Graph, Source, Span};
+use rondel_graph::{Diagnostic, Graph, MissingKind, Source, Span};
 use rondel_value::spec::BoundsError;
 use rondel_value::{ModelRef, Value};
 
@@ -35,10 +35,12 @@ pub fn file_unreadable(path: &str, reason: &str, source: &Arc<Source>, span: &Sp
 }
 
 /// A kind that the engine puts in by itself and nobody offers.
-pub fn kind_not_loaded(kind: &str, source: &Arc<Source>, span: &Span) -> Diagnostic {
+pub fn kind_not_loaded(kind: &str, missing: MissingKind, source: &Arc<Source>, span: &Span) -> Diagnostic {
+    let offered_by = missing.offered_by.unwrap_or("the plugin `node-edit` has it".to_owned());
+    let help = [Some(offered_by), missing.looked_in].into_iter().flatten().collect::<Vec<_>>().join("\n");
     Diagnostic::new("graph::unknown-kind", format!("a picture file needs the kind `{kind}`, which no plugin offers"))
         .at(source, span, "a picture is wanted here")
-        .help("load the plugin `edit`, which has it")
+        .help(help)
 }
 
 /// A model or a LoRA whose files are not there, or not what they should be.

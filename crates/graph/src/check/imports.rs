@@ -122,7 +122,8 @@ impl Checker<'_> {
             None => (text, None),
         };
         let Some(spec) = self.world.spec(kind) else {
-            diagnostics.push(unknown_kind::unknown_kind(source, span, kind, self.world.kinds(), true));
+            let (known, missing) = (self.world.kinds(), self.world.missing_kind(kind));
+            diagnostics.push(unknown_kind::unknown_kind(source, span, kind, known, true, missing));
             return None;
         };
         if let Some(version) = version

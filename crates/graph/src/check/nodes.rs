@@ -82,7 +82,8 @@ impl Checker<'_> {
                 Some(None) => {
                     let all = self.world.kinds().into_iter().chain(kinds.keys().cloned());
                     let all = all.chain([each::EACH, lazy::FIRST_OK, lazy::CHOOSE].map(str::to_owned)).collect();
-                    diagnostics.push(unknown_kind::unknown_kind(source, &kind.span(), kind.text, all, false));
+                    let missing = self.world.missing_kind(kind.text);
+                    diagnostics.push(unknown_kind::unknown_kind(source, &kind.span(), kind.text, all, false, missing));
                     names.poison(name);
                 }
                 // That is reported already.

@@ -6,6 +6,7 @@ use crate::diagnostic::Diagnostic;
 use crate::source::Source;
 use crate::source::Span;
 use crate::suggest;
+use crate::world::MissingKind;
 
 pub(crate) fn unknown_kind(
     source: &Arc<Source>,
@@ -13,7 +14,13 @@ pub(crate) fn unknown_kind(
     kind: &str,
     known: Vec<String>,
     is_import: bool,
+    missing: MissingKind,
 ) -> Diagnostic {
+    if let Some(offered_by) = missing.offered_by {
+        return Diagnostic::new("graph::unknown-kind", format!("no plugin that can be used offers the kind `{kind}`"))
+            .at(source, span, "needed here")
+            .help(offered_by);
+    }
     let names = || known.iter().map(String::as_str);
     let last = |name: &str| name.rsplit('.').next() == Some(kind);
     let dotted = names().find(|name| name.contains('.') && last(name));
@@ -25,7 +32,8 @@ pub(crate) fn unknown_kind(
         (None, Some(meant)) => (format!("did you mean `{meant}`?"), None),
         (None, None) => {
             let list = suggest::list(kind, names()).map(|names| format!("kinds: {names}"));
-            ("not a kind of node".to_owned(), list)
+            let words: Vec<String> = list.into_iter().chain(missing.looked_in).collect();
+            ("not a kind of node".to_owned(), (!words.is_empty()).then(|| words.join("\n")))
         }
     };
     Diagnostic::new("graph::unknown-kind", format!("there is no kind of node called `{kind}`"))
@@ -70,7 +78,20 @@ mod tests {
                 graph::unknown-kind: there is no kind of node called `photograph`
                  >test.ron:13:16 `photograph` not a kind of node
                   help: kinds: prompt, choose, compare, each, encode, noise, decode, solid, invert, save, acme.glow, sample, …
+                  help: plugins were looked for in: /p (1 plugin)
             "#]],
+        );
+    }
+
+    #[test]
+    fn a_plugin_that_cannot_be_used_is_named() {
+        check_edit(
+            &[("    nodes: (", "    imports: (bloom: Node(\"acme.bloom\")),\n    nodes: (")],
+            expect![[r#"
+            graph::unknown-kind: no plugin that can be used offers the kind `acme.bloom`
+             >test.ron:11:27 `"acme.bloom"` needed here
+              help: the plugin `acme-bloom` offers it and is left out: /p
+        "#]],
         );
     }
 }

@@ -3,7 +3,7 @@
 //! A step that an earlier point has already made is found instead of added.
 
 use rondel_event::StepName;
-use rondel_graph::With;
+use rondel_graph::{With, World as _};
 use rondel_value::Digest;
 
 use super::Planner;
@@ -25,7 +25,8 @@ impl Planner<'_> {
     ) -> Option<StepId> {
         // The checker found the kind in the same registry; only `load_image` is asked for here first.
         let Some(kind) = self.site.registry().kind(kind).cloned() else {
-            self.mistakes.push(mistakes::kind_not_loaded(kind, &place.source, &place.span));
+            let missing = self.site.missing_kind(kind);
+            self.mistakes.push(mistakes::kind_not_loaded(kind, missing, &place.source, &place.span));
             return None;
         };
         let spec = kind.spec().clone();
