@@ -90,7 +90,8 @@ async function fal() {
 
   const image_urls = [await client.storage.upload(new Blob([red], { type: "image/png" })), dataUri(blue)];
   const edit = { ...input, prompt: "javascript fal edit", image_urls };
-  const edited = await client.subscribe("fal-ai/flux-2/edit", { input: edit, pollInterval: 50 });
+  // Told how far it is by events, in place of asking.
+  const edited = await client.subscribe("fal-ai/flux-2/edit", { input: edit, mode: "streaming" });
   await check("fal", "javascript fal edit", await get(edited.data.images[0].url), { references: 2 });
 
   const atOnce = await client.run("fal-ai/flux-2", { input: { ...input, prompt: "javascript fal at once" } });

@@ -7,7 +7,7 @@ use serde_json::{Map, Value, json};
 
 use super::fault::{Fault, tags};
 use super::fields::{self, Field, Rule};
-use super::files::{BadReference, File};
+use super::files::BadReference;
 use super::http::{Answer, Request};
 use super::jobs::{End, Job, Phase};
 use super::picture::{self, Format, Reference};
@@ -112,13 +112,7 @@ fn submit(world: &mut World, request: &Request, model: &str, fault: Option<&Faul
 
 fn make(world: &mut World, commission: &Commission, fault: Option<&Fault>) -> End {
     let Some(bytes) = world.draw(commission, fault).pop() else { return End::Done(Value::Null) };
-    let url = world.keep(File {
-        name: format!("sample.{}", commission.format.name()),
-        content_type: commission.format.content_type().to_owned(),
-        bytes: Some(bytes),
-        provider: Some(Provider::Bfl),
-        tags: tags(&commission.prompt),
-    });
+    let url = world.keep_picture(commission, "sample", bytes);
     End::Done(json!({
         "sample": url, "seed": commission.seed.unwrap_or(42), "prompt": commission.prompt,
         "start_time": 1_767_225_600.0, "end_time": 1_767_225_600.5, "duration": 0.5,

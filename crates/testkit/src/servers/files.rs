@@ -5,9 +5,10 @@
 use hyper::body::Bytes;
 use serde_json::json;
 
+use super::fault::tags;
 use super::http::{Answer, Request};
 use super::picture::{self, Reference};
-use super::world::World;
+use super::world::{Commission, World};
 use super::{Origin, Provider, Stage};
 
 /// A file.
@@ -39,6 +40,17 @@ impl World {
         let url = format!("{}/f/{id}/{}", self.url(Origin::Files), file.name);
         self.files.insert(id, file);
         url
+    }
+
+    /// Keeps a picture that was made, and returns its address.
+    pub fn keep_picture(&mut self, commission: &Commission, name: &str, bytes: Bytes) -> String {
+        self.keep(File {
+            name: format!("{name}.{}", commission.format.extension()),
+            content_type: commission.format.content_type().to_owned(),
+            bytes: Some(bytes),
+            provider: Some(commission.provider),
+            tags: tags(&commission.prompt),
+        })
     }
 
     /// Reads a reference from where an input says that it is. Other machines are asked for nothing.

@@ -41,7 +41,7 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use tokio::runtime::Runtime;
 
-pub use fault::{Fault, FaultError, Redirect, Stage};
+pub use fault::{Fault, FaultError, Redirect, Stage, Status};
 pub use journal::{Body, Entry, Part};
 pub use picture::{Format, colour};
 pub use price::Bill;

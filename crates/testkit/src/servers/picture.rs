@@ -45,6 +45,10 @@ impl Format {
         }
     }
 
+    pub(super) fn extension(self) -> &'static str {
+        if self == Self::Jpeg { "jpg" } else { self.name() }
+    }
+
     pub(super) fn content_type(self) -> &'static str {
         match self {
             Self::Png => "image/png",

@@ -137,14 +137,7 @@ fn make(world: &mut World, commission: &Commission, fault: Option<&Fault>) -> (E
     world.charge(Provider::Replicate, &commission.job, Some(micro_dollars));
     // One picture a prediction, so one less is none.
     let Some(bytes) = world.draw(commission, fault).pop() else { return (End::Done(Value::Null), micro_dollars) };
-    let name = if commission.format == Format::Jpeg { "jpg" } else { commission.format.name() };
-    let url = world.keep(File {
-        name: format!("out-0.{name}"),
-        content_type: commission.format.content_type().to_owned(),
-        bytes: Some(bytes),
-        provider: Some(Provider::Replicate),
-        tags: tags(&commission.prompt),
-    });
+    let url = world.keep_picture(commission, "out-0", bytes);
     (End::Done(json!(url)), micro_dollars)
 }
 

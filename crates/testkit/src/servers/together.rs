@@ -5,9 +5,8 @@
 
 use serde_json::{Map, Value, json};
 
-use super::fault::{Fault, tags};
+use super::fault::Fault;
 use super::fields::{self, Field, Rule};
-use super::files::File;
 use super::http::{Answer, Request};
 use super::jobs::End;
 use super::picture::Format;
@@ -89,13 +88,7 @@ fn images(world: &mut World, input: &Map<String, Value>, fault: Option<&Fault>) 
         data.push(if is_inline {
             json!({ "index": index, "type": "b64_json", "b64_json": base64::encode(&bytes), "timings": null })
         } else {
-            let url = world.keep(File {
-                name: format!("{index}.{}", commission.format.name()),
-                content_type: commission.format.content_type().to_owned(),
-                bytes: Some(bytes),
-                provider: Some(Provider::Together),
-                tags: tags(&commission.prompt),
-            });
+            let url = world.keep_picture(&commission, &index.to_string(), bytes);
             json!({ "index": index, "type": "url", "url": url, "timings": { "inference": 0.12 } })
         });
     }

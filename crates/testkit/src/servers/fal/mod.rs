@@ -143,11 +143,9 @@ fn make(world: &mut World, id: &str, model: &str, input: &Value, fault: Option<&
     let micro_dollars = price::fal(files.len() as u32, commission.size_px, &references);
     world.charge(Provider::Fal, id, Some(micro_dollars));
     let is_inline = input["sync_mode"] == true;
-    let tags = tags(&commission.prompt);
     let is_black = fault == Some(&Fault::Black);
     let flags = vec![is_black; files.len()];
-    let images: Vec<Value> =
-        (0..).zip(files).map(|(i, file)| image(world, &commission, i, file, is_inline, &tags)).collect();
+    let images: Vec<Value> = (0..).zip(files).map(|(i, file)| image(world, &commission, i, file, is_inline)).collect();
     let output = json!({
         "images": images,
         "timings": { "inference": 0.12 },
@@ -158,22 +156,17 @@ fn make(world: &mut World, id: &str, model: &str, input: &Value, fault: Option<&
     (End::Done(output), micro_dollars)
 }
 
-fn image(world: &mut World, commission: &Commission, i: u32, file: Bytes, is_inline: bool, tags: &[String]) -> Value {
+fn image(world: &mut World, commission: &Commission, i: u32, file: Bytes, is_inline: bool) -> Value {
     let content_type = commission.format.content_type();
     let (width, height) = commission.size_px;
     if is_inline {
         let url = format!("data:{content_type};base64,{}", base64::encode(&file));
         return json!({ "url": url, "content_type": content_type, "width": width, "height": height });
     }
-    let name = format!("{}_{i}.{}", &commission.job[24..], commission.format.name());
     let n_bytes = file.len();
-    let url = world.keep(File {
-        name: name.clone(),
-        content_type: content_type.to_owned(),
-        bytes: Some(file),
-        provider: Some(Provider::Fal),
-        tags: tags.to_vec(),
-    });
+    let name = format!("{}_{i}", &commission.job[24..]);
+    let url = world.keep_picture(commission, &name, file);
+    let name = url.rsplit('/').next().unwrap_or_default().to_owned();
     json!({
         "url": url, "content_type": content_type, "file_name": name, "file_size": n_bytes,
         "width": width, "height": height,

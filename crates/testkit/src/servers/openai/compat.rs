@@ -22,9 +22,9 @@ use crate::servers::http::{Answer, Request};
 use crate::servers::jobs::End;
 use crate::servers::world::World;
 
+use super::CREATED;
 use super::error::{error, refused_content};
 use super::input::{Asked, read};
-use super::{CREATED, keep};
 
 pub fn answer(world: &mut World, request: &Request, fault: Option<&Fault>) -> Answer {
     let provider = Provider::Compat;
@@ -72,19 +72,19 @@ fn images(world: &mut World, model: &str, asked: &Asked, fault: Option<&Fault>) 
     }
     let is_inline = asked.fields.get("response_format") == Some(&json!("b64_json"));
     let mut data = Vec::new();
-    for (i, file) in (0..).zip(world.draw(&commission, fault)) {
+    for (i, file) in world.draw(&commission, fault).into_iter().enumerate() {
         let base64 = base64::encode(&file);
         data.push(match model {
             "data-uri" => json!({ "url": format!("data:{};base64,{base64}", commission.format.content_type()) }),
             "both" if is_inline => json!({ "url": null, "b64_json": base64 }),
             _ if is_inline => json!({ "b64_json": base64 }),
-            "both" => json!({ "url": keep(world, &commission, i, file), "b64_json": null }),
+            "both" => json!({ "url": world.keep_picture(&commission, &i.to_string(), file), "b64_json": null }),
             "relative" => {
-                let url = keep(world, &commission, i, file);
+                let url = world.keep_picture(&commission, &i.to_string(), file);
                 let (_, path) = url.split_once("/f/").expect("an address of a file");
                 json!({ "url": format!("/pictures/{path}") })
             }
-            _ => json!({ "url": keep(world, &commission, i, file) }),
+            _ => json!({ "url": world.keep_picture(&commission, &i.to_string(), file) }),
         });
     }
     world.charge(Provider::Compat, &commission.job, None);

@@ -10,9 +10,8 @@ mod input;
 use hyper::body::Bytes;
 use serde_json::{Value, json};
 
-use super::fault::{Fault, tags};
+use super::fault::Fault;
 use super::fields;
-use super::files::File;
 use super::http::{Answer, Request};
 use super::jobs::End;
 use super::world::{Commission, World};
@@ -94,13 +93,14 @@ fn images(world: &mut World, request: &Request, provider: Provider, asked: &Aske
     if provider == Provider::OpenAi && asked.fields.get("stream") == Some(&json!(true)) {
         return stream(asked, &files);
     }
-    let data: Vec<Value> = (0..)
-        .zip(files)
+    let data: Vec<Value> = files
+        .into_iter()
+        .enumerate()
         .map(|(i, file)| {
             let mut entry = if is_inline {
                 json!({ "b64_json": base64::encode(&file) })
             } else {
-                json!({ "url": keep(world, commission, i, file) })
+                json!({ "url": world.keep_picture(commission, &i.to_string(), file) })
             };
             if provider == Provider::Lumenfall {
                 entry["revised_prompt"] = json!(commission.prompt);
@@ -134,17 +134,6 @@ fn images(world: &mut World, request: &Request, provider: Provider, asked: &Aske
                 .with("x-lumenfall-request-id", &*commission.job)
         }
     }
-}
-
-/// Puts a picture where it can be fetched, and returns its address.
-fn keep(world: &mut World, commission: &Commission, i: u32, file: Bytes) -> String {
-    world.keep(File {
-        name: format!("{i}.{}", commission.format.name()),
-        content_type: commission.format.content_type().to_owned(),
-        bytes: Some(file),
-        provider: Some(commission.provider),
-        tags: tags(&commission.prompt),
-    })
 }
 
 /// The events of a stream: previews, which are the picture itself, and the end.
