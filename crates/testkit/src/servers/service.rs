@@ -21,7 +21,8 @@ pub enum Provider {
 
 impl Provider {
     /// All of them.
-    pub const ALL: [Self; 6] = [Self::Fal, Self::Replicate, Self::Lumenfall, Self::OpenAi, Self::Bfl, Self::Together];
+    pub const ALL: [Self; 7] =
+        [Self::Fal, Self::Replicate, Self::Lumenfall, Self::OpenAi, Self::Bfl, Self::Together, Self::Compat];
 
     /// Its name in faults, in the journal and on the command line.
     pub fn name(self) -> &'static str {
@@ -158,7 +159,8 @@ impl Origin {
         }
     }
 
-    pub(super) fn provider(self) -> Option<Provider> {
+    /// Whose server it is; nobody's, if it is not one that a key belongs to.
+    pub fn provider(self) -> Option<Provider> {
         match self {
             Self::FalQueue | Self::FalRun | Self::FalRest => Some(Provider::Fal),
             Self::Replicate => Some(Provider::Replicate),
@@ -174,5 +176,18 @@ impl Origin {
     /// Whether pictures are the answer to the request for them, without a job that could be asked about.
     pub(super) fn is_at_once(self) -> bool {
         matches!(self, Self::FalRun | Self::Lumenfall | Self::OpenAi | Self::Together | Self::Compat)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn whoever_has_a_server_is_one_of_all() {
+        let with_a_server = Origin::ALL.into_iter().filter_map(Origin::provider);
+        assert!(with_a_server.clone().count() > 0);
+        assert!(with_a_server.into_iter().all(|provider| Provider::named(provider.name()) == Some(provider)));
+        assert!(Provider::ALL.into_iter().all(|provider| provider.origin().provider() == Some(provider)));
     }
 }
