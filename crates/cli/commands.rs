@@ -10,6 +10,7 @@ mod named;
 mod nodes;
 mod plan;
 mod plugins;
+mod reload;
 mod replay;
 mod run;
 mod runs;
@@ -25,7 +26,7 @@ use rondel_cache::Cache;
 use rondel_engine::installed::{Installed, KnownPlugins};
 use rondel_engine::{Plan, PlanError, PlanOptions, Site};
 use rondel_graph::Graph;
-use rondel_plugin::{HostOptions, Registry};
+use rondel_plugin::{HostOptions, Origin, PluginInfo, Registry};
 
 use crate::args::{Args, Command, GraphArgs, MessageFormat, Places};
 use crate::isolation::Policy;
@@ -124,19 +125,39 @@ fn registry(
     for entry in builtin() {
         registry.add_static(entry).context("a built-in plugin does not load, which is a bug")?;
     }
+    let installed = install(&mut registry, places, graph, cache, None)?;
+    Ok((registry, installed))
+}
+
+/// Adds the plugins of folders. One that is the same in `before` is taken from there, with all that it keeps.
+fn install(
+    registry: &mut Registry,
+    places: &Places,
+    graph: Option<&Path>,
+    cache: &Path,
+    before: Option<&Registry>,
+) -> Result<Installed> {
     let known = KnownPlugins::new(&cache.join("v1"));
     let ask = |file: &Path| plugins::apart::facts(file, known.copies());
     let mut installed = Installed::find(folders::plugins(places, graph), &known, &ask);
     let policy = Policy::new(places)?;
-    policy.check_names(&installed, &registry)?;
-    installed.register(&mut |path, digest, facts, is_good| match policy.is_isolated(path, facts, is_good) {
-        true => isolation::add(&mut registry, path, digest, facts, known.copies()),
-        false => registry.add_known(path, digest, facts.clone(), known.copies()),
+    policy.check_names(&installed, registry)?;
+    installed.register(&mut |path, digest, facts, is_good| {
+        let is_isolated = policy.is_isolated(path, facts, is_good);
+        let is_same = |old: &&Arc<PluginInfo>| {
+            old.digest == Some(digest) && old.origin == Origin::File(path.to_owned()) && old.is_isolated == is_isolated
+        };
+        let old = before.and_then(|before| Some((before, before.plugins().iter().find(is_same)?)));
+        match (old, is_isolated) {
+            (Some((before, plugin)), _) => registry.add_again(before, plugin),
+            (None, true) => isolation::add(registry, path, digest, facts, known.copies()),
+            (None, false) => registry.add_known(path, digest, facts.clone(), known.copies()),
+        }
     });
     if let Some(missing) = places.plugin_dir.iter().find(|folder| !folder.is_dir()) {
         bail!("--plugin-dir is not a folder: {}", missing.display());
     }
-    Ok((registry, installed))
+    Ok(installed)
 }
 
 /// What surrounds a graph, with plugins that do not load said aloud.
@@ -177,6 +198,8 @@ struct Opened<'a> {
     seeds: HashMap<String, u64>,
     /// The text of standard input, once it was read.
     stdin: Option<String>,
+    /// The content of plugins is part of keys.
+    counts_code: bool,
 }
 
 impl<'a> Opened<'a> {
@@ -198,6 +221,7 @@ impl<'a> Opened<'a> {
             out: out_folder(&args.out)?,
             seeds: HashMap::new(),
             stdin: None,
+            counts_code: false,
         })
     }
 
@@ -217,6 +241,7 @@ impl<'a> Opened<'a> {
             current_folder: std::env::current_dir().context("the current folder is gone")?,
             only: self.args.only.clone(),
             nonce: draw_seed(),
+            counts_code: self.counts_code,
             draw: &mut draw,
         };
         let plan = match rondel_engine::plan(&self.site, &graph, &given, options) {

@@ -15,6 +15,7 @@
 //! - `server`: one for them to share by
 //! - [`plugins`]: plugins of strangers, found, known and left out
 //! - [`plugin`]: the same kinds linked in and from a shared object
+//! - `reload`: plugins that are built anew under a watch
 //! - `zoo`: plugins that do what no plugin may do
 //! - [`architecture`]: what `crates/README.md` says of the sources is true
 //! - [`fixture`]: a folder with everything of its own around it
@@ -32,6 +33,8 @@ mod pictures;
 mod plugin;
 #[cfg(unix)]
 mod plugins;
+#[cfg(target_os = "linux")]
+mod reload;
 mod remote;
 mod run;
 mod runs;

@@ -68,7 +68,7 @@ impl Watch {
         (ran.join(", "), end.expect("an end"))
     }
 
-    fn until_it_says(&mut self, words: &str) {
+    pub fn until_it_says(&mut self, words: &str) {
         assert!(self.words.iter().any(|line| line.contains(words)), "it never said `{words}`");
     }
 

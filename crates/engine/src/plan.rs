@@ -94,6 +94,8 @@ pub struct Step {
     pub point: usize,
     pub work: Work,
     pub spec: Arc<NodeSpec>,
+    /// The content of its plugin, where that is part of its key.
+    pub code: Option<Digest>,
     /// In the order of the specification's inputs.
     pub slots: Vec<Slot>,
     pub with: With,

@@ -96,6 +96,11 @@ impl Site {
         &self.registry
     }
 
+    /// Puts other kinds in the place of those before; plans that were made keep theirs.
+    pub fn set_registry(&mut self, registry: Arc<Registry>) {
+        self.registry = registry;
+    }
+
     pub fn weights(&self) -> &WeightFiles {
         &self.weights
     }

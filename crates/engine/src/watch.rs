@@ -17,7 +17,8 @@ use notify::{RecommendedWatcher, RecursiveMode, Watcher as _};
 
 use crate::stamp::Stamp;
 
-/// Changes that follow each other faster than this are one.
+/// Changes that follow each other faster than this are one. For a shared object it is twice this: linkers write piece by
+/// piece.
 pub const QUIET: Duration = Duration::from_millis(150);
 
 /// Why files cannot be watched.
@@ -80,7 +81,7 @@ impl Watcher {
     }
 
     /// Watches these files, there or not, in the place of those before. One that is not as it is said here has changed: it
-    /// was saved after it was read.
+    /// was saved after it was read. A folder among them has changed if something came into it or went.
     pub fn follow(&mut self, files: BTreeMap<PathBuf, Option<Stamp>>) -> Result<(), WatchError> {
         self.files = files;
         self.watch_folders()?;
@@ -91,6 +92,12 @@ impl Watcher {
         Ok(())
     }
 
+    /// Watches these as well; what changed before is not forgotten.
+    pub fn follow_more(&mut self, files: BTreeMap<PathBuf, Option<Stamp>>) -> Result<(), WatchError> {
+        let files = std::mem::take(&mut self.files).into_iter().chain(files).collect();
+        self.follow(files)
+    }
+
     /// Waits until files have changed and then nothing more for [`QUIET`]; none if it was ended.
     pub fn changed(&mut self) -> Result<Option<Vec<PathBuf>>, WatchError> {
         loop {
@@ -98,26 +105,39 @@ impl Watcher {
                 Ok(News::Stirred) => {}
                 Ok(News::Ended) | Err(_) => return Ok(None),
             }
-            loop {
-                match self.news.recv_timeout(QUIET) {
-                    Ok(News::Stirred) => {}
-                    Err(RecvTimeoutError::Timeout) => break,
-                    Ok(News::Ended) | Err(RecvTimeoutError::Disconnected) => return Ok(None),
-                }
+            if !self.is_quiet() {
+                return Ok(None);
+            }
+            let is_built =
+                |file: &Path| file.extension().is_some_and(|extension| extension == std::env::consts::DLL_EXTENSION);
+            if self.not_as_before().iter().any(|(file, _)| is_built(file)) && !self.is_quiet() {
+                return Ok(None);
             }
             // A folder may have come, gone, or been put in the place of another.
             self.watch_folders()?;
-            let mut changed = Vec::new();
-            for (file, before) in &mut self.files {
-                let now = Stamp::of(file).ok();
-                if std::mem::replace(before, now.clone()) != now {
-                    changed.push(file.clone());
-                }
-            }
+            let changed = self.not_as_before();
             if !changed.is_empty() {
-                return Ok(Some(changed));
+                self.files.extend(changed.clone());
+                return Ok(Some(changed.into_keys().collect()));
             }
         }
+    }
+
+    /// Waits until nothing happened for [`QUIET`]; false if the waiting was ended.
+    fn is_quiet(&self) -> bool {
+        loop {
+            match self.news.recv_timeout(QUIET) {
+                Ok(News::Stirred) => {}
+                Err(RecvTimeoutError::Timeout) => return true,
+                Ok(News::Ended) | Err(RecvTimeoutError::Disconnected) => return false,
+            }
+        }
+    }
+
+    /// The files that are other than they were, as they are now.
+    fn not_as_before(&self) -> BTreeMap<PathBuf, Option<Stamp>> {
+        let now = self.files.iter().map(|(file, before)| (file, before, Stamp::of(file).ok()));
+        now.filter(|(_, before, now)| *before != now).map(|(file, _, now)| (file.clone(), now)).collect()
     }
 
     /// Watches the folder of each file, and of each file behind a link; of a folder that is not there the nearest above it.
@@ -125,7 +145,8 @@ impl Watcher {
         let behind_links = self.files.keys().filter_map(|file| file.canonicalize().ok());
         let paths: BTreeSet<PathBuf> = self.files.keys().cloned().chain(behind_links).collect();
         let folders = paths.iter().filter_map(|path| path.ancestors().skip(1).find(|folder| folder.is_dir()));
-        let folders: BTreeSet<PathBuf> = folders.map(Path::to_owned).collect();
+        let themselves = paths.iter().filter(|path| path.is_dir()).map(PathBuf::as_path);
+        let folders: BTreeSet<PathBuf> = folders.chain(themselves).map(Path::to_owned).collect();
         *self.paths.lock().expect("no panic while it is held") = paths;
         for gone in self.folders.difference(&folders) {
             // It may be gone from the system as well.
@@ -141,7 +162,8 @@ impl Watcher {
     }
 }
 
-/// Whether an event may have changed one of these files.
+/// Whether an event may have changed one of these files, or what is in one of these folders.
 fn is_news(event: &notify::Event, files: &BTreeSet<PathBuf>) -> bool {
-    !event.kind.is_access() && event.paths.iter().any(|path| files.iter().any(|file| file.starts_with(path)))
+    let is_meant = |path: &PathBuf| files.iter().any(|file| file.starts_with(path) || path.parent() == Some(file));
+    !event.kind.is_access() && event.paths.iter().any(is_meant)
 }

@@ -191,7 +191,22 @@ impl Registry {
         Facts { name, version, aborts_on_panic, kinds }
     }
 
-    /// Takes over the kinds of a plugin, all or none.
+    /// A registry with the host and the built-in plugins of this one, for plugins that are looked for anew.
+    pub fn renewed(&self) -> Registry {
+        let mut renewed = Registry { host: self.host, kinds: BTreeMap::new(), plugins: Vec::new() };
+        for plugin in self.plugins.iter().filter(|plugin| plugin.origin == Origin::Builtin) {
+            renewed.add_again(self, plugin).expect("they fitted beside each other before");
+        }
+        renewed
+    }
+
+    /// Takes over a plugin of a registry with the same host, with all that it keeps.
+    pub fn add_again(&mut self, other: &Registry, plugin: &Arc<PluginInfo>) -> Result<(), LoadError> {
+        assert!(std::ptr::eq(self.host, other.host), "a plugin knows one host");
+        let kinds = plugin.kinds.iter().map(|kind| other.kinds[kind].clone()).collect();
+        self.insert(plugin.clone(), kinds)
+    }
+
     fn register(
         &mut self,
         facts: Facts,
@@ -203,13 +218,19 @@ impl Registry {
         let kinds = specs.iter().map(|spec| spec.kind.clone()).collect();
         let is_isolated = !matches!(place, Place::Here(_));
         let plugin = Arc::new(PluginInfo { name, version, origin, digest, kinds, aborts_on_panic, is_isolated });
+        let kind = |(index, spec)| Arc::new(NodeKind::new(spec, plugin.clone(), place.clone(), index));
+        let kinds = specs.into_iter().enumerate().map(kind).collect();
+        self.insert(plugin, kinds)
+    }
+
+    /// Takes over the kinds of a plugin, all or none.
+    fn insert(&mut self, plugin: Arc<PluginInfo>, of_plugin: Vec<Arc<NodeKind>>) -> Result<(), LoadError> {
         let mut kinds = BTreeMap::new();
-        for (index, spec) in specs.into_iter().enumerate() {
-            let by = self.kinds.get(&spec.kind).map(|kind| kind.plugin());
-            match kinds.entry(spec.kind.clone()) {
-                Slot::Vacant(slot) if by.is_none() => {
-                    slot.insert(Arc::new(NodeKind::new(spec, plugin.clone(), place.clone(), index)));
-                }
+        for kind in of_plugin {
+            let name = kind.spec().kind.clone();
+            let by = self.kinds.get(&name).map(|kind| kind.plugin());
+            match kinds.entry(name) {
+                Slot::Vacant(slot) if by.is_none() => drop(slot.insert(kind)),
                 slot => {
                     let by = by.unwrap_or(&plugin);
                     return Err(LoadError::KindTaken {

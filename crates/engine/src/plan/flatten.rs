@@ -52,6 +52,8 @@ pub struct PlanOptions<'a> {
     pub sheet: Option<String>,
     /// Makes the keys of results that are not kept unique; another one for each plan.
     pub nonce: u64,
+    /// The content of a plugin's file is part of its kinds' keys: for who works on plugins.
+    pub counts_code: bool,
     /// Draws the seeds that are `Random`, each for a place in the graph.
     pub draw: &'a mut dyn FnMut(&str) -> u64,
 }

@@ -6,7 +6,7 @@
 //!
 //! What enters, and nothing else: kind, version, the user's `salt`, the class of the device, and every input that is set, in
 //! canonical form with defaults filled in. Not the names of nodes and files, nor labels, nor time. An effect adds the
-//! folder that it writes to.
+//! folder that it writes to. While plugins are worked on (`rondel watch`), the content of a plugin's file enters, too.
 
 use std::path::Path;
 
@@ -49,11 +49,12 @@ pub fn key(domain: Domain, parts: &[Part]) -> Digest {
 /// The parts of a step's key.
 ///
 /// `result` gives the digest that stands for an output of another step and how to show it; where it gives none, the part is
-/// left out, which makes no key but serves to compare what is known.
+/// left out, which makes no key but serves to compare what is known. `code` is the content of the plugin, where it counts.
 pub fn parts(
     spec: &NodeSpec,
     slots: &[Slot],
     with: &With,
+    code: Option<Digest>,
     out: &Path,
     mut result: impl FnMut(StepId, usize) -> Option<(Digest, String)>,
 ) -> Vec<Part> {
@@ -66,6 +67,9 @@ pub fn parts(
     parts.push(fixed("kind", spec.kind.clone()));
     parts.push(fixed("version", spec.version.to_string()));
     parts.push(fixed("device", DEVICE_CLASS.to_owned()));
+    if let Some(code) = code {
+        parts.push(Part { port: format!("{FIXED}plugin"), digest: code, shown: code.short().to_string() });
+    }
     if with.salt != 0 {
         parts.push(fixed("salt", with.salt.to_string()));
     }

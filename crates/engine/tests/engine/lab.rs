@@ -175,6 +175,7 @@ impl Lab {
             current_folder: self.path("elsewhere"),
             only: setup.only.iter().map(|name| name.to_string()).collect(),
             nonce: self.draw(),
+            counts_code: false,
             draw: &mut |_| self.draw(),
         };
         plan(&site, &graph, &given, options).map(Arc::new)

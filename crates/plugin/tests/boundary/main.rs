@@ -8,6 +8,7 @@ mod isolate;
 mod load;
 mod on_demand;
 mod plugin;
+mod reload;
 mod run;
 #[cfg(target_os = "linux")]
 mod sandbox;

@@ -37,7 +37,7 @@ impl Dispatcher<'_, '_> {
             return;
         }
         let step = self.plan.step(id);
-        let mut parts = keys::parts(&step.spec, &step.slots, &step.with, &self.plan.out, |from, port| {
+        let mut parts = keys::parts(&step.spec, &step.slots, &step.with, step.code, &self.plan.out, |from, port| {
             let digest = self.content(from, port)?;
             Some((digest, explain::shown(self.plan, from, &digest)))
         });
