@@ -54,6 +54,9 @@ pub struct Places {
     /// What to do with results that machines share [default: read, if there is an address]
     #[arg(long, global = true, value_enum, value_name = "MODE")]
     pub remote: Option<RemoteMode>,
+    /// Ask no hosted model; a step that has to fails
+    #[arg(long, global = true)]
+    pub offline: bool,
 }
 
 /// What is done with results that machines share.
@@ -94,6 +97,8 @@ pub enum Command {
     Plugins(PluginsArgs),
     /// Look after the cache
     Cache(CacheArgs),
+    /// What hosted models cost so far
+    Costs(CostsArgs),
     /// Look after model weights
     Models(ModelsArgs),
     /// What runs left behind
@@ -403,6 +408,35 @@ pub enum CacheCommand {
     },
     /// Forget every result, pinned or not; records of runs stay
     Clear,
+}
+
+#[derive(Debug, ClapArgs)]
+pub struct CostsArgs {
+    /// Sums by day, provider, model, run or step; or every call
+    #[arg(long, value_enum, default_value = "day", value_name = "WHAT")]
+    pub by: CostsBy,
+    /// Only calls of this day, such as 2026-11-25, or `today`
+    #[arg(long, value_name = "DAY")]
+    pub day: Option<String>,
+    #[arg(long)]
+    pub json: bool,
+    /// For a spreadsheet
+    #[arg(long, conflicts_with = "json")]
+    pub csv: bool,
+    /// Say of a call whose end is unknown that it was looked up: it counts as billed, and the same may be asked for again
+    #[arg(long, value_name = "CALL", conflicts_with_all = ["by", "json", "csv", "day"])]
+    pub close: Option<String>,
+}
+
+/// What calls are told apart by.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub enum CostsBy {
+    Day,
+    Provider,
+    Model,
+    Run,
+    Step,
+    Call,
 }
 
 #[derive(Debug, ClapArgs)]

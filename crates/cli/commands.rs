@@ -2,6 +2,7 @@
 
 mod cache;
 mod check;
+mod costs;
 mod doctor;
 mod from;
 mod given;
@@ -26,12 +27,13 @@ use rondel_cache::Cache;
 use rondel_engine::installed::{Installed, KnownPlugins};
 use rondel_engine::{Plan, PlanError, PlanOptions, Site};
 use rondel_graph::Graph;
+use rondel_hosted::Hosted;
 use rondel_plugin::{HostOptions, Origin, PluginInfo, Registry};
 
 use crate::args::{Args, Command, GraphArgs, MessageFormat, Places};
 use crate::isolation::Policy;
 use crate::output::{diagnostics, hashing};
-use crate::{alloc, folders, isolation, remote, size, words};
+use crate::{alloc, folders, hosted, isolation, remote, size, words};
 
 /// How the program ends; the numbers are documented and stable.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -68,6 +70,7 @@ pub fn run(args: Args) -> Result<Exit> {
         Command::Nodes(args) => nodes::run(&places, args),
         Command::Plugins(args) => plugins::run(&places, &args),
         Command::Cache(args) => cache::run(&places, args),
+        Command::Costs(args) => costs::run(&places, &args),
         Command::Models(args) => models::run(&places, args),
         Command::Runs(args) => runs::run(&places, args),
         Command::Replay(args) => replay::run(&places, &args),
@@ -100,6 +103,7 @@ fn builtin() -> Vec<&'static rondel_abi::Entry> {
         &node_sample::ENTRY,
         &node_decode::ENTRY,
         &node_edit::ENTRY,
+        &node_remote_provider::ENTRY,
         &node_save::ENTRY,
     ];
     #[cfg(not(feature = "builtin-nodes"))]
@@ -192,6 +196,7 @@ struct Opened<'a> {
     site: Site,
     cache: Arc<Cache>,
     cache_limit_bytes: u64,
+    hosted: Arc<Hosted>,
     swaps: BTreeMap<String, String>,
     out: PathBuf,
     /// By what they are for; drawn once for as long as the graph is open: who plans it again wants to see what an edit did.
@@ -217,6 +222,7 @@ impl<'a> Opened<'a> {
             site,
             cache: Arc::new(remote::behind(places, only_reads, cache)?),
             cache_limit_bytes: size::limit_bytes(places)?,
+            hosted: Arc::new(hosted::open(places, Some(&args.graph))?),
             swaps: swaps(&args.model)?,
             out: out_folder(&args.out)?,
             seeds: HashMap::new(),

@@ -7,6 +7,7 @@ mod args;
 mod commands;
 mod config;
 mod folders;
+mod hosted;
 mod isolation;
 mod memory;
 mod output;

@@ -3,6 +3,7 @@
 pub mod diagnostics;
 pub mod files;
 pub mod hashing;
+pub mod hosted;
 pub mod needs;
 
 mod bars;

@@ -111,6 +111,8 @@ impl Project {
             .env_remove("RONDEL_CACHE_SIZE")
             .env_remove("RONDEL_PLUGIN_PATH")
             .env_remove("RONDEL_REMOTE")
+            .env_remove("RONDEL_HOSTED_DIR")
+            .env_remove("FAL_KEY")
             .env_remove("HF_HOME")
             .env_remove("HF_HUB_CACHE")
             .stdin(Stdio::null());

@@ -10,6 +10,7 @@
 //! - [`memory`]: what is needed before a run and used in it, and previews while it goes on
 //! - [`pictures`]: graphs that draw from other pictures
 //! - [`sweeps`]: many points in one run
+//! - [`hosted`]: models that others run, what they cost, and what must not get out
 //! - [`pages`]: what the README and the tutorial show is what happens
 //! - [`remote`]: results that machines share
 //! - `server`: one for them to share by
@@ -23,6 +24,7 @@
 mod architecture;
 mod cache;
 mod fixture;
+mod hosted;
 #[cfg(unix)]
 mod interrupt;
 mod kept;

@@ -35,7 +35,7 @@ extern "C" {
 
 /* The host loads entries of its own major; a higher minor only adds. */
 #define RONDEL_ABI_MAJOR 1
-#define RONDEL_ABI_MINOR 1
+#define RONDEL_ABI_MINOR 2
 
 /* Borrowed UTF-8, not terminated. Valid while the call that passed it runs. Null with length 0 is empty. */
 typedef struct rondel_str {
@@ -259,6 +259,25 @@ typedef struct rondel_checkpoint {
     const rondel_bundle *(*latest)(const rondel_call *, uint64_t *step);
 } rondel_checkpoint;
 
+#define RONDEL_HOSTED "rondel.hosted/1" /* from rondel_call */
+/* Receives a borrowed picture; whoever keeps it retains it. */
+typedef void (*rondel_picture_sink)(void *data, const rondel_bundle *image);
+typedef struct rondel_hosted {
+    uint32_t struct_size, reserved;
+    /* [run] Asks a model that others run for pictures, and returns when they are here or will not come; it looks at
+     * `cancelled` by itself. The host alone knows addresses, keys, prices and limits: a plugin says what is to be seen.
+     *   {"model": "flux.2-dev", "prompt": "a fox", "size": [1024, 768], "seed": 7, "n": 1, "route": "Cheapest"}
+     * More fields: aspect_ratio ("16:9"), resolution ("1K"), response_format ("url", "b64_json"), output_format ("png",
+     * "jpeg", "webp"), output_compression (0 to 100), limit_micros (millionths of a dollar); of `route` also "Fastest",
+     * "Reliable", "Balanced", {"Only": "fal"} and {"Order": ["fal", "replicate"]}. `references` are `n` pictures to
+     * draw from, in this order; borrowed. On RONDEL_OK `picture` got each picture and then `text` one JSON object:
+     *   {"provider": "fal", "model": "fal-ai/flux-2", "seed_used": 7, "cost_micros": 12000, …}
+     * Else `text` got the reason, and RONDEL_TRANSIENT says that another attempt may help. What was paid for and not
+     * fetched yet is fetched by that attempt, not paid for again. */
+    rondel_status (*paint)(const rondel_call *, rondel_str request_json, const rondel_value *references, uint64_t n,
+                           rondel_picture_sink picture, rondel_text_sink text, void *data);
+} rondel_hosted;
+
 #define RONDEL_COST "rondel.cost/1" /* from rondel_node */
 typedef struct rondel_cost {
     uint32_t struct_size, reserved;
@@ -269,7 +288,8 @@ typedef struct rondel_cost {
      *   {"parts": [{"name": "transformer", "bytes": 7800000000, "kept": "transformer 4be1…"},
      *              {"name": "activations", "bytes": 1500000000}], "streamed_bytes": 2100000000}
      * `kept`: stays between runs under this name, once for all who need it. `streamed_bytes`: as little as would do if
-     * weights were read while they are used; absent if that is not possible.
+     * weights were read while they are used; absent if that is not possible. `hosted`: what the run will ask of a hosted
+     * model, as in rondel.hosted/1, with "references": [[w, h], …] if their sizes are known.
      * It may be called while `run` of the same node runs, and several times at once: that a kind is `serial` holds for
      * `run` alone. An error, told through `fail` as in `run`, says that a run would fail in the same way: the host then
      * does not begin it, unless it is for lack of memory. What is merely not known is no error. */

@@ -8,7 +8,7 @@ use crate::data::{Status, Str};
 /// The host loads entries of its own major.
 pub const ABI_MAJOR: u16 = 1;
 /// A higher minor only adds.
-pub const ABI_MINOR: u16 = 1;
+pub const ABI_MINOR: u16 = 2;
 /// Id of the [`NodeFactory`].
 pub const NODE_FACTORY: &str = "rondel.nodes/1";
 

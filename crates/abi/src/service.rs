@@ -3,7 +3,7 @@
 use std::ffi::c_void;
 
 use crate::call::{Call, Node};
-use crate::data::{Bundle, Status, Str, Tensor};
+use crate::data::{Bundle, Status, Str, Tensor, Value};
 use crate::entry::Host;
 
 /// Receives borrowed text: `rondel_text_sink`.
@@ -16,6 +16,7 @@ pub const MODELS: &str = "rondel.models/1";
 pub const OUTPUT: &str = "rondel.output/1";
 pub const MEMORY: &str = "rondel.memory/1";
 pub const CHECKPOINT: &str = "rondel.checkpoint/1";
+pub const HOSTED: &str = "rondel.hosted/1";
 pub const COST: &str = "rondel.cost/1";
 
 /// Cancellation, progress and preview of one call: `rondel_run`.
@@ -92,6 +93,18 @@ pub struct CheckpointService {
     pub reserved: u32,
     pub put: Option<unsafe extern "C" fn(*const Call, u64, *const Bundle)>,
     pub latest: Option<unsafe extern "C" fn(*const Call, *mut u64) -> *const Bundle>,
+}
+
+/// Receives a borrowed picture: `rondel_picture_sink`.
+pub type PictureSink = unsafe extern "C" fn(*mut c_void, *const Bundle);
+
+/// Pictures from models that others run: `rondel_hosted`.
+#[repr(C)]
+pub struct HostedService {
+    pub struct_size: u32,
+    pub reserved: u32,
+    pub paint:
+        Option<unsafe extern "C" fn(*const Call, Str, *const Value, u64, PictureSink, TextSink, *mut c_void) -> Status>,
 }
 
 /// What a run would need: `rondel_cost`, which a node offers.

@@ -105,6 +105,7 @@ fn layouts() -> Vec<Layout> {
             [struct_size, reserved, reserve, touch, free, budget, obtainable]
         ),
         layout!("rondel_checkpoint", service::CheckpointService, [struct_size, reserved, put, latest]),
+        layout!("rondel_hosted", service::HostedService, [struct_size, reserved, paint]),
         layout!("rondel_cost", service::CostDef, [struct_size, reserved, cost]),
     ]
 }
@@ -143,7 +144,7 @@ fn constants() -> Vec<(&'static str, i64)> {
 }
 
 /// Ids by their names in C.
-const IDS: [(&str, &str); 9] = [
+const IDS: [(&str, &str); 10] = [
     ("RONDEL_NODE_FACTORY", abi::NODE_FACTORY),
     ("RONDEL_RUN", service::RUN),
     ("RONDEL_BUILD", service::BUILD),
@@ -152,6 +153,7 @@ const IDS: [(&str, &str); 9] = [
     ("RONDEL_OUTPUT", service::OUTPUT),
     ("RONDEL_MEMORY", service::MEMORY),
     ("RONDEL_CHECKPOINT", service::CHECKPOINT),
+    ("RONDEL_HOSTED", service::HOSTED),
     ("RONDEL_COST", service::COST),
 ];
 
@@ -180,6 +182,7 @@ fn every_field_lies_where_it_always_did() {
         rondel_output 24/8: struct_size 0, reserved 4, folder 8, provenance 16
         rondel_memory 48/8: struct_size 0, reserved 4, reserve 8, touch 16, free 24, budget 32, obtainable 40
         rondel_checkpoint 24/8: struct_size 0, reserved 4, put 8, latest 16
+        rondel_hosted 16/8: struct_size 0, reserved 4, paint 8
         rondel_cost 16/8: struct_size 0, reserved 4, cost 8
     "#]].assert_eq(&table);
 }

@@ -14,6 +14,7 @@ use serde_json::json;
 use super::{Exit, Opened};
 use crate::args::{Places, PlanArgs, PlanFormat};
 use crate::memory::Memory;
+use crate::output::hosted;
 use crate::output::needs::{refusals, summary};
 use crate::words;
 
@@ -33,11 +34,13 @@ pub fn run(places: &Places, args: PlanArgs) -> Result<Exit> {
         forecast(&plan, &cache, &mut last).into_iter().map(|(_, forecast)| forecast).collect();
     let needs = needs(&plan, &cache, &[]);
     let weighed = weigh(&needs, budget_bytes);
+    let quoted = hosted::quote(&needs, &opened.hosted).map_err(anyhow::Error::msg)?;
     let format = if args.json { PlanFormat::Json } else { args.format };
     match format {
         PlanFormat::Human => {
             human(&plan, &forecasts);
             memory(&plan, &needs, &weighed, budget_bytes);
+            hosted::print(&quoted, &opened.hosted);
         }
         PlanFormat::Json => {
             let mut machine = machine(&plan, &forecasts, &needs, &key_parts(&plan, &cache));
@@ -46,6 +49,9 @@ pub fn run(places: &Places, args: PlanArgs) -> Result<Exit> {
                 "streamed": weighed.streamed,
                 "too_large": weighed.too_large.iter().map(|(name, _)| name).collect::<Vec<_>>(),
             });
+            if !quoted.is_empty() {
+                machine["hosted"] = hosted::machine(&quoted);
+            }
             words::data(serde_json::to_string_pretty(&machine)?);
         }
         PlanFormat::Dot => {
@@ -66,12 +72,17 @@ pub fn run(places: &Places, args: PlanArgs) -> Result<Exit> {
         let at = problem.place.map(|at| format!(": {}:{}:{}", at.file, at.line, at.column)).unwrap_or_default();
         Some(format!("`{}` cannot run: {}{at}", need.name, problem.message))
     }));
+    refusals.extend(hosted::refusal(&quoted, &opened.hosted));
     refusals.iter().for_each(|refusal| words::say(format!("error: {refusal}")));
     Ok(if refusals.is_empty() { Exit::Done } else { Exit::Wrong })
 }
 
 /// What the steps that run need, and how that fits.
 fn memory(plan: &Plan, needs: &[StepNeed], weighed: &Weighed, budget_bytes: Option<u64>) {
+    // What asks for pictures elsewhere needs none of this machine's.
+    let needs: Vec<StepNeed> =
+        needs.iter().filter(|need| need.cost.as_ref().map_or(true, |cost| !cost.parts.is_empty())).cloned().collect();
+    let needs = &needs[..];
     if needs.is_empty() {
         return;
     }

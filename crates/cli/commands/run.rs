@@ -9,6 +9,7 @@ use anyhow::{Context, Result};
 use rondel_cache::Cache;
 use rondel_engine::{Clock, Control, Plan, RunOptions};
 use rondel_event::{How, Report};
+use rondel_hosted::Hosted;
 use uuid::Uuid;
 
 use super::{Exit, Opened};
@@ -50,7 +51,7 @@ pub fn run(places: &Places, args: RunArgs) -> Result<Exit> {
         keep_going: args.keep_going,
         rerun: args.rerun.clone(),
         verify: args.verify.unwrap_or(0.0),
-        ..options(common, &memory)
+        ..options(common, &memory, &opened.hosted)
     };
     let report = carry_out(&plan, &opened.cache, options, &control, &mut display);
     let not_written = display.finish();
@@ -61,7 +62,7 @@ pub fn run(places: &Places, args: RunArgs) -> Result<Exit> {
 }
 
 /// What every run is carried out with.
-pub(super) fn options(args: &CommonRunArgs, memory: &Memory) -> RunOptions {
+pub(super) fn options(args: &CommonRunArgs, memory: &Memory, hosted: &Arc<Hosted>) -> RunOptions {
     RunOptions {
         id: Uuid::now_v7().to_string(),
         now: SystemTime::now().duration_since(UNIX_EPOCH).map_or(0, |since| since.as_secs()),
@@ -74,6 +75,7 @@ pub(super) fn options(args: &CommonRunArgs, memory: &Memory) -> RunOptions {
         verify: 0.0,
         budget_bytes: memory.budget_bytes,
         previews: args.display.previews.is_some(),
+        painter: Some(hosted.clone()),
         probe: Some(Arc::new(Probe)),
         program: concat!("rondel ", env!("CARGO_PKG_VERSION")).to_owned(),
     }

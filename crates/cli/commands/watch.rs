@@ -29,6 +29,7 @@ pub fn run(places: &Places, args: &CommonRunArgs) -> Result<Exit> {
     let opened = Opened { counts_code: true, ..Opened::new(places, &args.graph, memory.budget_bytes, false)? };
     make_report_folder(args)?;
     let (cache, cache_limit_bytes) = (opened.cache.clone(), opened.cache_limit_bytes);
+    let hosted = opened.hosted.clone();
     let mut display = Display::new(&args.display, false, &cache)?;
     let v1 = folders::cache(places)?;
     let mut watched = Watched { watcher: Watcher::new()?, opened, plugins, cache: v1 };
@@ -49,7 +50,7 @@ pub fn run(places: &Places, args: &CommonRunArgs) -> Result<Exit> {
                 }
                 next
             });
-            let report = carry_out(&plan, &cache, options(args, &memory), &control, &mut display);
+            let report = carry_out(&plan, &cache, options(args, &memory, &hosted), &control, &mut display);
             if let Err(error) = write_report(args, &report) {
                 words::error(&error);
             }

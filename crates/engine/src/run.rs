@@ -29,6 +29,7 @@ use std::sync::Arc;
 
 use rondel_cache::Cache;
 use rondel_event::{Outcome, Report};
+use rondel_plugin::Painter;
 
 use crate::plan::Plan;
 use crate::plan::needs::StepNeed;
@@ -64,6 +65,8 @@ pub struct RunOptions {
     pub budget_bytes: Option<u64>,
     /// Someone looks at previews; if not, none are made.
     pub previews: bool,
+    /// Asks hosted models; without one, steps that want to are refused.
+    pub painter: Option<Arc<dyn Painter>>,
     /// Measures the memory of the process.
     pub probe: Option<Arc<dyn MemoryProbe>>,
     /// The version of the program, for provenance.

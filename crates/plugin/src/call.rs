@@ -2,7 +2,7 @@
 
 use std::path::PathBuf;
 
-use rondel_value::{Bundle, ModelRef};
+use rondel_value::{Bundle, HostedDetails, HostedRequest, Image, ModelRef};
 use serde::{Deserialize, Serialize};
 
 /// What one run of a node asks of its host.
@@ -38,6 +38,37 @@ pub trait CallHost: Sync {
 
     /// What a result is made from, as JSON: graph, inputs, models, versions.
     fn provenance(&self) -> String;
+
+    /// Asks a hosted model for pictures; refused where nobody can.
+    fn paint(&self, request: &HostedRequest, references: &[Image]) -> Result<Painted, NodeFailure> {
+        let _ = (request, references);
+        let message = "hosted models cannot be asked from here".to_owned();
+        Err(NodeFailure { kind: FailureKind::Unsupported, input: None, message })
+    }
+}
+
+/// Asks hosted models for pictures: who knows addresses, keys and prices.
+pub trait Painter: Send + Sync {
+    /// [blocking] Asks until there are pictures or a reason why there are none. Progress and log go to `call`, which is also
+    /// looked at for being cancelled.
+    fn paint(&self, order: &PaintOrder<'_>, call: &dyn CallHost) -> Result<Painted, NodeFailure>;
+}
+
+/// What a step wants painted.
+pub struct PaintOrder<'a> {
+    /// The run, whose spending is counted together.
+    pub run: &'a str,
+    /// The step, for people.
+    pub step: &'a str,
+    pub request: &'a HostedRequest,
+    pub references: &'a [Image],
+}
+
+/// What a hosted model made.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Painted {
+    pub pictures: Vec<Image>,
+    pub details: HostedDetails,
 }
 
 /// How much a word of a node matters.

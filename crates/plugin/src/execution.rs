@@ -16,7 +16,7 @@ use rondel_value::{Bundle, Conditioning, Image, Kind, Latent, Mask, NodeSpec, Ou
 
 use crate::call::{CallHost, FailureKind, NodeFailure};
 use crate::live;
-use crate::services::{checkpoint::CHECKPOINT, log::LOG, models::MODELS, output::OUTPUT, run::RUN};
+use crate::services::{checkpoint::CHECKPOINT, hosted::HOSTED, log::LOG, models::MODELS, output::OUTPUT, run::RUN};
 
 /// One run of a node.
 pub(crate) struct Execution<'a> {
@@ -245,6 +245,7 @@ unsafe extern "C" fn get_extension(call: *const abi::Call, id: Str) -> *const c_
             Some(service::LOG) => (&raw const LOG).cast(),
             Some(service::OUTPUT) => (&raw const OUTPUT).cast(),
             Some(service::CHECKPOINT) => (&raw const CHECKPOINT).cast(),
+            Some(service::HOSTED) => (&raw const HOSTED).cast(),
             _ => std::ptr::null(),
         })
     }

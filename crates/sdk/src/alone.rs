@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 use std::path::PathBuf;
 
-use rondel_value::Bundle;
+use rondel_value::{Bundle, HostedDetails, Image};
 
 /// Answers to a node that runs without a host, and a record of what it said.
 #[derive(Debug, Default)]
@@ -18,6 +18,8 @@ pub struct Alone {
     pub(crate) checkpoint: Option<(u64, Bundle)>,
     /// What the node may use at once.
     pub(crate) budget_bytes: Option<u64>,
+    /// What hosted models make.
+    pub(crate) painted: Option<Box<(Vec<Image>, HostedDetails)>>,
     pub(crate) said: Vec<String>,
 }
 

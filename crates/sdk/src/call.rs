@@ -6,7 +6,9 @@ use std::ffi::c_void;
 use std::marker::PhantomData;
 use std::ptr::NonNull;
 
-use rondel_abi::service::{self, CheckpointService, LogService, ModelsService, OutputService, RunService};
+use rondel_abi::service::{
+    self, CheckpointService, HostedService, LogService, ModelsService, OutputService, RunService,
+};
 use rondel_abi::{self as abi, Status, Str, status};
 use rondel_value::foreign::{ImportError, LentValues, Share, import_bundle, import_values};
 use rondel_value::{Bundle, Value};
@@ -140,6 +142,21 @@ impl<'call> Call<'call> {
         Some(if status == status::OK { Ok(texts) } else { Err((status, texts.join("; "))) })
     }
 
+    /// Pictures from a hosted model and the details in JSON; on failure the status and the host's reason. `None` without the
+    /// service.
+    pub(crate) fn paint(self, request: &str, references: &[Value]) -> Option<Result<Heard, (Status, String)>> {
+        let hosted = self.service::<HostedService>(service::HOSTED)?;
+        let paint = offered!(hosted.as_ptr(), HostedService, paint)?;
+        let lent = LentValues::new(references);
+        let mut heard = Heard::default();
+        let data = (&raw mut heard).cast();
+        // SAFETY: call, request and references are live; the sinks are called before this returns.
+        let status = unsafe {
+            paint(self.raw.as_ptr(), Str::new(request), lent.as_ptr(), lent.len() as u64, hear_picture, hear_text, data)
+        };
+        Some(if status == status::OK { Ok(heard) } else { Err((status, heard.text)) })
+    }
+
     /// Where relative output paths start. `None` without the service.
     pub(crate) fn output_folder(self) -> Option<String> {
         let output = self.service::<OutputService>(service::OUTPUT)?;
@@ -155,4 +172,25 @@ impl<'call> Call<'call> {
         // SAFETY: as above.
         collect(|sink, data| unsafe { provenance(self.raw.as_ptr(), sink, data) }).pop()
     }
+}
+
+/// What the sinks of one request got.
+#[derive(Default)]
+pub(crate) struct Heard {
+    pub(crate) pictures: Vec<Bundle>,
+    pub(crate) text: String,
+}
+
+unsafe extern "C" fn hear_picture(data: *mut c_void, picture: *const abi::Bundle) {
+    // SAFETY: `data` is a `Heard` that outlives the request, and the picture is alive while this function runs.
+    unsafe {
+        if let Ok(picture) = import_bundle(picture) {
+            (*data.cast::<Heard>()).pictures.push(picture);
+        }
+    }
+}
+
+unsafe extern "C" fn hear_text(data: *mut c_void, text: Str) {
+    // SAFETY: as above.
+    unsafe { (*data.cast::<Heard>()).text = text.get().unwrap_or_default().to_owned() }
 }

@@ -4,7 +4,7 @@ use std::cell::{Cell, RefCell};
 use std::path::{Path, PathBuf};
 
 use rondel_abi::service::{Evict, level};
-use rondel_value::{Bundle, Image, ModelRef, Value};
+use rondel_value::{Bundle, HostedDetails, HostedRequest, Image, ModelRef, Value};
 
 use crate::alone::Alone;
 use crate::call::Call;
@@ -26,7 +26,7 @@ pub struct Cx<'call> {
 
 enum Side<'call> {
     Host { call: Call<'call>, plugin: &'static Plugin },
-    Alone(RefCell<Alone>),
+    Alone(Box<RefCell<Alone>>),
 }
 
 /// How loud a word in the log is.
@@ -196,6 +196,26 @@ impl<'call> Cx<'call> {
         }
     }
 
+    /// Asks a hosted model for pictures. The host chooses a provider, pays, waits and fetches; the node never sees a key.
+    pub fn paint(&self, request: &HostedRequest, references: &[Image]) -> NodeResult<(Vec<Image>, HostedDetails)> {
+        let nobody = || NodeError::failed("this host asks no hosted models").unsupported();
+        let json = serde_json::to_string(request)?;
+        match &self.side {
+            Side::Host { call, .. } => {
+                let references: Vec<Value> =
+                    references.iter().map(|image| Value::Bundle(image.bundle().clone())).collect();
+                let painted = call.paint(&json, &references).ok_or_else(nobody)?;
+                let heard = painted.map_err(|(status, reason)| NodeError::of_status(status, reason))?;
+                let pictures = heard.pictures.into_iter().map(Image::try_from).collect::<Result<_, _>>()?;
+                Ok((pictures, serde_json::from_str(&heard.text)?))
+            }
+            Side::Alone(alone) => {
+                alone.borrow_mut().say(format!("paint {json}, {} references", references.len()));
+                alone.borrow().painted.clone().map(|painted| *painted).ok_or_else(nobody)
+            }
+        }
+    }
+
     /// Where the relative paths of an effect start.
     pub fn output_folder(&self) -> NodeResult<PathBuf> {
         let folder = match &self.side {
@@ -228,7 +248,7 @@ impl<'call> Cx<'call> {
 impl Cx<'static> {
     /// A context for a test: progress is recorded, nothing is cancelled, nothing is offered.
     pub fn for_test() -> Cx<'static> {
-        Cx::new(Side::Alone(RefCell::default()))
+        Cx::new(Side::Alone(Box::default()))
     }
 
     /// Sets the folder for outputs.
@@ -257,6 +277,11 @@ impl Cx<'static> {
     /// Lets the node find a checkpoint, as if an earlier attempt had kept it.
     pub fn with_checkpoint(self, step: u64, state: Bundle) -> Cx<'static> {
         self.with(|alone| alone.checkpoint = Some((step, state)))
+    }
+
+    /// Sets what a hosted model makes, whatever is asked of it.
+    pub fn with_painted(self, pictures: Vec<Image>, details: HostedDetails) -> Cx<'static> {
+        self.with(|alone| alone.painted = Some(Box::new((pictures, details))))
     }
 
     /// Limits what the node may use at once.

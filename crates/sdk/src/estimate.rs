@@ -10,7 +10,7 @@
 //! assert_eq!(estimate.cost().to_string(), "9.3 GB (transformer 7.8 GB + activations 1.5 GB)");
 //! ```
 
-use rondel_value::{Cost, CostPart, Value};
+use rondel_value::{Cost, CostPart, HostedRequest, Value};
 
 use crate::port::Port;
 
@@ -41,6 +41,12 @@ impl Estimate {
     /// Says how little would do, everything included, if weights were read while they are used.
     pub fn streams(mut self, bytes: u64) -> Estimate {
         self.cost.streamed_bytes = Some(bytes);
+        self
+    }
+
+    /// Says what will be asked of a hosted model, so that its price can be told.
+    pub fn asks(mut self, request: HostedRequest) -> Estimate {
+        self.cost.hosted = Some(Box::new(request));
         self
     }
 

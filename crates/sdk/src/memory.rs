@@ -77,7 +77,7 @@ impl Cx<'_> {
         let mut parts: Vec<CostPart> =
             self.in_use().into_iter().map(|(name, bytes)| CostPart { name, bytes, kept: None }).collect();
         parts.push(CostPart { name: name.to_owned(), bytes, kept: None });
-        let cost = Cost { parts, streamed_bytes: None };
+        let cost = Cost { parts, ..Cost::default() };
         let MemoryNow { budget_bytes, obtainable_bytes } = self.memory();
         let budget = budget_bytes.unwrap_or(u64::MAX);
         let message = match cost.bytes() > budget {

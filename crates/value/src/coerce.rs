@@ -193,10 +193,15 @@ fn choice(choices: &Choices, name: &str, given: &serde_json::Value) -> Result<se
         offered: choices.names().collect::<Vec<_>>().join(", "),
     })?;
     let expected = || CoerceError::Fields { variant: name.to_owned(), expected: variant.to_string() };
-    let empty = serde_json::Map::new();
+    let by_place;
     let given = match given {
-        serde_json::Value::Null => &empty,
+        serde_json::Value::Null => &serde_json::Map::new(),
         serde_json::Value::Object(fields) => fields,
+        // `Only("fal")`: without names, in the order of the fields.
+        serde_json::Value::Array(items) if !items.is_empty() && items.len() == variant.fields.len() => {
+            by_place = variant.fields.iter().map(|(field, _)| field.clone()).zip(items.iter().cloned()).collect();
+            &by_place
+        }
         _ => return Err(expected()),
     };
     if given.keys().any(|key| !variant.fields.iter().any(|(field, _)| field == key)) {
@@ -249,6 +254,11 @@ mod tests {
         check(json!("Euler"), "Choice(Euler, Heun)", Ok(Value::text("Euler")));
         check(
             json!({"Shifted": {"mu": 2}}),
+            "Choice(Auto, Shifted(mu: Float))",
+            Ok(Value::Json(Json::parse(r#"{"Shifted":{"mu":2.0}}"#).unwrap())),
+        );
+        check(
+            json!({"Shifted": [2]}),
             "Choice(Auto, Shifted(mu: Float))",
             Ok(Value::Json(Json::parse(r#"{"Shifted":{"mu":2.0}}"#).unwrap())),
         );

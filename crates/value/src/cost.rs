@@ -7,6 +7,8 @@ use std::fmt;
 
 use serde::{Deserialize, Serialize};
 
+use crate::hosted::HostedRequest;
+
 /// What a step will need.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Cost {
@@ -15,6 +17,9 @@ pub struct Cost {
     /// As little as would do if weights were read while they are used; none if that is not possible.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub streamed_bytes: Option<u64>,
+    /// What it will ask of a hosted model, which costs money.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub hosted: Option<Box<HostedRequest>>,
 }
 
 /// One thing that a step will need memory for.
@@ -80,7 +85,7 @@ mod tests {
     #[test]
     fn a_sum_is_spelled_out() {
         let part = |name: &str, bytes| CostPart { name: name.to_owned(), bytes, kept: None };
-        let mut cost = Cost { parts: vec![part("transformer", 7_800_000_000)], streamed_bytes: None };
+        let mut cost = Cost { parts: vec![part("transformer", 7_800_000_000)], ..Cost::default() };
         assert_eq!(cost.to_string(), "7.8 GB (transformer 7.8 GB)");
         cost.parts.push(part("activations", 1_460_000_000));
         assert_eq!(cost.to_string(), "9.3 GB (transformer 7.8 GB + activations 1.5 GB)");

@@ -8,7 +8,7 @@
 //! - [`value`], [`bundle`], [`tensor`]: values as they are
 //! - [`image`], [`latent`], [`conditioning`], [`model`]: typed views
 //! - [`types`], [`coerce`], [`spec`]: what may flow where, and what a node kind declares
-//! - [`cost`]: what a step will need
+//! - [`cost`]: what a step will need; [`hosted`]: what is asked of a hosted model
 //! - [`canon`], [`digest`]: canonical bytes and their blake3
 //! - [`foreign`]: the same values as the structs of the binary boundary
 //!
@@ -21,6 +21,7 @@ pub mod conditioning;
 pub mod cost;
 pub mod digest;
 pub mod foreign;
+pub mod hosted;
 pub mod image;
 pub mod latent;
 pub mod model;
@@ -33,6 +34,7 @@ pub use bundle::{Bundle, Kind, Meta};
 pub use conditioning::Conditioning;
 pub use cost::{Cost, CostPart};
 pub use digest::Digest;
+pub use hosted::{HostedDetails, HostedRequest, Route};
 pub use image::{Image, Mask, ViewError};
 pub use latent::Latent;
 pub use model::{LoraRef, ModelRef};

@@ -107,6 +107,9 @@ pub struct InputSpec {
     /// The text is a path to read, relative to the graph file; the content of the file enters the key, not its name.
     #[serde(default, skip_serializing_if = "is_false")]
     pub file: bool,
+    /// The input decides whether the node runs and never what it makes, such as a limit: it enters no key.
+    #[serde(default, skip_serializing_if = "is_false")]
+    pub unkeyed: bool,
     /// On a model: the parts that the node uses, which are then all that enters its key. Empty means all.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub parts: Vec<String>,
@@ -280,6 +283,7 @@ impl InputSpec {
             multiple_of: None,
             expand: false,
             file: false,
+            unkeyed: false,
             parts: Vec::new(),
         }
     }

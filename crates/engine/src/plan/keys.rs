@@ -84,13 +84,15 @@ pub fn parts(
     parts
 }
 
-/// What stands for a slot; none for an optional input that is not set, so that a new one keeps old keys.
+/// What stands for a slot; none for an optional input that is not set, so that a new one keeps old keys, and none for one that
+/// decides nothing about the result.
 fn part(
     input: &InputSpec,
     slot: &Slot,
     result: &mut impl FnMut(StepId, usize) -> Option<(Digest, String)>,
 ) -> Option<(Digest, String)> {
     match slot {
+        _ if input.unkeyed => None,
         Slot::Value(Value::None) => None,
         Slot::Value(value) => Some((value.digest(), value.display(60))),
         Slot::Model(model) => Some((model.digest(&input.parts), model.to_string())),

@@ -95,7 +95,7 @@ pub fn needs(plan: &Plan, cache: &Cache, rerun: &[String]) -> Vec<StepNeed> {
         }
         let Some(cost) = cost else { continue };
         // A twin waits, and then needs nothing.
-        let needs_nothing = cost.as_ref().is_ok_and(|cost| cost.parts.is_empty());
+        let needs_nothing = cost.as_ref().is_ok_and(|cost| cost.parts.is_empty() && cost.hosted.is_none());
         if !needs_nothing && !plan.is_twin(id) {
             needs.push(StepNeed { step: id, name: step.name.clone(), cost });
         }
@@ -200,7 +200,7 @@ mod tests {
             CostPart { name: kept.to_owned(), bytes, kept: Some(kept.to_owned()) },
             CostPart { name: "activations".to_owned(), bytes: scratch, kept: None },
         ];
-        StepNeed { step: StepId::new(0), name: name.into(), cost: Ok(Cost { parts, streamed_bytes }) }
+        StepNeed { step: StepId::new(0), name: name.into(), cost: Ok(Cost { parts, streamed_bytes, hosted: None }) }
     }
 
     fn check(budget: u64, needs: &[StepNeed], expected: &str) {

@@ -6,8 +6,8 @@ use std::time::Instant;
 
 use rondel_cache::Checkpoint;
 use rondel_event::{Level, StepName};
-use rondel_plugin::CallHost;
-use rondel_value::{Bundle, Digest, ModelRef};
+use rondel_plugin::{CallHost, FailureKind, NodeFailure, PaintOrder, Painted};
+use rondel_value::{Bundle, Digest, HostedRequest, Image, ModelRef};
 
 use super::dispatcher::Message;
 use super::halt::Halt;
@@ -141,5 +141,14 @@ impl CallHost for Call<'_> {
 
     fn provenance(&self) -> String {
         self.shared.provenance.text(self.id)
+    }
+
+    fn paint(&self, request: &HostedRequest, references: &[Image]) -> Result<Painted, NodeFailure> {
+        let Some(painter) = &self.shared.painter else {
+            let message = "nobody here asks hosted models".to_owned();
+            return Err(NodeFailure { kind: FailureKind::Unsupported, input: None, message });
+        };
+        let order = PaintOrder { run: &self.shared.run, step: self.step, request, references };
+        painter.paint(&order, self)
     }
 }

@@ -186,6 +186,8 @@ pub async fn dispatch(
         meter: Meter::new(options.probe.clone()),
         now: options.now,
         previews: options.previews,
+        painter: options.painter.clone(),
+        run: options.id.clone(),
         messages,
         is_shared: shared(plan),
     });

@@ -9,7 +9,7 @@ use std::time::Instant;
 use rondel_cache::{Cache, Part, Record, Stored};
 use rondel_event::{Place, Problem};
 use rondel_graph::Span;
-use rondel_plugin::{FailureKind, NodeFailure};
+use rondel_plugin::{FailureKind, NodeFailure, Painter};
 use rondel_value::{Digest, Lane, Value, coerce};
 use tokio::sync::mpsc::UnboundedSender;
 
@@ -28,6 +28,9 @@ pub struct Shared {
     pub meter: Meter,
     pub now: u64,
     pub previews: bool,
+    pub painter: Option<Arc<dyn Painter>>,
+    /// The id of the run.
+    pub run: String,
     pub messages: UnboundedSender<Message>,
     /// For each step whether its result is shared with other machines.
     pub is_shared: Vec<bool>,

@@ -213,6 +213,7 @@ fn a_run_takes_its_time_from_its_caller() {
         budget_bytes: None,
         rerun: Vec::new(),
         previews: false,
+        painter: None,
         probe: None,
         program: "lab".to_owned(),
     };

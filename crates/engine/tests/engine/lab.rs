@@ -222,6 +222,7 @@ impl Lab {
             budget_bytes: Some(BUDGET_BYTES),
             rerun,
             previews: setup.previews,
+            painter: None,
             probe: None,
             program: "lab 1".to_owned(),
         };

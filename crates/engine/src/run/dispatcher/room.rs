@@ -95,7 +95,7 @@ mod tests {
             kept: kept.map(str::to_owned),
         };
         let parts = vec![part("weights", bytes, Some(kept)), part("activations", scratch, None)];
-        StepNeed { step: StepId::new(id), name: "x".into(), cost: Ok(Cost { parts, streamed_bytes: None }) }
+        StepNeed { step: StepId::new(id), name: "x".into(), cost: Ok(Cost { parts, ..Cost::default() }) }
     }
 
     #[test]

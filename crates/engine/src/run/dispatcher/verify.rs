@@ -20,7 +20,9 @@ use crate::plan::StepId;
 impl Dispatcher<'_, '_> {
     /// Notes a step that was known, from which the sample is taken.
     pub(super) fn may_verify(&mut self, id: StepId, action: Digest, how: How) {
-        if self.options.verify > 0.0 && matches!(how, How::KnownByRecipe | How::KnownByContent) {
+        // To ask a hosted model again costs money, and it promises less than others.
+        let is_for_free = !self.plan.step(id).spec.seeded;
+        if self.options.verify > 0.0 && is_for_free && matches!(how, How::KnownByRecipe | How::KnownByContent) {
             self.verifiable.push((id, action));
         }
     }

@@ -1,0 +1,76 @@
+//! Hosted models, by the command line's and the environment's word.
+//!
+//! | | |
+//! | --- | --- |
+//! | `providers.ron` | beside the graph, in every folder above it, then in the user's folders |
+//! | `RONDEL_HOSTED_DIR` | where the ledger is; `hosted` in the user's data folder if it is not set |
+//! | `RONDEL_<NAME>_BASE_URL` | another address for a provider; `RONDEL_<NAME>_UPLOAD_BASE_URL` for where references are put |
+//! | `--offline` | nothing leaves this machine |
+
+use std::env;
+use std::hash::{BuildHasher, RandomState};
+use std::io::ErrorKind;
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+use std::time::{SystemTime, UNIX_EPOCH};
+
+use anyhow::{Context, Result};
+use etcetera::BaseStrategy;
+use rondel_hosted::{Hosted, Ledger, Patience, Providers, Settings, providers};
+
+use crate::args::Places;
+use crate::folders;
+
+const PROVIDERS_FILE: &str = "providers.ron";
+
+/// Who asks hosted models for graphs at `graph`. Nothing is asked of anybody yet.
+pub fn open(places: &Places, graph: Option<&Path>) -> Result<Hosted> {
+    let mut files = Vec::new();
+    for path in providers_files(graph) {
+        match std::fs::read_to_string(&path) {
+            Ok(text) => files.push((path.display().to_string(), providers::read(&text, &path.display().to_string())?)),
+            Err(error) if error.kind() == ErrorKind::NotFound => {}
+            Err(error) => return Err(error).with_context(|| format!("the file cannot be read: {}", path.display())),
+        }
+    }
+    let settings = Settings {
+        folder: ledger_folder(places)?,
+        variable: Arc::new(|name| env::var(name).ok()),
+        home: etcetera::home_dir().ok(),
+        now: Arc::new(now),
+        random: Arc::new(|| RandomState::new().hash_one(0)),
+        is_offline: places.offline,
+        patience: Patience::default(),
+    };
+    Ok(Hosted::new(Providers::join(files), settings))
+}
+
+/// What was paid on this machine.
+pub fn ledger(places: &Places) -> Result<Ledger> {
+    Ok(Ledger::new(ledger_folder(places)?))
+}
+
+/// Seconds since 1970.
+pub fn now() -> u64 {
+    SystemTime::now().duration_since(UNIX_EPOCH).map_or(0, |since| since.as_secs())
+}
+
+/// Not in the cache: what was spent today is not forgotten with results, and a limit holds whichever cache is used.
+fn ledger_folder(places: &Places) -> Result<PathBuf> {
+    let chosen = env::var_os("RONDEL_HOSTED_DIR").filter(|folder| !folder.is_empty()).map(PathBuf::from);
+    let folder = match chosen.or_else(|| folders::data().map(|data| data.join("hosted"))) {
+        Some(folder) => folder,
+        // Without a home folder there is a cache folder at least, or nothing could run.
+        None => folders::cache(places)?.join("hosted"),
+    };
+    std::path::absolute(&folder).with_context(|| format!("not a folder: {}", folder.display()))
+}
+
+/// The files to ask, nearest first.
+fn providers_files(graph: Option<&Path>) -> Vec<PathBuf> {
+    let graph = graph.and_then(|graph| std::path::absolute(graph).ok());
+    let above = graph.iter().flat_map(|graph| graph.ancestors().skip(1)).map(|folder| folder.join(PROVIDERS_FILE));
+    let user = etcetera::choose_base_strategy().ok();
+    let users = user.into_iter().flat_map(|base| [base.config_dir(), base.data_dir()]);
+    above.chain(users.map(|folder| folder.join("rondel").join(PROVIDERS_FILE))).collect()
+}

@@ -1,0 +1,170 @@
+//! What hosted models will cost, in words and for machines.
+
+use rondel_engine::StepNeed;
+use rondel_hosted::money::shown;
+use rondel_hosted::providers::Spend;
+use rondel_hosted::route::{hint, why_after};
+use rondel_hosted::wire::day_of;
+use rondel_hosted::{Candidate, Hosted, Micros};
+use rondel_value::HostedRequest;
+use serde_json::json;
+
+use crate::hosted::now;
+use crate::words;
+
+/// What one step will ask for, and who could be asked, in their order.
+pub struct Quoted<'a> {
+    pub step: &'a str,
+    pub request: &'a HostedRequest,
+    pub candidates: Vec<Candidate>,
+}
+
+/// What all steps will ask for; empty if none asks a hosted model, or why that cannot be said.
+pub fn quote<'a>(needs: &'a [StepNeed], hosted: &Hosted) -> Result<Vec<Quoted<'a>>, String> {
+    let requests = needs.iter().filter_map(|need| Some((&*need.name, need.cost.as_ref().ok()?.hosted.as_deref()?)));
+    requests.map(|(step, request)| Ok(Quoted { step, request, candidates: hosted.candidates(request)? })).collect()
+}
+
+impl Quoted<'_> {
+    /// Who would be asked.
+    fn first(&self) -> Option<&Candidate> {
+        self.candidates.first().filter(|first| first.misfit.is_none())
+    }
+
+    /// The most that it may cost; none if nobody knows.
+    fn high(&self) -> Option<Micros> {
+        self.first()?.quote.as_ref().map(|quote| quote.high)
+    }
+
+    fn price(&self) -> String {
+        match self.first().and_then(|first| first.quote.as_ref()) {
+            None => "at an unknown price".to_owned(),
+            Some(quote) if quote.low == quote.high => format!("{} ({})", quote.high, quote.parts),
+            Some(quote) => format!("{} to {} ({})", quote.low, quote.high, quote.parts),
+        }
+    }
+
+    /// The line for who would be asked, then one for each of the others with the reason that it comes later or not at all.
+    fn lines(&self) -> Vec<String> {
+        let Some(first) = self.first() else {
+            let mut lines = vec![format!("nobody can do it with `{}`", self.request.model)];
+            lines.extend(self.candidates.iter().map(|candidate| {
+                format!("  {}: {}", candidate.provider, candidate.misfit.as_deref().unwrap_or_default())
+            }));
+            return lines;
+        };
+        let [width, height] = first.size;
+        let time =
+            first.measured.p50_ms.map(|ms| format!(", {} as a rule", words::span(ms as f64))).unwrap_or_default();
+        let unknown = if self.request.references.is_none() { ", references not counted" } else { "" };
+        let mut lines = vec![format!(
+            "{}  {width}×{height}  {} {}{time}{unknown}",
+            self.request.model,
+            first.provider,
+            self.price()
+        )];
+        lines.extend(first.hindrance.as_ref().map(|reason| format!("  {}: {reason}", first.provider)));
+        lines.extend(hint(first, self.request).map(|hint| format!("  {hint}")));
+        let others = self.candidates.iter().skip(1);
+        lines.extend(
+            others.map(|other| format!("  {}: {}", other.provider, why_after(&self.request.route, other, first))),
+        );
+        lines
+    }
+}
+
+/// The part of a plan, and what keeps it from being carried out.
+pub fn print(quoted: &[Quoted<'_>], hosted: &Hosted) {
+    if quoted.is_empty() {
+        return;
+    }
+    words::data("hosted");
+    let width = quoted.iter().map(|quoted| quoted.step.chars().count()).max().unwrap_or(0);
+    // Points of a sweep are mostly alike.
+    let mut before: Option<Vec<String>> = None;
+    let mut n_alike = 0;
+    for quoted in quoted {
+        let lines = quoted.lines();
+        if before.as_ref() == Some(&lines) {
+            n_alike += 1;
+            continue;
+        }
+        say_alike(n_alike, width);
+        n_alike = 0;
+        for (i, line) in lines.iter().enumerate() {
+            words::data(format!("  {:width$}  {line}", if i == 0 { quoted.step } else { "" }));
+        }
+        before = Some(lines);
+    }
+    say_alike(n_alike, width);
+    words::data(format!("  {}", summary(quoted, hosted)));
+}
+
+fn say_alike(n: usize, width: usize) {
+    if n > 0 {
+        words::data(format!("  {:width$}  and {} like it", "", words::count(n, "step")));
+    }
+}
+
+/// The sum with the limits that hold.
+pub fn summary(quoted: &[Quoted<'_>], hosted: &Hosted) -> String {
+    let known: Micros = quoted.iter().filter_map(Quoted::high).sum();
+    let n_unknown = quoted.iter().filter(|quoted| quoted.high().is_none()).count();
+    let unknown = if n_unknown > 0 {
+        format!(" and {} at an unknown price", words::count(n_unknown, "call"))
+    } else {
+        String::new()
+    };
+    let spend = &hosted.providers().spend;
+    let mut limits = Vec::new();
+    limits.extend(Spend::micros(spend.run).map(|limit| format!("{limit} a run")));
+    if let Some(limit) = Spend::micros(spend.day) {
+        let today = day_of(now());
+        let entries = hosted.ledger().recent(now()).unwrap_or_default();
+        let spent: Micros =
+            entries.iter().filter(|entry| day_of(entry.at) == today).filter_map(|entry| entry.counted()).sum();
+        limits.push(format!("{limit} a day, of which {spent} is spent"));
+    }
+    let limits = if limits.is_empty() { "no limit".to_owned() } else { format!("limits {}", limits.join(", ")) };
+    format!("at most {known}{unknown}; {limits}")
+}
+
+/// Why the run cannot pay for all of it, known before it begins.
+pub fn refusal(quoted: &[Quoted<'_>], hosted: &Hosted) -> Option<String> {
+    let sum: Micros = quoted.iter().filter_map(Quoted::high).sum();
+    let limit = Spend::micros(hosted.providers().spend.run)?;
+    (sum > limit).then(|| {
+        let file = &hosted.providers().spend_file;
+        format!(
+            "hosted models may cost {} in this run, and the limit is {limit}: raise `run` in {file}",
+            shown(Some(sum))
+        )
+    })
+}
+
+/// The same for machines.
+pub fn machine(quoted: &[Quoted<'_>]) -> serde_json::Value {
+    let steps: Vec<_> = quoted
+        .iter()
+        .map(|quoted| {
+            let route = &quoted.request.route;
+            let first = quoted.candidates.first();
+            let candidates: Vec<_> = quoted
+                .candidates
+                .iter()
+                .enumerate()
+                .map(|(i, candidate)| {
+                    let lost = match (i, first) {
+                        (0, _) | (_, None) => candidate.misfit.clone().or_else(|| candidate.hindrance.clone()),
+                        (_, Some(first)) => Some(why_after(route, candidate, first)),
+                    };
+                    candidate.shown(lost)
+                })
+                .collect();
+            json!({ "name": quoted.step, "model": quoted.request.model, "n": quoted.request.n, "candidates": candidates })
+        })
+        .collect();
+    let known: Micros = quoted.iter().filter_map(Quoted::high).sum();
+    let n_unknown = quoted.iter().filter(|quoted| quoted.high().is_none()).count();
+    json!({ "steps": steps, "high_micros": known, "n_unknown": n_unknown })
+}

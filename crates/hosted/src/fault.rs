@@ -1,0 +1,375 @@
+//! One vocabulary for all that goes wrong.
+//!
+//! Providers say the same in a dozen shapes: `{error: {code}}`, `{detail: [{type}]}`, a black picture with a flag. A
+//! [`Fault`] says what it means: whether trying again helps, whether another provider may be asked, whether it may have cost
+//! money.
+
+use std::fmt;
+use std::time::Duration;
+
+use serde::{Deserialize, Serialize};
+use serde_json::Value;
+
+use crate::wire::Response;
+
+/// What kind of fault it is.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Class {
+    Auth,
+    Billing,
+    RateLimited,
+    ContentPolicy,
+    InvalidRequest,
+    NotFound,
+    Timeout,
+    Network,
+    Server,
+    BadImage,
+    Empty,
+    Cancelled,
+    /// A limit of the user's own.
+    Limit,
+}
+
+impl Class {
+    pub const fn words(self) -> &'static str {
+        match self {
+            Class::Auth => "the key is refused",
+            Class::Billing => "the account cannot pay",
+            Class::RateLimited => "too many requests",
+            Class::ContentPolicy => "the provider refused the content",
+            Class::InvalidRequest => "the request is refused",
+            Class::NotFound => "not found",
+            Class::Timeout => "it took too long",
+            Class::Network => "the provider cannot be reached",
+            Class::Server => "the provider failed",
+            Class::BadImage => "what came is no usable picture",
+            Class::Empty => "no picture came",
+            Class::Cancelled => "cancelled",
+            Class::Limit => "stopped before sending",
+        }
+    }
+
+    /// Whether another provider of the same model may be asked: after faults, never after refusals.
+    pub const fn leads_on(self) -> bool {
+        matches!(
+            self,
+            Class::Billing
+                | Class::RateLimited
+                | Class::NotFound
+                | Class::Timeout
+                | Class::Network
+                | Class::Server
+                | Class::Empty
+        )
+    }
+
+    /// Whether it says something about how reliable the provider is.
+    pub const fn is_the_providers(self) -> bool {
+        matches!(self, Class::Timeout | Class::Network | Class::Server | Class::BadImage | Class::Empty)
+    }
+}
+
+/// What went wrong.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Fault {
+    pub class: Class,
+    /// What the provider said, or what was seen.
+    pub message: String,
+    /// The provider's word for it.
+    pub code: Option<String>,
+    /// The field at fault.
+    pub field: Option<String>,
+    pub status: Option<u16>,
+    pub request_id: Option<String>,
+    pub retry_after: Option<Duration>,
+    /// The provider forbids or demands another attempt.
+    pub should_retry: Option<bool>,
+    /// Nobody knows whether the request was carried out.
+    pub is_unclear: bool,
+    /// The provider says so itself, and not something in its place.
+    pub is_its_own: bool,
+    /// It may have cost what was reserved.
+    pub may_be_billed: bool,
+    /// It is paid for and can still be fetched: nobody else is asked.
+    pub is_open: bool,
+}
+
+impl Fault {
+    pub fn new(class: Class, message: impl Into<String>) -> Fault {
+        Fault {
+            class,
+            message: message.into(),
+            code: None,
+            field: None,
+            status: None,
+            request_id: None,
+            retry_after: None,
+            should_retry: None,
+            is_unclear: false,
+            is_its_own: false,
+            may_be_billed: false,
+            is_open: false,
+        }
+    }
+
+    pub fn unclear(message: impl Into<String>) -> Fault {
+        Fault { is_unclear: true, may_be_billed: true, ..Fault::new(Class::Network, message) }
+    }
+
+    pub fn billed(self) -> Fault {
+        Fault { may_be_billed: true, ..self }
+    }
+
+    /// What an answer that is no success means. `now` is seconds since 1970.
+    pub fn of_response(response: &Response, now: u64) -> Fault {
+        let json = response.json();
+        let said = json.as_ref().and_then(Said::read);
+        let is_its_own = said.is_some();
+        let said = said.unwrap_or_else(|| Said { message: plain(&response.body), ..Said::default() });
+        let code = said.code.clone().unwrap_or_default();
+        let class = class_of(response.status, &code, &said.message);
+        let is_quiet_proxy = matches!(response.status, 500 | 502 | 504 | 520..=530) && !is_its_own;
+        let fault = Fault {
+            code: said.code,
+            field: said.field,
+            status: Some(response.status),
+            request_id: response.request_id(),
+            retry_after: response.retry_after(now),
+            should_retry: response.header("x-should-retry").and_then(|text| text.parse().ok()),
+            is_unclear: is_quiet_proxy,
+            is_its_own,
+            may_be_billed: is_quiet_proxy,
+            ..Fault::new(class, said.message)
+        };
+        match response.header("x-fal-request-timeout-type") {
+            Some("user") => Fault { should_retry: Some(false), ..fault },
+            _ => fault,
+        }
+    }
+
+    /// Whether the same request may be sent again, having been refused or not carried out.
+    pub fn may_be_sent_again(&self) -> bool {
+        match (self.should_retry, self.is_unclear, self.class) {
+            (Some(false), ..) | (_, true, _) => false,
+            (_, _, Class::RateLimited | Class::Server | Class::Network) => true,
+            // A time-out of theirs, not of ours.
+            (_, _, Class::Timeout) => self.status.is_some(),
+            (again, ..) => again == Some(true),
+        }
+    }
+}
+
+/// `the provider refused the content (fal: content_policy_violation): …`
+impl fmt::Display for Fault {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(self.class.words())?;
+        let mut facts: Vec<String> = Vec::new();
+        facts.extend(self.status.map(|status| format!("HTTP {status}")));
+        facts.extend(self.code.clone());
+        facts.extend(self.field.as_ref().map(|field| format!("field `{field}`")));
+        if !facts.is_empty() {
+            write!(f, " ({})", facts.join(", "))?;
+        }
+        if !self.message.is_empty() {
+            write!(f, ": {}", self.message)?;
+        }
+        if let Some(wait) = self.retry_after.filter(|_| self.class == Class::RateLimited) {
+            write!(f, "; it asks for {} s of patience", wait.as_secs_f64().ceil())?;
+        }
+        if let Some(id) = &self.request_id {
+            write!(f, "; request {id}")?;
+        }
+        if self.is_unclear {
+            f.write_str("; it may have been billed")?;
+        }
+        Ok(())
+    }
+}
+
+/// Refused content first, since it hides behind 400, 422 and success, then money, which hides behind 403 and 429.
+pub fn class_of(status: u16, code: &str, message: &str) -> Class {
+    if is_refusal(code) || is_refusal(message) {
+        return Class::ContentPolicy;
+    }
+    let lower = |text: &str| text.to_ascii_lowercase();
+    let (code, words) = (lower(code), lower(message));
+    if status == 402
+        || ["insufficient_quota", "insufficient_balance", "billing_error"].iter().any(|known| code.contains(known))
+        || (status == 403 && ["locked", "exhausted balance"].iter().any(|known| words.contains(known)))
+    {
+        return Class::Billing;
+    }
+    match status {
+        401 | 403 => Class::Auth,
+        404 | 410 => Class::NotFound,
+        408 | 504 => Class::Timeout,
+        429 => Class::RateLimited,
+        500..=599 => Class::Server,
+        499 => Class::Cancelled,
+        400..=498 => Class::InvalidRequest,
+        // Success with an error inside.
+        _ => match () {
+            () if code.contains("authentication") || code.contains("api_key") => Class::Auth,
+            () if code.contains("rate_limit") => Class::RateLimited,
+            () if code.contains("not_found") => Class::NotFound,
+            () if code.contains("timeout") => Class::Timeout,
+            () if code.contains("invalid") => Class::InvalidRequest,
+            () => Class::Server,
+        },
+    }
+}
+
+/// Whether words say that content was refused.
+pub fn is_refusal(words: &str) -> bool {
+    let words = words.to_ascii_lowercase();
+    let known = [
+        "content_policy",
+        "content policy",
+        "moderation_blocked",
+        "nsfw",
+        "flagged as sensitive",
+        "content moderated",
+        "request moderated",
+        "image_generation_user_error",
+    ];
+    known.iter().any(|known| words.contains(known))
+}
+
+/// What an error body says.
+#[derive(Default)]
+struct Said {
+    message: String,
+    code: Option<String>,
+    field: Option<String>,
+}
+
+impl Said {
+    /// Any of the shapes that are met; none if it is none.
+    fn read(json: &Value) -> Option<Said> {
+        let text = |value: &Value| value.as_str().filter(|text| !text.is_empty()).map(str::to_owned);
+        if let Some(error) = json.get("error").filter(|error| !error.is_null()) {
+            if let Some(message) = text(error) {
+                let code = ["error_type", "code", "type"].iter().find_map(|name| json.get(name).and_then(text));
+                return Some(Said { message, code, field: None });
+            }
+            let code = ["code", "type"].iter().find_map(|name| error.get(name).and_then(text));
+            let message = ["message", "detail"].iter().find_map(|name| error.get(name).and_then(text));
+            let field = error.get("param").and_then(text);
+            return Some(Said { message: message.unwrap_or_else(|| error.to_string()), code, field });
+        }
+        match json.get("detail") {
+            Some(Value::Array(items)) => {
+                let message = |item: &Value| item.get("msg").and_then(text).or_else(|| text(item));
+                let messages: Vec<String> = items.iter().filter_map(message).collect();
+                let first = items.first();
+                let place = first.and_then(|item| item.get("loc")).and_then(Value::as_array);
+                let names = place.into_iter().flatten().filter_map(text).filter(|name| name != "body");
+                let field = names.collect::<Vec<_>>().join(".");
+                let code = first.and_then(|item| item.get("type")).and_then(text);
+                return Some(Said { message: messages.join("; "), code, field: (!field.is_empty()).then_some(field) });
+            }
+            Some(detail) if !detail.is_null() => {
+                let code = ["error_type", "title"].iter().find_map(|name| json.get(name).and_then(text));
+                let message = text(detail).unwrap_or_else(|| detail.to_string());
+                return Some(Said { message, code, field: None });
+            }
+            _ => {}
+        }
+        let message = json.get("message").and_then(text).or_else(|| json.get("title").and_then(text))?;
+        Some(Said { message, code: json.get("code").and_then(text), field: None })
+    }
+}
+
+/// A few words of a body that is no JSON, without its tags.
+fn plain(body: &[u8]) -> String {
+    let text = String::from_utf8_lossy(&body[..body.len().min(2000)]).into_owned();
+    let mut is_in_tag = false;
+    let without_tags = text.chars().map(|c| match c {
+        '<' => {
+            is_in_tag = true;
+            ' '
+        }
+        '>' => {
+            is_in_tag = false;
+            ' '
+        }
+        c if is_in_tag || c.is_control() => ' ',
+        c => c,
+    });
+    let words: Vec<String> = without_tags.collect::<String>().split_whitespace().map(str::to_owned).collect();
+    words.join(" ").chars().take(200).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn check(status: u16, body: &str, expected: &str) {
+        let response = Response { status, body: body.to_owned().into(), ..Response::default() };
+        let fault = Fault::of_response(&response, 0);
+        assert_eq!(format!("{:?}: {fault}", fault.class), expected);
+    }
+
+    #[test]
+    fn every_shape_of_error_is_one_vocabulary() {
+        check(
+            401,
+            r#"{"error":{"message":"Invalid key","type":"authentication_error","code":"AUTHENTICATION_FAILED"}}"#,
+            "Auth: the key is refused (HTTP 401, AUTHENTICATION_FAILED): Invalid key",
+        );
+        check(
+            403,
+            r#"{"detail":"User is locked. Reason: Exhausted balance."}"#,
+            "Billing: the account cannot pay (HTTP 403): User is locked. Reason: Exhausted balance.",
+        );
+        check(
+            429,
+            r#"{"error":{"message":"You exceeded your quota","type":"insufficient_quota","code":"insufficient_quota"}}"#,
+            "Billing: the account cannot pay (HTTP 429, insufficient_quota): You exceeded your quota",
+        );
+        check(
+            422,
+            r#"{"detail":[{"loc":["body","prompt"],"msg":"no","type":"content_policy_violation"}]}"#,
+            "ContentPolicy: the provider refused the content (HTTP 422, content_policy_violation, field `prompt`): no",
+        );
+        check(
+            422,
+            r#"{"title":"Input validation failed","detail":"- seed: wrong","status":422}"#,
+            "InvalidRequest: the request is refused (HTTP 422, Input validation failed): - seed: wrong",
+        );
+        check(400, r#"{"error":"bad"}"#, "InvalidRequest: the request is refused (HTTP 400): bad");
+        check(404, "no such thing", "NotFound: not found (HTTP 404): no such thing");
+        check(
+            500,
+            r#"{"detail":"boom","error_type":"runner_server_error"}"#,
+            "Server: the provider failed (HTTP 500, runner_server_error): boom",
+        );
+    }
+
+    #[test]
+    fn what_stands_in_for_the_provider_leaves_it_unclear() {
+        check(
+            502,
+            "<html><h1>Bad Gateway</h1></html>",
+            "Server: the provider failed (HTTP 502): Bad Gateway; it may have been billed",
+        );
+        // Nothing was started.
+        check(503, "<html>busy</html>", "Server: the provider failed (HTTP 503): busy");
+    }
+
+    #[test]
+    fn only_faults_are_tried_again_or_elsewhere() {
+        let again = |status: u16, body: &str| {
+            let response = Response { status, body: body.to_owned().into(), ..Response::default() };
+            let fault = Fault::of_response(&response, 0);
+            (fault.may_be_sent_again(), fault.class.leads_on())
+        };
+        assert_eq!(again(503, "busy"), (true, true));
+        assert_eq!(again(502, "<html>"), (false, true));
+        assert_eq!(again(400, r#"{"error":{"code":"moderation_blocked"}}"#), (false, false));
+        assert_eq!(again(401, "{}"), (false, false));
+        assert_eq!(again(402, "{}"), (false, true));
+    }
+}

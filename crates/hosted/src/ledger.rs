@@ -1,0 +1,537 @@
+//! What was asked for, what it costs, and what became of it: the journal of paid calls and the ledger in one.
+//!
+//! A folder with one file a month, `2026-11.jsonl`, one JSON object a line, only ever added to:
+//!
+//! ```text
+//! {"at": 1764028800, "call": "…", "what": {"reserved": {"run": …, "provider": "fal", "micros": 12000, …}}}
+//! {"at": …, "call": "…", "what": {"job": {"id": "…", "poll": "https://…", …}}}
+//! {"at": …, "call": "…", "what": {"settled": {"outcome": "done", "micros": 12000, …}}}
+//! ```
+//!
+//! A line is on the disk before what follows it: the reservation before the request leaves, the job before it is first asked
+//! after. So whatever ends the process, the next one finds the job that is paid for, or a call that *may* have been paid for
+//! and is not repeated by itself. Every read and write happens under a lock of the folder, which goes with the process:
+//! two of them cannot pass a limit together that each would keep.
+
+use std::collections::{BTreeMap, HashMap};
+use std::fs::{self, File, OpenOptions};
+use std::io::{self, Read, Write};
+use std::path::{Path, PathBuf};
+
+use rondel_value::Digest;
+use serde::{Deserialize, Serialize};
+
+use crate::fault::Class;
+use crate::money::{Micros, shown};
+use crate::protocol::{Job, Made};
+use crate::providers::{Spend, UnknownPrices};
+use crate::wire::day_of;
+
+/// The folder.
+#[derive(Clone, Debug)]
+pub struct Ledger {
+    folder: PathBuf,
+}
+
+/// One line.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+struct Line {
+    /// Seconds since 1970.
+    at: u64,
+    call: String,
+    what: What,
+}
+
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+enum What {
+    Reserved(Reservation),
+    Job(Job),
+    /// A result that is still to be fetched.
+    Made(Made),
+    Settled(Settlement),
+}
+
+/// A call that is about to be made.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Reservation {
+    pub run: String,
+    pub step: String,
+    /// What was asked for, whoever was asked.
+    pub request: Digest,
+    pub provider: String,
+    pub model: String,
+    pub size: [u32; 2],
+    pub n: u32,
+    #[serde(default)]
+    pub seed: Option<u64>,
+    /// What it may cost at most; none if nobody knows.
+    pub micros: Option<Micros>,
+}
+
+/// What became of a call.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Settlement {
+    pub outcome: Outcome,
+    /// What it cost; none if nobody knows, and then it counts as what was reserved.
+    pub micros: Option<Micros>,
+    /// The provider said what it cost.
+    #[serde(default)]
+    pub is_reported: bool,
+    #[serde(default)]
+    pub ms: u64,
+    #[serde(default)]
+    pub attempts: u32,
+    #[serde(default)]
+    pub request_id: Option<String>,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Outcome {
+    Done,
+    Failed(Class),
+    /// Somebody looked it up, or gave it up.
+    Closed,
+}
+
+/// A call with all that is known of it.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Entry {
+    pub call: String,
+    pub at: u64,
+    pub reserved: Reservation,
+    pub job: Option<Job>,
+    pub made: Option<Made>,
+    pub settled: Option<Settlement>,
+}
+
+impl Entry {
+    /// What the call counts as in limits: what it cost, else what was reserved.
+    pub fn counted(&self) -> Option<Micros> {
+        match &self.settled {
+            Some(settled) => settled.micros.or(self.reserved.micros),
+            None => self.reserved.micros,
+        }
+    }
+
+    /// It went out, and nobody knows what became of it.
+    pub fn is_unclear(&self) -> bool {
+        self.settled.is_none() && self.job.is_none() && self.made.is_none()
+    }
+}
+
+/// Why a call was not reserved.
+#[derive(Debug, thiserror::Error)]
+pub enum ReserveError {
+    #[error("this call may cost {price}, {spent} of the limit of {limit} {of} is taken: raise it in {file}")]
+    OverLimit { price: Micros, spent: Micros, limit: Micros, of: String, file: String },
+    #[error("this call may cost {price}, the limit {of} is {limit}: raise it in {file}")]
+    OverLimitAlone { price: Micros, limit: Micros, of: String, file: String },
+    #[error("{n} calls were made today, the most that {file} allows")]
+    TooManyCalls { n: u64, file: String },
+    #[error(
+        "nobody knows what this call costs: allow it with `spend: (unknown_prices: Allow)` in {file}, or give a price there"
+    )]
+    UnknownPrice { file: String },
+    #[error(transparent)]
+    Ledger(#[from] LedgerError),
+}
+
+/// A ledger that cannot be read or written: without one, nothing is paid for.
+#[derive(Debug, thiserror::Error)]
+#[error("the ledger of paid calls cannot be {doing} ({source}): {}", path.display())]
+pub struct LedgerError {
+    doing: &'static str,
+    path: PathBuf,
+    source: io::Error,
+}
+
+/// Held while one request is being made, by one process of all.
+pub struct Hold(#[expect(dead_code, reason = "the lock goes when it is dropped")] File);
+
+impl Ledger {
+    pub fn new(folder: PathBuf) -> Ledger {
+        Ledger { folder }
+    }
+
+    pub fn folder(&self) -> &Path {
+        &self.folder
+    }
+
+    fn file_of(&self, at: u64) -> PathBuf {
+        self.folder.join(format!("{}.jsonl", &day_of(at)[..7]))
+    }
+
+    /// [blocking] Locks the folder.
+    fn locked(&self) -> Result<File, LedgerError> {
+        let path = self.folder.join("lock");
+        let error = |source| LedgerError { doing: "locked", path: path.clone(), source };
+        fs::create_dir_all(&self.folder).map_err(error)?;
+        let file = private().write(true).create(true).truncate(false).open(&path).map_err(error)?;
+        file.lock().map_err(error)?;
+        Ok(file)
+    }
+
+    /// Takes the right to make one request, if no other process has it.
+    pub fn hold(&self, request: &Digest) -> Result<Option<Hold>, LedgerError> {
+        let folder = self.folder.join("held");
+        let path = folder.join(request.short());
+        let error = |source| LedgerError { doing: "locked", path: path.clone(), source };
+        fs::create_dir_all(&folder).map_err(error)?;
+        let file = private().write(true).create(true).truncate(false).open(&path).map_err(error)?;
+        match file.try_lock() {
+            Ok(()) => Ok(Some(Hold(file))),
+            Err(fs::TryLockError::WouldBlock) => Ok(None),
+            Err(fs::TryLockError::Error(source)) => Err(error(source)),
+        }
+    }
+
+    /// Counts a call against every limit and writes it down, in one step.
+    pub fn reserve(
+        &self,
+        call: &str,
+        at: u64,
+        reservation: Reservation,
+        (spend, file): (&Spend, &str),
+    ) -> Result<(), ReserveError> {
+        let _lock = self.locked()?;
+        let entries = self.entries_since(at)?;
+        allowed(&entries, at, &reservation, spend, file)?;
+        Ok(self.add(at, call, What::Reserved(reservation))?)
+    }
+
+    /// Writes down a job, before it is first asked after.
+    pub fn job(&self, call: &str, at: u64, job: &Job) -> Result<(), LedgerError> {
+        let _lock = self.locked()?;
+        self.add(at, call, What::Job(job.clone()))
+    }
+
+    /// Writes down where pictures are that are still to be fetched.
+    pub fn made(&self, call: &str, at: u64, made: &Made) -> Result<(), LedgerError> {
+        let _lock = self.locked()?;
+        self.add(at, call, What::Made(made.clone()))
+    }
+
+    pub fn settle(&self, call: &str, at: u64, settlement: Settlement) -> Result<(), LedgerError> {
+        let _lock = self.locked()?;
+        self.add(at, call, What::Settled(settlement))
+    }
+
+    /// Every call of this month and the last one, oldest first.
+    pub fn recent(&self, at: u64) -> Result<Vec<Entry>, LedgerError> {
+        if !self.folder.is_dir() {
+            return Ok(Vec::new());
+        }
+        let _lock = self.locked()?;
+        self.entries_since(at)
+    }
+
+    /// Every call that was ever made, oldest first.
+    pub fn all(&self) -> Result<Vec<Entry>, LedgerError> {
+        if !self.folder.is_dir() {
+            return Ok(Vec::new());
+        }
+        let _lock = self.locked()?;
+        let error = |source| LedgerError { doing: "read", path: self.folder.clone(), source };
+        let mut files: Vec<PathBuf> = Vec::new();
+        for entry in fs::read_dir(&self.folder).map_err(error)? {
+            let path = entry.map_err(error)?.path();
+            if path.extension().is_some_and(|extension| extension == "jsonl") {
+                files.push(path);
+            }
+        }
+        files.sort();
+        self.entries(&files)
+    }
+
+    /// Of this month and the last one: jobs do not live longer, and limits are those of a day.
+    fn entries_since(&self, at: u64) -> Result<Vec<Entry>, LedgerError> {
+        let first_of_month = at - (at % 86_400) - (day_of(at)[8..].parse::<u64>().unwrap_or(1) - 1) * 86_400;
+        self.entries(&[self.file_of(first_of_month.saturating_sub(1)), self.file_of(at)])
+    }
+
+    fn entries(&self, files: &[PathBuf]) -> Result<Vec<Entry>, LedgerError> {
+        let mut text = String::new();
+        for path in files {
+            match File::open(path).and_then(|mut file| file.read_to_string(&mut text)) {
+                Ok(_) => {}
+                Err(error) if error.kind() == io::ErrorKind::NotFound => {}
+                Err(source) => return Err(LedgerError { doing: "read", path: path.clone(), source }),
+            }
+        }
+        Ok(fold(&text))
+    }
+
+    /// Adds a line, and waits until the disk has it.
+    fn add(&self, at: u64, call: &str, what: What) -> Result<(), LedgerError> {
+        let path = self.file_of(at);
+        let error = |source| LedgerError { doing: "written", path: path.clone(), source };
+        let line = Line { at, call: call.to_owned(), what };
+        let mut text = serde_json::to_string(&line).expect("texts and numbers have a JSON form");
+        text.push('\n');
+        let mut file = private().append(true).read(true).create(true).open(&path).map_err(error)?;
+        // A line that a crash cut short must not swallow this one.
+        if !ends_with_line(&mut file).map_err(error)? {
+            text.insert(0, '\n');
+        }
+        file.write_all(text.as_bytes()).and_then(|()| file.sync_data()).map_err(error)
+    }
+}
+
+/// Readable by its owner alone: links to results are in it.
+fn private() -> OpenOptions {
+    let mut options = OpenOptions::new();
+    #[cfg(unix)]
+    std::os::unix::fs::OpenOptionsExt::mode(&mut options, 0o600);
+    options
+}
+
+fn ends_with_line(file: &mut File) -> io::Result<bool> {
+    use std::io::{Seek, SeekFrom};
+    if file.seek(SeekFrom::End(0))? == 0 {
+        return Ok(true);
+    }
+    file.seek(SeekFrom::End(-1))?;
+    let mut last = [0];
+    file.read_exact(&mut last)?;
+    Ok(last == [b'\n'])
+}
+
+/// Calls from lines; what cannot be read is left out, since a crash may cut the last line.
+fn fold(text: &str) -> Vec<Entry> {
+    let mut places: HashMap<String, usize> = HashMap::new();
+    let mut entries: Vec<Entry> = Vec::new();
+    for Line { at, call, what } in text.lines().filter_map(|line| serde_json::from_str(line).ok()) {
+        match (what, places.get(&call)) {
+            (What::Reserved(reserved), None) => {
+                places.insert(call.clone(), entries.len());
+                entries.push(Entry { call, at, reserved, job: None, made: None, settled: None });
+            }
+            (What::Job(job), Some(place)) => entries[*place].job = Some(job),
+            (What::Made(made), Some(place)) => entries[*place].made = Some(made),
+            (What::Settled(settled), Some(place)) => entries[*place].settled = Some(settled),
+            (What::Reserved(_), Some(_)) | (_, None) => {}
+        }
+    }
+    entries
+}
+
+/// Whether one more call keeps every limit.
+fn allowed(entries: &[Entry], at: u64, next: &Reservation, spend: &Spend, file: &str) -> Result<(), ReserveError> {
+    let file = file.to_owned();
+    let today = day_of(at);
+    let of_today = || entries.iter().filter(|entry| day_of(entry.at) == today);
+    if let Some(most) = spend.calls_a_day {
+        let n = of_today().count() as u64;
+        if n >= most {
+            return Err(ReserveError::TooManyCalls { n, file });
+        }
+    }
+    let Some(price) = next.micros else {
+        return match spend.unknown_prices {
+            UnknownPrices::Allow => Ok(()),
+            UnknownPrices::Refuse => Err(ReserveError::UnknownPrice { file }),
+        };
+    };
+    let sum = |entries: &mut dyn Iterator<Item = &Entry>| -> Micros { entries.filter_map(Entry::counted).sum() };
+    let limits = [
+        (spend.call, "a call".to_owned(), Micros(0)),
+        (spend.run, "a run".to_owned(), sum(&mut entries.iter().filter(|entry| entry.reserved.run == next.run))),
+        (spend.day, "a day".to_owned(), sum(&mut of_today())),
+        (
+            spend.providers.get(&next.provider).copied(),
+            format!("a day at {}", next.provider),
+            sum(&mut of_today().filter(|entry| entry.reserved.provider == next.provider)),
+        ),
+    ];
+    for (limit, of, spent) in limits {
+        let Some(limit) = Spend::micros(limit) else { continue };
+        if spent + price > limit {
+            return Err(match spent {
+                Micros(0) => ReserveError::OverLimitAlone { price, limit, of, file },
+                spent => ReserveError::OverLimit { price, spent, limit, of, file },
+            });
+        }
+    }
+    Ok(())
+}
+
+/// Sums of calls.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize)]
+pub struct Sum {
+    pub calls: u64,
+    pub pictures: u64,
+    /// What was reserved, of calls whose price was known.
+    pub estimated: Micros,
+    /// What is counted: the cost where it is known, else what was reserved.
+    pub counted: Micros,
+    /// Calls of which nobody knows the cost.
+    pub unknown: u64,
+    /// Calls that may have been billed, and nobody knows.
+    pub unclear: u64,
+}
+
+impl Sum {
+    pub fn add(&mut self, entry: &Entry) {
+        self.calls += 1;
+        let is_done = entry.settled.as_ref().is_some_and(|settled| settled.outcome == Outcome::Done);
+        self.pictures += if is_done { u64::from(entry.reserved.n) } else { 0 };
+        self.estimated = self.estimated + entry.reserved.micros.unwrap_or_default();
+        match entry.counted() {
+            Some(micros) => self.counted = self.counted + micros,
+            None => self.unknown += 1,
+        }
+        self.unclear += u64::from(entry.is_unclear());
+    }
+}
+
+/// Sums by whatever calls are told apart by.
+pub fn sums(entries: &[Entry], by: impl Fn(&Entry) -> String) -> BTreeMap<String, Sum> {
+    let mut sums: BTreeMap<String, Sum> = BTreeMap::new();
+    for entry in entries {
+        sums.entry(by(entry)).or_default().add(entry);
+    }
+    sums
+}
+
+/// What an entry says in one line of a list.
+pub fn line(entry: &Entry) -> String {
+    let state = match &entry.settled {
+        None if entry.job.is_some() || entry.made.is_some() => "paid for, to be fetched by the next run".to_owned(),
+        None => "unclear, may have been billed".to_owned(),
+        Some(Settlement { outcome: Outcome::Done, .. }) => "done".to_owned(),
+        Some(Settlement { outcome: Outcome::Closed, .. }) => "closed".to_owned(),
+        Some(Settlement { outcome: Outcome::Failed(class), .. }) => class.words().to_owned(),
+    };
+    format!("{} {} {} ({})", entry.reserved.provider, entry.reserved.model, shown(entry.counted()), state)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const NOON: u64 = 1_764_072_000;
+
+    fn reservation(run: &str, provider: &str, micros: Option<u64>) -> Reservation {
+        Reservation {
+            run: run.to_owned(),
+            step: "hosted".to_owned(),
+            request: Digest::of(run.as_bytes()),
+            provider: provider.to_owned(),
+            model: "m".to_owned(),
+            size: [64, 64],
+            n: 1,
+            seed: None,
+            micros: micros.map(Micros),
+        }
+    }
+
+    fn done(micros: Option<u64>) -> Settlement {
+        let micros = micros.map(Micros);
+        Settlement { outcome: Outcome::Done, micros, is_reported: false, ms: 5, attempts: 1, request_id: None }
+    }
+
+    fn ledger() -> (tempfile::TempDir, Ledger) {
+        let folder = tempfile::tempdir().unwrap();
+        let ledger = Ledger::new(folder.path().join("hosted"));
+        (folder, ledger)
+    }
+
+    #[test]
+    fn a_call_is_known_from_its_lines() {
+        let (_folder, ledger) = ledger();
+        let spend = Spend::default();
+        ledger.reserve("1", NOON, reservation("a", "fal", Some(12_000)), (&spend, "f")).unwrap();
+        assert!(ledger.recent(NOON).unwrap()[0].is_unclear());
+        let job = Job { id: "j".to_owned(), poll: "https://p".to_owned(), ..Job::default() };
+        ledger.job("1", NOON, &job).unwrap();
+        assert_eq!(ledger.recent(NOON).unwrap()[0].job, Some(job));
+        ledger.settle("1", NOON, done(Some(13_000))).unwrap();
+        assert_eq!(ledger.recent(NOON).unwrap()[0].counted(), Some(Micros(13_000)));
+        // The next month still sees it, the one after does not need to.
+        assert_eq!(ledger.recent(NOON + 20 * 86_400).unwrap().len(), 1);
+        assert_eq!((ledger.recent(NOON + 70 * 86_400).unwrap().len(), ledger.all().unwrap().len()), (0, 1));
+    }
+
+    #[test]
+    fn limits_hold_for_calls_runs_days_and_providers() {
+        let (_folder, ledger) = ledger();
+        let spend = Spend {
+            call: Some(0.05),
+            run: Some(0.06),
+            day: Some(0.1),
+            providers: BTreeMap::from([("bfl".to_owned(), 0.01)]),
+            ..Spend::default()
+        };
+        let reserve = |call: &str, at, reservation| {
+            ledger.reserve(call, at, reservation, (&spend, "limits.ron")).map_err(|error| error.to_string())
+        };
+        assert_eq!(
+            reserve("0", NOON, reservation("a", "fal", Some(60_000))).unwrap_err(),
+            "this call may cost $0.060, the limit a call is $0.050: raise it in limits.ron"
+        );
+        reserve("1", NOON, reservation("a", "fal", Some(40_000))).unwrap();
+        assert_eq!(
+            reserve("2", NOON, reservation("a", "fal", Some(30_000))).unwrap_err(),
+            "this call may cost $0.030, $0.040 of the limit of $0.060 a run is taken: raise it in limits.ron"
+        );
+        assert!(reserve("3", NOON, reservation("b", "bfl", Some(20_000))).unwrap_err().contains("a day at bfl"));
+        reserve("4", NOON, reservation("b", "fal", Some(50_000))).unwrap();
+        assert!(reserve("5", NOON, reservation("c", "fal", Some(20_000))).unwrap_err().contains("a day is taken"));
+        // What turned out cheaper makes room, and so does another day.
+        ledger.settle("4", NOON, done(Some(10_000))).unwrap();
+        reserve("6", NOON, reservation("c", "fal", Some(20_000))).unwrap();
+        reserve("7", NOON + 86_400, reservation("d", "fal", Some(50_000))).unwrap();
+    }
+
+    #[test]
+    fn an_unknown_price_is_over_every_limit() {
+        let (_folder, ledger) = ledger();
+        let refused = ledger.reserve("1", NOON, reservation("a", "fal", None), (&Spend::default(), "f"));
+        assert!(refused.unwrap_err().to_string().contains("unknown_prices: Allow"));
+        let spend = Spend { unknown_prices: UnknownPrices::Allow, ..Spend::default() };
+        ledger.reserve("1", NOON, reservation("a", "fal", None), (&spend, "f")).unwrap();
+        assert_eq!(sums(&ledger.all().unwrap(), |_| String::new())[""].unknown, 1);
+    }
+
+    #[test]
+    fn a_line_that_was_cut_short_swallows_no_other() {
+        let (_folder, ledger) = ledger();
+        ledger.reserve("1", NOON, reservation("a", "fal", Some(1)), (&Spend::default(), "f")).unwrap();
+        let path = ledger.file_of(NOON);
+        OpenOptions::new().append(true).open(&path).unwrap().write_all(b"{\"at\": 17").unwrap();
+        ledger.settle("1", NOON, done(Some(1))).unwrap();
+        assert!(ledger.all().unwrap()[0].settled.is_some());
+    }
+
+    #[test]
+    fn many_at_once_never_pass_a_limit_together() {
+        let (_folder, ledger) = ledger();
+        let spend = Spend { day: Some(0.1), ..Spend::default() };
+        let n_allowed: usize = std::thread::scope(|scope| {
+            let threads: Vec<_> = (0..16)
+                .map(|i| {
+                    // Each opens the folder for itself, as a process does.
+                    let (ledger, spend) = (Ledger::new(ledger.folder().to_owned()), spend.clone());
+                    scope.spawn(move || {
+                        let reservation = reservation(&i.to_string(), "fal", Some(12_000));
+                        ledger.reserve(&i.to_string(), NOON, reservation, (&spend, "f")).is_ok()
+                    })
+                })
+                .collect();
+            threads.into_iter().map(|thread| usize::from(thread.join().unwrap())).sum()
+        });
+        assert_eq!(n_allowed, 8);
+    }
+
+    #[test]
+    fn one_at_a_time_holds_a_request() {
+        let (_folder, ledger) = ledger();
+        let request = Digest::of(b"x");
+        let first = ledger.hold(&request).unwrap();
+        assert!(first.is_some() && Ledger::new(ledger.folder().to_owned()).hold(&request).unwrap().is_none());
+        drop(first);
+        assert!(ledger.hold(&request).unwrap().is_some());
+    }
+}

@@ -1,0 +1,344 @@
+//! `providers.ron`: who offers which model, where, for how much, and where the key is found.
+//!
+//! Facts stand in the file, protocols in the code: a gateway with another address, a new price or another model need no new
+//! program. `graphs/providers.ron` is built in and asked last, so that a graph that is alone on a machine finds it, too.
+
+use std::collections::BTreeMap;
+use std::path::PathBuf;
+
+use ron::extensions::Extensions;
+use serde::Deserialize;
+
+use crate::money::Micros;
+use crate::price::Price;
+use crate::size::Sides;
+
+const SHIPPED: &str = include_str!("../../../graphs/providers.ron");
+
+/// One `providers.ron`.
+#[derive(Clone, Debug, Default, PartialEq, Deserialize)]
+#[serde(rename = "Providers", deny_unknown_fields)]
+pub struct ProvidersFile {
+    pub format: u32,
+    #[serde(default)]
+    pub providers: BTreeMap<String, Provider>,
+    #[serde(default)]
+    pub spend: Option<Spend>,
+    #[serde(default)]
+    pub policy: Option<Policy>,
+}
+
+/// One service.
+#[derive(Clone, Debug, PartialEq, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Provider {
+    pub api: Api,
+    /// Where it is: https, or http on this machine.
+    pub base: String,
+    /// Where references are put that are too large to go along; where the rest is, if not given.
+    #[serde(default)]
+    pub uploads: Option<String>,
+    /// Other hosts of the provider that may see the key.
+    #[serde(default)]
+    pub hosts: Vec<String>,
+    /// Places to look for the key; the first that has one counts. None at all: no key is sent.
+    #[serde(default)]
+    pub keys: Vec<KeyPlace>,
+    /// References up to this many bytes go along with the request.
+    #[serde(default)]
+    pub inline_bytes: Option<u64>,
+    /// Calls at once.
+    #[serde(default)]
+    pub in_flight: Option<usize>,
+    /// By the name that graphs use.
+    pub models: BTreeMap<String, Offer>,
+}
+
+/// How a service is spoken to.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Deserialize)]
+pub enum Api {
+    Fal,
+    /// `images/generations` and `images/edits`, as OpenAI has them.
+    OpenAi,
+    Replicate,
+    Bfl,
+    Together,
+}
+
+/// Where a key is found.
+#[derive(Clone, Debug, PartialEq, Eq, Deserialize)]
+pub enum KeyPlace {
+    Env(String),
+    /// Two variables, joined by a colon.
+    EnvPair(String, String),
+    /// A file that nobody but its owner can read; `~/` is the user's home.
+    File(PathBuf),
+}
+
+/// A model at a provider.
+#[derive(Clone, Debug, PartialEq, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Offer {
+    /// The provider's name for it.
+    pub name: String,
+    /// The provider's name for it with references, if it is another.
+    #[serde(default)]
+    pub edit: Option<String>,
+    pub sides: (u32, u32),
+    #[serde(default = "one")]
+    pub multiple_of: u32,
+    /// The most pixels.
+    #[serde(default)]
+    pub area: Option<u64>,
+    #[serde(default)]
+    pub references: usize,
+    /// Pictures of one call.
+    #[serde(default = "one")]
+    pub pictures: u32,
+    #[serde(default = "yes")]
+    pub seed: bool,
+    #[serde(default)]
+    pub formats: Vec<String>,
+    /// If there are any: with references only these ratios, and no size in pixels.
+    #[serde(default)]
+    pub ratios: Vec<String>,
+    /// Pictures come in the answer whatever is asked, and `response_format` is refused.
+    #[serde(default)]
+    pub answers_inline: bool,
+    pub price: Price,
+    /// When the price was looked at, and where.
+    #[serde(default)]
+    pub as_of: String,
+    #[serde(default)]
+    pub source: String,
+    /// What others measured, until there is enough of one's own.
+    #[serde(default)]
+    pub known: Option<Known>,
+}
+
+/// Published measurements.
+#[derive(Clone, Debug, PartialEq, Eq, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Known {
+    pub requests: u64,
+    pub succeeded: u64,
+    pub p50_ms: u64,
+    pub p95_ms: u64,
+}
+
+/// Hard limits, in dollars and in calls.
+#[derive(Clone, Debug, Default, PartialEq, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Spend {
+    #[serde(default)]
+    pub call: Option<f64>,
+    #[serde(default)]
+    pub run: Option<f64>,
+    #[serde(default)]
+    pub day: Option<f64>,
+    /// A day, by provider.
+    #[serde(default)]
+    pub providers: BTreeMap<String, f64>,
+    #[serde(default)]
+    pub calls_a_day: Option<u64>,
+    /// Calls whose price nobody knows: not made unless this says so.
+    #[serde(default)]
+    pub unknown_prices: UnknownPrices,
+}
+
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Deserialize)]
+pub enum UnknownPrices {
+    #[default]
+    Refuse,
+    Allow,
+}
+
+/// What is done when things go wrong.
+#[derive(Clone, Debug, PartialEq, Eq, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct Policy {
+    pub on_unclear: OnUnclear,
+    /// The longest wait that a provider may ask for.
+    pub max_wait_s: u64,
+    /// The longest that a call may take.
+    pub deadline_s: u64,
+    /// Another provider of the same model is asked after a fault.
+    pub fallback: Fallback,
+}
+
+impl Default for Policy {
+    fn default() -> Policy {
+        Policy { on_unclear: OnUnclear::Stop, max_wait_s: 60, deadline_s: 300, fallback: Fallback::SameModel }
+    }
+}
+
+/// When a request went out and no answer came, so that it may have been billed.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Deserialize)]
+pub enum OnUnclear {
+    Stop,
+    ResendOnce,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Deserialize)]
+pub enum Fallback {
+    Never,
+    SameModel,
+}
+
+fn one() -> u32 {
+    1
+}
+
+fn yes() -> bool {
+    true
+}
+
+impl Offer {
+    pub fn sides(&self) -> Sides {
+        Sides { min: self.sides.0, max: self.sides.1, multiple_of: self.multiple_of, area: self.area }
+    }
+}
+
+impl Spend {
+    /// A limit in millionths of a dollar.
+    pub fn micros(limit: Option<f64>) -> Option<Micros> {
+        limit.and_then(Micros::of_dollars)
+    }
+}
+
+/// A `providers.ron` that cannot be used, with all that is wrong with it.
+#[derive(Debug, thiserror::Error)]
+#[error("{}: {path}", mistakes.join("; "))]
+pub struct ProvidersError {
+    pub path: String,
+    pub mistakes: Vec<String>,
+}
+
+/// Reads a `providers.ron`; `path` is for messages.
+pub fn read(text: &str, path: &str) -> Result<ProvidersFile, ProvidersError> {
+    let wrong = |mistakes| ProvidersError { path: path.to_owned(), mistakes };
+    let options = ron::Options::default().with_default_extension(Extensions::IMPLICIT_SOME);
+    let file: ProvidersFile = options.from_str(text).map_err(|error| {
+        wrong(vec![format!("line {}, column {}: {}", error.span.start.line, error.span.start.col, error.code)])
+    })?;
+    let mistakes = mistakes(&file);
+    if mistakes.is_empty() { Ok(file) } else { Err(wrong(mistakes)) }
+}
+
+fn mistakes(file: &ProvidersFile) -> Vec<String> {
+    let mut mistakes = Vec::new();
+    if file.format != 1 {
+        mistakes.push(format!("this program reads `format: 1`, not {}", file.format));
+    }
+    for (name, provider) in &file.providers {
+        let addresses = [Some(&provider.base), provider.uploads.as_ref()];
+        mistakes.extend(
+            addresses.into_iter().flatten().filter_map(|address| {
+                crate::endpoint::address(address).err().map(|error| format!("`{name}`: {error}"))
+            }),
+        );
+        for (model, offer) in &provider.models {
+            if offer.sides.0 > offer.sides.1 || offer.sides.0 == 0 {
+                mistakes.push(format!("`{name}`, `{model}`: `sides` are from the smallest to the largest"));
+            }
+            if offer.multiple_of == 0 || offer.pictures == 0 {
+                mistakes.push(format!("`{name}`, `{model}`: `multiple_of` and `pictures` are at least 1"));
+            }
+        }
+    }
+    let limits = file.spend.iter().flat_map(|spend| {
+        let named = [("call", spend.call), ("run", spend.run), ("day", spend.day)];
+        let named = named.into_iter().filter_map(|(name, limit)| Some((name.to_owned(), limit?)));
+        named.chain(spend.providers.iter().map(|(name, limit)| (name.clone(), *limit)))
+    });
+    mistakes.extend(
+        limits
+            .filter(|(_, limit)| Micros::of_dollars(*limit).is_none())
+            .map(|(name, limit)| format!("`spend`: {limit} is no limit in dollars for `{name}`")),
+    );
+    mistakes
+}
+
+/// What the program knows by itself.
+pub fn shipped() -> BTreeMap<String, Provider> {
+    shipped_file().providers
+}
+
+fn shipped_file() -> ProvidersFile {
+    read(SHIPPED, "providers.ron").expect("what is built in is right; a test reads it")
+}
+
+/// All that holds at one place, from several files.
+#[derive(Clone, Debug)]
+pub struct Providers {
+    pub by_name: BTreeMap<String, Provider>,
+    pub spend: Spend,
+    /// The file that sets the limits, for messages.
+    pub spend_file: String,
+    pub policy: Policy,
+}
+
+impl Providers {
+    /// Joins files, the nearest first, with what is built in: of each name and each section the nearest counts.
+    pub fn join(files: Vec<(String, ProvidersFile)>) -> Providers {
+        let built_in = shipped_file();
+        let mut providers = Providers {
+            by_name: built_in.providers,
+            spend: built_in.spend.unwrap_or_default(),
+            spend_file: "providers.ron, built in".to_owned(),
+            policy: built_in.policy.unwrap_or_default(),
+        };
+        for (path, file) in files.into_iter().rev() {
+            providers.by_name.extend(file.providers);
+            if let Some(spend) = file.spend {
+                (providers.spend, providers.spend_file) = (spend, path);
+            }
+            providers.policy = file.policy.unwrap_or(providers.policy);
+        }
+        providers
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_is_built_in_can_be_read() {
+        let providers = Providers::join(Vec::new());
+        let names: Vec<&str> = providers.by_name.keys().map(String::as_str).collect();
+        assert_eq!(names, ["bfl", "fal", "lumenfall", "openai", "replicate", "together"]);
+        assert_eq!((providers.spend.run, providers.spend.day), (Some(1.0), Some(5.0)));
+    }
+
+    #[test]
+    fn the_nearest_file_counts() {
+        let file = |text: &str| read(text, "x").unwrap();
+        let near = file(r#"Providers(format: 1, spend: (call: 0.1), policy: (on_unclear: ResendOnce))"#);
+        let far = file(
+            r#"Providers(format: 1, spend: (call: 0.5), providers: {
+                "fal": (api: Fal, base: "http://localhost:1", models: {})})"#,
+        );
+        let joined = Providers::join(vec![("near".to_owned(), near), ("far".to_owned(), far)]);
+        assert_eq!((joined.spend.call, joined.spend.day, &*joined.spend_file), (Some(0.1), None, "near"));
+        assert_eq!(joined.by_name["fal"].base, "http://localhost:1");
+        assert_eq!((joined.policy.on_unclear, joined.policy.deadline_s), (OnUnclear::ResendOnce, 300));
+    }
+
+    #[test]
+    fn mistakes_say_where_and_what() {
+        let error = |text: &str| read(text, "providers.ron").unwrap_err().to_string();
+        assert_eq!(
+            error("Providers(format: 1,\n  spent: (day: 1))"),
+            "line 2, column 3: Unexpected field named `spent` in `Providers`, expected one of `format`, `providers`, `spend`, \
+             or `policy` instead: providers.ron"
+        );
+        let text = r#"Providers(format: 2, spend: (day: -1), providers: {
+            "x": (api: Bfl, base: "http://example.org", models: {})})"#;
+        assert_eq!(
+            error(text),
+            "this program reads `format: 1`, not 2; `x`: `http://example.org` would send the key in the clear: write https, \
+             or an address of this machine; `spend`: -1 is no limit in dollars for `day`: providers.ron"
+        );
+    }
+}

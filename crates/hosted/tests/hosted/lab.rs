@@ -1,0 +1,184 @@
+//! Stand-ins for providers, a ledger of its own, and a run that asks.
+
+use std::path::PathBuf;
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use std::sync::{Arc, Mutex};
+use std::time::{Duration, SystemTime, UNIX_EPOCH};
+
+use rondel_hosted::{Hosted, Patience, Providers as Known, Settings, providers};
+use rondel_plugin::{CallHost, Level, NodeFailure, PaintOrder, Painted, Painter};
+use rondel_testkit::servers::{Provider, Providers};
+use rondel_value::{Bundle, HostedRequest, Image, ModelRef, Route};
+use tempfile::TempDir;
+
+/// A machine that may ask stand-ins.
+pub struct Lab {
+    pub servers: Providers,
+    folder: TempDir,
+    /// What stands in `providers.ron`, beside what is built in.
+    pub file: String,
+    pub patience: Patience,
+    /// Counts up, so that names of calls differ.
+    random: Arc<AtomicU64>,
+}
+
+/// A run: what it said, and whether it is to stop.
+#[derive(Default)]
+pub struct Run {
+    pub said: Mutex<Vec<String>>,
+    pub is_cancelled: AtomicBool,
+    /// Cancels when progress begins with this.
+    pub cancels_at: Option<&'static str>,
+}
+
+impl Lab {
+    pub fn new() -> Lab {
+        let ms = Duration::from_millis;
+        let patience = Patience {
+            first_wait: ms(1),
+            longest_wait: ms(5),
+            longest_asked: Duration::from_secs(3),
+            poll_first: ms(1),
+            poll_later: ms(5),
+            deadline: Duration::from_secs(10),
+            farewell: Duration::from_secs(2),
+            ..Patience::default()
+        };
+        let folder = TempDir::with_prefix("rondel-hosted-").unwrap();
+        let file = "Providers(format: 1)".to_owned();
+        Lab { servers: Providers::start(), folder, file, patience, random: Arc::default() }
+    }
+
+    pub fn ledger_folder(&self) -> PathBuf {
+        self.folder.path().join("ledger")
+    }
+
+    /// A process that asks.
+    pub fn hosted(&self) -> Hosted {
+        let variables: Vec<(String, String)> = Provider::ALL
+            .into_iter()
+            .flat_map(|provider| {
+                let key = (provider.key_variable().to_owned(), provider.key().to_owned());
+                [(provider.base_variable(), self.servers.url(provider)), key]
+            })
+            .collect();
+        let random = self.random.clone();
+        let settings = Settings {
+            folder: self.ledger_folder(),
+            variable: Arc::new(move |name| {
+                variables.iter().find(|(known, _)| known == name).map(|(_, text)| text.clone())
+            }),
+            home: None,
+            now: Arc::new(|| SystemTime::now().duration_since(UNIX_EPOCH).unwrap().as_secs()),
+            random: Arc::new(move || (random.fetch_add(1, Ordering::Relaxed) + 1) << 32),
+            is_offline: false,
+            patience: self.patience.clone(),
+        };
+        let file = providers::read(&self.file, "providers.ron").unwrap();
+        Hosted::new(Known::join(vec![("providers.ron".to_owned(), file)]), settings)
+    }
+
+    /// Asks in a process of its own.
+    pub fn ask(&self, run: &Run, request: &HostedRequest, references: &[Image]) -> Result<Painted, NodeFailure> {
+        let order = PaintOrder { run: "run", step: "hosted", request, references };
+        self.hosted().paint(&order, run)
+    }
+
+    /// Asks one provider for a small picture: what came of it, and how often it was submitted.
+    pub fn of(&self, provider: &str, prompt: &str) -> String {
+        self.outcome(&request(provider, prompt), &[])
+    }
+
+    pub fn outcome(&self, request: &HostedRequest, references: &[Image]) -> String {
+        let before = self.n_submits();
+        let run = Run::default();
+        let outcome = match self.ask(&run, request, references) {
+            Ok(painted) => {
+                let sizes = painted.pictures.iter().map(|picture| format!("{}×{}", picture.width(), picture.height()));
+                format!("{} of {}", sizes.collect::<Vec<_>>().join(", "), painted.details.provider)
+            }
+            Err(failure) => format!("{:?}: {}", failure.kind, without_addresses(&failure.message)),
+        };
+        format!("{outcome} [{}]", self.n_submits() - before)
+    }
+
+    pub fn n_submits(&self) -> usize {
+        Provider::ALL.into_iter().map(|provider| self.servers.n_submits(provider)).sum()
+    }
+}
+
+/// Addresses differ from run to run.
+fn without_addresses(text: &str) -> String {
+    let words = text.split(' ').map(|word| if word.starts_with("http://127.0.0.1") { "http://…" } else { word });
+    words
+        .map(|word| if word.starts_with("http://10.0.0.1") { "http://10.0.0.1/…" } else { word })
+        .collect::<Vec<_>>()
+        .join(" ")
+}
+
+/// A request for one small picture.
+pub fn request(provider: &str, prompt: &str) -> HostedRequest {
+    HostedRequest {
+        model: "flux.2-dev".to_owned(),
+        prompt: Some(prompt.to_owned()),
+        size: Some([512, 512]),
+        seed: Some(7),
+        n: 1,
+        route: Route::Only(provider.to_owned()),
+        ..HostedRequest::default()
+    }
+}
+
+impl Run {
+    pub fn said(&self) -> String {
+        self.said.lock().unwrap().join("\n")
+    }
+
+    fn say(&self, words: String) {
+        let mut said = self.said.lock().unwrap();
+        if said.last() != Some(&words) {
+            said.push(words);
+        }
+    }
+}
+
+impl CallHost for Run {
+    fn cancelled(&self) -> bool {
+        self.is_cancelled.load(Ordering::SeqCst)
+    }
+
+    fn progress(&self, _done: u64, _total: u64, note: &str) {
+        if self.cancels_at.is_some_and(|at| note.starts_with(at)) {
+            self.is_cancelled.store(true, Ordering::SeqCst);
+        }
+        self.say(note.to_owned());
+    }
+
+    fn log(&self, level: Level, text: &str) {
+        self.say(format!("{level:?}: {text}"));
+    }
+
+    fn preview(&self, _image: Bundle) {}
+
+    fn preview_wanted(&self) -> bool {
+        false
+    }
+
+    fn put_checkpoint(&self, _step: u64, _state: Bundle) {}
+
+    fn latest_checkpoint(&self) -> Option<(u64, Bundle)> {
+        None
+    }
+
+    fn model_part(&self, _model: &ModelRef, _part: &str) -> Result<Vec<PathBuf>, String> {
+        Err("no models".to_owned())
+    }
+
+    fn output_folder(&self) -> PathBuf {
+        PathBuf::new()
+    }
+
+    fn provenance(&self) -> String {
+        String::new()
+    }
+}

@@ -1,0 +1,7 @@
+//! Hosted models, asked of stand-ins on this machine that misbehave.
+//!
+//! - [`lab`]: the stand-ins, a ledger and a run
+//! - [`fal`]: every fault of a queue
+
+mod fal;
+mod lab;

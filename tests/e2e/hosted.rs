@@ -1,0 +1,161 @@
+//! Models that others run: stand-ins on this machine, asked by the program.
+
+use std::fs;
+use std::process::{Command, Stdio};
+use std::time::{Duration, Instant};
+
+use rondel_event::How;
+use rondel_testkit::servers::{Provider, Providers};
+
+use crate::fixture::{Project, how, ran, root, said};
+
+/// One hosted picture, saved.
+const GRAPH: &str = r#"Graph(
+    format: 1,
+    inputs: (prompt: Text(default: "a boat"), seed: Seed(default: 7)),
+    nodes: (
+        hosted: remote_provider(prompt: prompt, seed: seed, size: (512, 512), route: Cheapest),
+        saved: save(image: hosted, path: "boat.png"),
+    ),
+    outputs: (file: saved),
+)"#;
+
+fn project() -> Project {
+    let project = Project::new();
+    project.write("boat.ron", GRAPH);
+    project
+}
+
+/// The program with the stand-ins in the providers' places.
+fn command(project: &Project, servers: &Providers, args: &[&str]) -> Command {
+    let mut command = project.command(args);
+    for provider in Provider::ALL {
+        command.env(provider.base_variable(), servers.url(provider)).env(provider.key_variable(), provider.key());
+    }
+    command
+}
+
+#[test]
+fn a_picture_is_paid_for_once_and_then_known() {
+    let (project, servers) = (project(), Providers::start());
+    let run = |args: &[&str]| said(command(&project, &servers, &[&["run", "boat.ron", "--plain"], args].concat()));
+    let first = run(&[]);
+    assert_eq!(first.code, Some(0), "{}", first.stderr);
+    assert!(first.stderr.contains("hosted: $0.012 by fal"), "{}", first.stderr);
+    assert_eq!(run(&[]).code, Some(0));
+    assert_eq!(servers.n_submits(Provider::Fal), 1);
+    let costs = project.rondel(&["costs", "--json", "--by", "provider"]).stdout;
+    let costs: serde_json::Value = serde_json::from_str(&costs).unwrap();
+    assert_eq!((&costs["total"]["counted"], &costs["sums"]["fal"]["calls"]), (&12_000.into(), &1.into()));
+    assert_eq!(servers.bills().len(), 1);
+}
+
+#[test]
+fn a_plan_says_the_price_and_who_else_could_without_a_key() {
+    let project = project();
+    let plan = project.rondel(&["plan", "boat.ron"]);
+    assert_eq!(plan.code, Some(0), "{}", plan.stderr);
+    for words in ["flux.2-dev  512×512  fal $0.012 (output 1 MP × $0.012)", "fal: there is no key: set FAL_KEY"] {
+        assert!(plan.stdout.contains(words), "{words} is not in\n{}", plan.stdout);
+    }
+    let machine = project.rondel(&["plan", "boat.ron", "--json"]).stdout;
+    let machine: serde_json::Value = serde_json::from_str(&machine).unwrap();
+    assert_eq!(machine["hosted"]["high_micros"], 12_000);
+    let candidates = machine["hosted"]["steps"][0]["candidates"].as_array().unwrap();
+    assert_eq!(candidates.len(), 4);
+}
+
+#[test]
+fn the_local_model_draws_when_nobody_else_does() {
+    let project = Project::new();
+    std::os::unix::fs::symlink(root().join("graphs"), project.path("graphs")).unwrap();
+    let graph = "graphs/hosted_with_fallback.ron";
+    let (said, report) = project.try_run(graph, &["--offline", "--plain"]);
+    assert_eq!(said.code, Some(0), "{}", said.stderr);
+    assert_eq!(how(&report, "hosted"), How::Failed);
+    assert!(ran(&report).contains("local.image"));
+    assert!(said.stderr.contains("goes on with `local`, because `hosted` could not be made"), "{}", said.stderr);
+}
+
+#[test]
+fn killed_while_it_waits_it_is_paid_for_once() {
+    let (project, servers) = (project(), Providers::start());
+    // So many that it is killed while it waits.
+    servers.set_polls(1_000_000);
+    let mut first = command(&project, &servers, &["run", "boat.ron", "--quiet"]).spawn().unwrap();
+    let began = Instant::now();
+    while !servers.journal().iter().any(|entry| entry.path.ends_with("/status")) {
+        assert!(began.elapsed() < Duration::from_secs(60), "it never asks after its job");
+        std::thread::yield_now();
+    }
+    first.kill().unwrap();
+    first.wait().unwrap();
+    servers.set_polls(1);
+    let second = said(command(&project, &servers, &["run", "boat.ron", "--plain"]));
+    assert_eq!(second.code, Some(0), "{}", second.stderr);
+    assert!(second.stderr.contains("at fal, which is paid for"), "{}", second.stderr);
+    assert_eq!(servers.n_submits(Provider::Fal), 1);
+}
+
+#[test]
+fn two_processes_never_pass_a_limit_together() {
+    let (project, servers) = (Project::new(), Providers::start());
+    project.write("providers.ron", "Providers(format: 1, spend: (day: 0.03))");
+    let points = "--sweep=seed=1..=3";
+    let processes: Vec<_> = ["left", "right"]
+        .into_iter()
+        .map(|name| {
+            let prompt = format!("a boat on the {name}");
+            project.write(&format!("{name}.ron"), &GRAPH.replace("a boat", &prompt).replace("boat.png", "{seed}.png"));
+            let graph = format!("{name}.ron");
+            command(&project, &servers, &["run", &graph, points, "--quiet", "--out", name])
+                .stdout(Stdio::null())
+                .stderr(Stdio::null())
+                .spawn()
+                .unwrap()
+        })
+        .collect();
+    for mut process in processes {
+        process.wait().unwrap();
+    }
+    // Two at $0.012 are within $0.030, three are not.
+    assert_eq!(servers.n_submits(Provider::Fal), 2);
+    assert!(project.rondel(&["costs"]).stdout.contains("$0.024"));
+}
+
+#[test]
+fn no_key_is_in_anything_that_a_run_leaves() {
+    let (project, servers) = (project(), Providers::start());
+    let args =
+        ["run", "boat.ron", "--plain", "--events", "events.jsonl", "--report", "report.json", "--previews", "previews"];
+    let mut texts = Vec::new();
+    let first = said(command(&project, &servers, &args));
+    texts.extend([first.stdout, first.stderr]);
+    // Errors are where keys get out.
+    servers.fail("fal submit 401 times=1");
+    let refused = said(command(&project, &servers, &[&args[..], &["--set", "seed=8"]].concat()));
+    assert_eq!(refused.code, Some(1));
+    texts.extend([refused.stdout, refused.stderr]);
+    for args in [&["doctor"][..], &["costs", "--by", "call", "--json"], &["plan", "boat.ron"]] {
+        let said = said(command(&project, &servers, args));
+        texts.extend([said.stdout, said.stderr]);
+    }
+    let mut open = vec![project.path("")];
+    let mut n_files = 0;
+    while let Some(path) = open.pop() {
+        if path.is_dir() {
+            open.extend(fs::read_dir(path).unwrap().map(|entry| entry.unwrap().path()));
+            continue;
+        }
+        n_files += 1;
+        texts.push(String::from_utf8_lossy(&fs::read(path).unwrap()).into_owned());
+    }
+    assert!(n_files > 8, "a cache, a picture, events, a report and a ledger");
+    let key = Provider::Fal.key();
+    for part in key.split(':').chain([key]) {
+        assert!(!texts.iter().any(|text| text.contains(part)), "the key got out");
+    }
+    // Nor did it go to where pictures lie.
+    let of_files = servers.journal().into_iter().filter(|entry| entry.path.starts_with("/f/"));
+    assert!(of_files.clone().count() > 0 && of_files.clone().all(|entry| entry.key_of.is_none()));
+}
