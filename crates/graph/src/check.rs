@@ -21,7 +21,7 @@ use std::path::PathBuf;
 use std::sync::Arc;
 
 use crate::diagnostic::Diagnostic;
-use crate::diagnostics::{bad_name, duplicate_name, unknown_swap};
+use crate::diagnostics::{bad_name, duplicate_name, holds_a_key, unknown_swap};
 use crate::document::{self, Document};
 use crate::graph::Graph;
 use crate::source::{Source, Span};
@@ -88,6 +88,11 @@ struct Names {
 impl Checker<'_> {
     /// Checks one file. `None` if it has mistakes, which are then reported.
     fn file(&mut self, source: &Arc<Source>) -> Option<Arc<Graph>> {
+        let keys = holds_a_key::holds_a_key(source);
+        if !keys.is_empty() {
+            self.diagnostics.extend(keys);
+            return None;
+        }
         let mut found = Vec::new();
         let before = self.diagnostics.len();
         let graph =

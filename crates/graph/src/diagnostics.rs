@@ -13,6 +13,7 @@ pub(crate) mod duplicate_name;
 pub(crate) mod each;
 pub(crate) mod empty;
 pub(crate) mod family_mismatch;
+pub(crate) mod holds_a_key;
 pub(crate) mod import_cycle;
 pub(crate) mod lowercase_choice;
 pub(crate) mod malformed;

@@ -27,6 +27,7 @@ pub mod world;
 
 mod document;
 mod literal;
+mod secrets;
 mod suggest;
 mod syntax;
 #[cfg(test)]
