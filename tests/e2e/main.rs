@@ -11,6 +11,7 @@
 //! - [`pictures`]: graphs that draw from other pictures
 //! - [`sweeps`]: many points in one run
 //! - [`hosted`]: models that others run, what they cost, and what must not get out
+//! - [`providers`]: every provider of hosted models, asked by the program
 //! - [`pages`]: what the README and the tutorial show is what happens
 //! - [`remote`]: results that machines share
 //! - `server`: one for them to share by
@@ -35,6 +36,7 @@ mod pictures;
 mod plugin;
 #[cfg(unix)]
 mod plugins;
+mod providers;
 #[cfg(target_os = "linux")]
 mod reload;
 mod remote;

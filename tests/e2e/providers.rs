@@ -1,0 +1,248 @@
+//! Every provider of hosted models, asked by the program: what is drawn, what a process that ends leaves to the next, and where keys
+//! go. What each fault comes to is told one by one in `crates/hosted`.
+
+use std::fs;
+use std::path::Path;
+use std::process::{Child, Command, Stdio};
+use std::time::{Duration, Instant};
+
+use image::GenericImageView;
+use rondel_event::{How, Report};
+use rondel_testkit::servers::{Body, Origin, Provider, Providers, Stage, colour};
+
+use crate::fixture::{Project, Said, how, said};
+
+/// A project whose providers are stand-ins.
+struct Hosted {
+    project: Project,
+    servers: Providers,
+}
+
+impl Hosted {
+    fn new() -> Self {
+        Self { project: Project::new(), servers: Providers::start() }
+    }
+
+    /// A graph with one picture, asked of a provider.
+    fn with(provider: &str, more: &str) -> Self {
+        let hosted = Self::new();
+        hosted.write("hosted.ron", provider, more);
+        hosted
+    }
+
+    fn write(&self, file: &str, provider: &str, more: &str) {
+        let model = if provider == "bfl" { "flux.2-pro" } else { "flux.2-dev" };
+        self.project.write(
+            file,
+            &format!(
+                "Graph(
+                    format: 1,
+                    inputs: (prompt: Text(default: \"a boat\"), seed: Seed(default: 7)),
+                    nodes: (
+                        hosted: remote_provider(
+                            model: \"{model}\", route: Only(\"{provider}\"), prompt: prompt, size: (512, 512), seed: seed,
+                            output_format: Png, {more}
+                        ),
+                        saved: save(image: hosted, path: \"hosted.png\"),
+                    ),
+                    outputs: (image: hosted, file: saved),
+                )"
+            ),
+        );
+    }
+
+    fn command(&self, args: &[&str]) -> Command {
+        let mut command = self.project.command(args);
+        command.envs(self.servers.environment());
+        command
+    }
+
+    fn rondel(&self, args: &[&str]) -> Said {
+        said(self.command(args))
+    }
+
+    /// Runs the graph, whatever becomes of it.
+    fn run(&self, args: &[&str]) -> (Said, Report) {
+        let _ = fs::remove_file(self.project.path("report.json"));
+        let said = self.rondel(&[&["run", "hosted.ron", "--report", "report.json"], args].concat());
+        let Ok(report) = fs::read(self.project.path("report.json")) else { panic!("no report: {}", said.stderr) };
+        (said, serde_json::from_slice(&report).expect("a report"))
+    }
+
+    /// Runs the graph, which must come to a good end.
+    fn made(&self, args: &[&str]) -> Report {
+        let (said, report) = self.run(args);
+        assert_eq!(said.code, Some(0), "{}", said.stderr);
+        report
+    }
+
+    fn n_submits(&self) -> usize {
+        Provider::ALL.into_iter().map(|provider| self.servers.n_submits(provider)).sum()
+    }
+
+    /// Starts a run and waits until it asks after its job, which does not end.
+    fn until_it_waits(&self) -> Child {
+        self.servers.fail("submit never");
+        let mut command = self.command(&["run", "hosted.ron", "--quiet"]);
+        let child = command.stdout(Stdio::null()).stderr(Stdio::null()).spawn().expect("the program starts");
+        let began = Instant::now();
+        while !self.servers.journal().iter().any(|entry| entry.stage == Some(Stage::Poll)) {
+            assert!(began.elapsed() < Duration::from_secs(60), "it never asks after its job");
+            std::thread::yield_now();
+        }
+        child
+    }
+}
+
+#[test]
+fn every_provider_draws_what_was_asked_for() {
+    for provider in [Provider::Fal, Provider::Replicate, Provider::Lumenfall, Provider::Bfl] {
+        let hosted = Hosted::with(provider.name(), "");
+        hosted.made(&[]);
+        let picture = image::open(hosted.project.path("out/hosted.png")).expect("a picture");
+        assert_eq!(picture.dimensions(), (512, 512));
+        assert_eq!(picture.to_rgb8().get_pixel(0, 0).0, colour(provider, "a boat", 7, 0), "{}", provider.name());
+        assert_eq!(hosted.servers.n_submits(provider), 1);
+    }
+}
+
+#[test]
+fn a_run_that_is_killed_goes_on_with_its_job() {
+    for provider in ["replicate", "bfl"] {
+        let hosted = Hosted::with(provider, "");
+        let mut child = hosted.until_it_waits();
+        // As `kill -9` does.
+        child.kill().expect("it runs");
+        child.wait().expect("it ends");
+        hosted.servers.recover();
+        hosted.made(&[]);
+        assert_eq!(hosted.n_submits(), 1, "{provider}");
+    }
+}
+
+#[cfg(unix)]
+#[test]
+fn ctrl_c_calls_the_job_off() {
+    let hosted = Hosted::with("fal", "");
+    let mut child = hosted.until_it_waits();
+    let sent = Command::new("kill").args(["-INT", &child.id().to_string()]).status().expect("`kill` is there");
+    assert!(sent.success());
+    assert_eq!(child.wait().expect("it ends").code(), Some(130));
+    let cancels = hosted.servers.journal().into_iter().filter(|entry| entry.stage == Some(Stage::Cancel));
+    assert_eq!(cancels.count(), 1);
+}
+
+#[test]
+fn no_key_is_in_anything_that_a_run_leaves() {
+    for (provider, faults) in [
+        (Provider::Fal, ""),
+        (Provider::Replicate, "submit 401"),
+        (Provider::Lumenfall, "submit 402"),
+        (Provider::Bfl, "submit refused"),
+    ] {
+        let hosted = Hosted::with(provider.name(), "");
+        hosted.servers.fail(faults);
+        let (said, _) = hosted.run(&["--events", "jsonl"]);
+        let secrets = [provider.key(), provider.key().split([':', '.']).next_back().expect("a part")];
+        for secret in secrets {
+            assert!(!said.stdout.contains(secret) && !said.stderr.contains(secret), "{}{}", said.stdout, said.stderr);
+            without(&hosted.project.path(""), secret);
+        }
+        let doctor = hosted.rondel(&["doctor"]);
+        assert!(!doctor.stdout.contains(secrets[1]) && !doctor.stderr.contains(secrets[1]));
+    }
+}
+
+/// Fails if a file below a folder holds a word.
+fn without(folder: &Path, word: &str) {
+    for entry in fs::read_dir(folder).expect("a folder") {
+        let path = entry.expect("an entry").path();
+        if path.is_dir() {
+            without(&path, word);
+        } else {
+            let bytes = fs::read(&path).expect("a file");
+            let is_in = bytes.windows(word.len()).any(|window| window == word.as_bytes());
+            assert!(!is_in, "the key stands in {}", path.display());
+        }
+    }
+}
+
+#[test]
+fn keys_go_where_they_belong_and_nowhere_else() {
+    for (provider, faults) in [
+        (Provider::Fal, ""),
+        (Provider::Fal, "submit redirect times=1"),
+        (Provider::Fal, "picture redirect"),
+        (Provider::Replicate, "poll redirect times=1"),
+        (Provider::Lumenfall, ""),
+        (Provider::Bfl, ""),
+    ] {
+        let hosted = Hosted::with(provider.name(), "");
+        hosted.servers.fail(faults);
+        hosted.run(&[]);
+        let journal = hosted.servers.journal();
+        assert!(!journal.is_empty());
+        for entry in journal {
+            let is_own = entry.origin != Origin::Files && entry.origin != Origin::Elsewhere;
+            assert_eq!(entry.key_of, is_own.then_some(provider), "{faults}: {:?} {}", entry.origin, entry.path);
+        }
+    }
+}
+
+#[test]
+fn an_edit_sends_its_references_typed_and_in_order() {
+    for (provider, n_parts) in [(Provider::Lumenfall, 2), (Provider::Fal, 0), (Provider::Replicate, 0)] {
+        let hosted = Hosted::new();
+        hosted.write("hosted.ron", provider.name(), "image: [red, blue],");
+        hosted.project.edit(
+            "hosted.ron",
+            "nodes: (",
+            "nodes: (red: solid(size: (64, 64), color: \"#fa0000\"), blue: solid(size: (64, 64), color: \"#0000fa\"),",
+        );
+        if provider == Provider::Replicate {
+            // It makes no exact sizes from references.
+            hosted.project.edit("hosted.ron", "size: (512, 512)", "aspect_ratio: \"1:1\"");
+        }
+        hosted.made(&[]);
+        let picture = image::open(hosted.project.path("out/hosted.png")).expect("a picture").to_rgb8();
+        let side = picture.height() / 8;
+        assert_eq!([1, 2].map(|i| picture.get_pixel(0, side * i).0), [[250, 0, 0], [0, 0, 250]], "{}", provider.name());
+        let journal = hosted.servers.journal();
+        let submit = journal.iter().find(|entry| entry.stage == Some(Stage::Submit)).expect("a submit");
+        if let Body::Form(parts) = &submit.body {
+            let types = parts.iter().filter_map(|part| part.content_type.as_deref());
+            assert_eq!(types.filter(|it| it.starts_with("image/")).count(), n_parts);
+        }
+    }
+}
+
+#[test]
+fn the_local_model_takes_over_when_nobody_answers() {
+    let project = Project::with(&["hosted_with_fallback.ron", "text_to_image.ron"]);
+    let servers = Providers::start();
+    let environment = servers.environment();
+    let run = |is_up: bool| {
+        let _ = fs::remove_file(project.path("report.json"));
+        let mut command = project.command(&["run", "hosted_with_fallback.ron", "--report", "report.json"]);
+        command.envs(environment.clone());
+        if !is_up {
+            // A port where nobody listens any more.
+            let port =
+                std::net::TcpListener::bind("127.0.0.1:0").and_then(|it| it.local_addr()).expect("a port").port();
+            let providers =
+                Provider::ALL.map(|provider| (provider.base_variable(), format!("http://127.0.0.1:{port}")));
+            command.envs(providers);
+        }
+        let said = said(command);
+        assert_eq!(said.code, Some(0), "{}", said.stderr);
+        let report: Report =
+            serde_json::from_slice(&fs::read(project.path("report.json")).expect("a report")).expect("JSON");
+        (said, report)
+    };
+    let (said, report) = run(false);
+    assert_eq!(how(&report, "hosted"), How::Failed);
+    assert!(said.stderr.contains("local"), "{}", said.stderr);
+    let (_, report) = run(true);
+    assert_eq!(how(&report, "hosted"), How::Ran);
+    assert_eq!(servers.drawn().len(), 1);
+}
