@@ -2,8 +2,8 @@
 //!
 //! - [`lab`]: the stand-ins, a ledger and a run
 //! - [`fal`]: every fault of a queue
-//! - [`others`]: and of everybody else
+//! - [`on_the_way`]: what happens to questions and downloads of everybody else
 
 mod fal;
 mod lab;
-mod others;
+mod on_the_way;
