@@ -29,9 +29,9 @@ fn project() -> Project {
 /// The program with the stand-ins in the providers' places.
 fn command(project: &Project, servers: &Providers, args: &[&str]) -> Command {
     let mut command = project.command(args);
-    for provider in Provider::ALL {
-        command.env(provider.base_variable(), servers.url(provider)).env(provider.key_variable(), provider.key());
-    }
+    // The others are not to be asked: their keys stay away.
+    command.env(Provider::Fal.base_variable(), servers.url(Provider::Fal));
+    command.env(Provider::Fal.key_variable(), Provider::Fal.key());
     command
 }
 

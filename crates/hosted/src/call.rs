@@ -204,7 +204,9 @@ impl Call<'_> {
                         || (fault.class == Class::NotFound && n > 4);
                     failures += 1;
                     if is_final || failures >= self.patience.polls {
-                        return Err(Fault { is_unclear: false, ..fault });
+                        // The job has said nothing yet, whatever was said of the question.
+                        let is_its_own = is_job_over || matches!(fault.class, Class::ContentPolicy);
+                        return Err(Fault { is_unclear: false, is_its_own, ..fault });
                     }
                     self.pause_after(&fault, failures - 1)?;
                     continue;
@@ -232,7 +234,7 @@ impl Call<'_> {
                 || matches!(fault.status, Some(502..=504))
                 || (fault.class == Class::Server && !fault.is_its_own);
             if !is_passing || failures >= self.patience.polls {
-                return Err(Fault { is_unclear: false, ..fault });
+                return Err(Fault { is_unclear: false, is_its_own: fault.is_its_own && !is_passing, ..fault });
             }
             self.pause_after(&fault, failures - 1)?;
         }

@@ -128,8 +128,9 @@ impl Fault {
         let said = json.as_ref().and_then(Said::read);
         let is_its_own = said.is_some();
         let said = said.unwrap_or_else(|| Said { message: plain(&response.body), ..Said::default() });
+        let message = said.message.split_whitespace().collect::<Vec<_>>().join(" ");
         let code = said.code.clone().unwrap_or_default();
-        let class = class_of(response.status, &code, &said.message);
+        let class = class_of(response.status, &code, &message);
         let is_quiet_proxy = matches!(response.status, 500 | 502 | 504 | 520..=530) && !is_its_own;
         let fault = Fault {
             code: said.code,
@@ -141,7 +142,7 @@ impl Fault {
             is_unclear: is_quiet_proxy,
             is_its_own,
             may_be_billed: is_quiet_proxy,
-            ..Fault::new(class, said.message)
+            ..Fault::new(class, message)
         };
         match response.header("x-fal-request-timeout-type") {
             Some("user") => Fault { should_retry: Some(false), ..fault },
@@ -197,6 +198,8 @@ pub fn class_of(status: u16, code: &str, message: &str) -> Class {
     let (code, words) = (lower(code), lower(message));
     if status == 402
         || ["insufficient_quota", "insufficient_balance", "billing_error"].iter().any(|known| code.contains(known))
+        || (matches!(status, 400 | 429)
+            && ["insufficient credit", "insufficient balance"].iter().any(|known| words.contains(known)))
         || (status == 403 && ["locked", "exhausted balance"].iter().any(|known| words.contains(known)))
     {
         return Class::Billing;

@@ -55,13 +55,7 @@ impl Lab {
 
     /// A process that asks.
     pub fn hosted(&self) -> Hosted {
-        let variables: Vec<(String, String)> = Provider::ALL
-            .into_iter()
-            .flat_map(|provider| {
-                let key = (provider.key_variable().to_owned(), provider.key().to_owned());
-                [(provider.base_variable(), self.servers.url(provider)), key]
-            })
-            .collect();
+        let variables = self.servers.environment();
         let random = self.random.clone();
         let settings = Settings {
             folder: self.ledger_folder(),

@@ -1,9 +1,12 @@
 //! Hosted models, asked of stand-ins on this machine that misbehave.
 //!
 //! - [`lab`]: the stand-ins, a ledger and a run
-//! - [`fal`]: every fault of a queue
+//! - [`fal`]: every fault of a queue; [`others`]: the other protocols
 //! - [`on_the_way`]: what happens to questions and downloads of everybody else
+//! - [`once`]: what keeps anything from being paid for twice
 
 mod fal;
 mod lab;
 mod on_the_way;
+mod once;
+mod others;
