@@ -57,6 +57,12 @@ pub struct Places {
     /// Ask no hosted model; a step that has to fails
     #[arg(long, global = true)]
     pub offline: bool,
+    /// Keep what hosted models make in this folder, for `--hosted-replay`
+    #[arg(long, global = true, value_name = "DIR", conflicts_with = "hosted_replay")]
+    pub hosted_record: Option<PathBuf>,
+    /// Take what hosted models made from this folder; nobody is asked, and no key is needed
+    #[arg(long, global = true, value_name = "DIR")]
+    pub hosted_replay: Option<PathBuf>,
 }
 
 /// What is done with results that machines share.

@@ -6,6 +6,7 @@
 //! | `RONDEL_HOSTED_DIR` | where the ledger is; `hosted` in the user's data folder if it is not set |
 //! | `RONDEL_<NAME>_BASE_URL` | another address for a provider; `RONDEL_<NAME>_UPLOAD_BASE_URL` for where references are put |
 //! | `--offline` | nothing leaves this machine |
+//! | `--hosted-record`, `--hosted-replay` | keeps what is made, and takes it from there without asking anybody |
 
 use std::env;
 use std::hash::{BuildHasher, RandomState};
@@ -16,6 +17,7 @@ use std::time::{SystemTime, UNIX_EPOCH};
 
 use anyhow::{Context, Result};
 use etcetera::BaseStrategy;
+use rondel_hosted::recording::Recording;
 use rondel_hosted::{Hosted, Ledger, Patience, Providers, Settings, providers};
 
 use crate::args::Places;
@@ -40,6 +42,8 @@ pub fn open(places: &Places, graph: Option<&Path>) -> Result<Hosted> {
         now: Arc::new(now),
         random: Arc::new(|| RandomState::new().hash_one(0)),
         is_offline: places.offline,
+        record: places.hosted_record.clone().map(Recording),
+        replay: places.hosted_replay.clone().map(Recording),
         patience: Patience::default(),
     };
     Ok(Hosted::new(Providers::join(files), settings))

@@ -113,6 +113,11 @@ impl Project {
             .env_remove("RONDEL_REMOTE")
             .env_remove("RONDEL_HOSTED_DIR")
             .env_remove("FAL_KEY")
+            .env_remove("OPENAI_API_KEY")
+            .env_remove("BFL_API_KEY")
+            .env_remove("TOGETHER_API_KEY")
+            .env_remove("REPLICATE_API_TOKEN")
+            .env_remove("LUMENFALL_API_KEY")
             .env_remove("HF_HOME")
             .env_remove("HF_HUB_CACHE")
             .stdin(Stdio::null());

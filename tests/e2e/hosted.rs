@@ -159,3 +159,49 @@ fn no_key_is_in_anything_that_a_run_leaves() {
     let of_files = servers.journal().into_iter().filter(|entry| entry.path.starts_with("/f/"));
     assert!(of_files.clone().count() > 0 && of_files.clone().all(|entry| entry.key_of.is_none()));
 }
+
+#[test]
+fn what_was_recorded_is_replayed_without_a_key() {
+    let (project, servers) = (project(), Providers::start());
+    let recorded = said(command(&project, &servers, &["run", "boat.ron", "--quiet", "--hosted-record", "recorded"]));
+    assert_eq!(recorded.code, Some(0), "{}", recorded.stderr);
+    let picture = fs::read(project.path("out/boat.png")).unwrap();
+    fs::remove_dir_all(project.path("out")).unwrap();
+    fs::remove_dir_all(project.path("cache")).unwrap();
+    let replayed = project.rondel(&["run", "boat.ron", "--plain", "--offline", "--hosted-replay", "recorded"]);
+    assert_eq!(replayed.code, Some(0), "{}", replayed.stderr);
+    let pixels = |bytes: &[u8]| image::load_from_memory(bytes).unwrap().into_rgb8();
+    assert_eq!(pixels(&fs::read(project.path("out/boat.png")).unwrap()), pixels(&picture));
+    assert_eq!(servers.n_submits(Provider::Fal), 1);
+}
+
+#[test]
+fn the_price_of_an_edit_counts_references_that_are_files() {
+    let project = Project::new();
+    image::RgbImage::new(1025, 1024).save(project.path("coat.png")).unwrap();
+    let graph =
+        GRAPH.replace("seed: seed,", "seed: seed, image: [File(\"coat.png\")],").replace("(512, 512)", "(1376, 768)");
+    project.write("edit.ron", &graph);
+    let plan = project.rondel(&["plan", "edit.ron"]);
+    assert_eq!(plan.code, Some(0), "{}", plan.stderr);
+    for words in [
+        "$0.048 (output 2 MP × $0.012 + reference 2 MP × $0.012)",
+        "1360×768 is 1 MP and costs $0.036 instead of $0.048",
+    ] {
+        assert!(plan.stdout.contains(words), "{words} is not in\n{}", plan.stdout);
+    }
+}
+
+#[test]
+fn doctor_says_whose_key_is_taken() {
+    let (project, servers) = (Project::new(), Providers::start());
+    let mut command = command(&project, &servers, &["doctor"]);
+    command.env(Provider::Replicate.base_variable(), servers.url(Provider::Replicate));
+    command.env(Provider::Replicate.key_variable(), "r8_wrong");
+    let said = said(command);
+    assert_eq!(said.code, Some(1), "{}", said.stdout);
+    assert!(said.stdout.contains("hosted    fal: key at FAL_KEY, http://127.0.0.1:"), "{}", said.stdout);
+    assert!(said.stdout.contains("answers and refuses the key"), "{}", said.stdout);
+    assert!(said.stdout.contains("hosted    lumenfall: there is no key: set LUMENFALL_API_KEY"), "{}", said.stdout);
+    assert!(!said.stdout.contains("r8_wrong"));
+}

@@ -1,5 +1,7 @@
 //! `rondel doctor`: what this program finds on this machine.
 
+mod hosted;
+
 use std::collections::BTreeMap;
 use std::io::IsTerminal;
 use std::path::Path;
@@ -35,11 +37,13 @@ pub fn run(places: &Places, args: DoctorArgs) -> Result<Exit> {
     let models: Vec<_> = folders::models().into_iter().filter(|file| file.is_file()).collect();
     let writable = cache_is_writable(&cache);
     let remote = remote::open(places, true)?.map(|(tier, address)| (address, tier.probe()));
+    let providers = hosted::find(places)?;
     let cores = std::thread::available_parallelism().map_or(1, usize::from);
     let problems: Vec<&str> = installed.refusals().collect();
     let is_right = problems.is_empty()
         && mistakes.is_empty()
         && writable.is_ok()
+        && providers.is_right()
         && remote.as_ref().is_none_or(|(_, answer)| answer.is_ok());
 
     if args.json {
@@ -57,6 +61,7 @@ pub fn run(places: &Places, args: DoctorArgs) -> Result<Exit> {
                 let problem = answer.as_ref().err().map(ToString::to_string);
                 json!({ "address": address, "is_made": matches!(answer, Ok(Probed::Answers)), "problem": problem })
             }),
+            "hosted": providers.machine(),
             "isolation": isolation::offered().0,
             "memory": { "free_bytes": memory.free_bytes, "budget_bytes": memory.budget_bytes },
             "models_files": models,
@@ -91,6 +96,7 @@ pub fn run(places: &Places, args: DoctorArgs) -> Result<Exit> {
         }
         Some((address, Err(error))) => format!("remote    {address} (is of no use, runs go without it: {error})"),
     });
+    providers.print();
     match models.is_empty() {
         true => words::data("models    no models.ron besides those beside graphs"),
         false => models.iter().for_each(|file| words::data(format!("models    {}", file.display()))),

@@ -173,6 +173,11 @@ impl Ledger {
         Ok(file)
     }
 
+    /// Whether it can be locked, and hence written.
+    pub fn try_lock(&self) -> Result<(), LedgerError> {
+        self.locked().map(drop)
+    }
+
     /// Takes the right to make one request, if no other process has it.
     pub fn hold(&self, request: &Digest) -> Result<Option<Hold>, LedgerError> {
         let folder = self.folder.join("held");

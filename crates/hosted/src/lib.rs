@@ -19,7 +19,8 @@
 //! - [`wire`], [`fault`]: requests, answers and failures as data
 //! - [`protocol`] with `fal`, `openai`, `together`, `replicate`, `bfl`: what each service says, data in, data out
 //! - [`http`], [`picture`], [`patience`]: sending, the guards, how often
-//! - [`call`]: one paid call; [`painter`]: all of it together
+//! - [`recording`]: pictures that were paid for, to be had again
+//! - [`call`]: one paid call; [`painter`]: all of it together; [`probe`]: whether it could be done
 //!
 //! This crate prints nothing and reads no environment variable: what it needs of the environment, and time and chance, are
 //! given in [`Settings`].
@@ -41,8 +42,10 @@ pub mod painter;
 pub mod patience;
 pub mod picture;
 pub mod price;
+pub mod probe;
 pub mod protocol;
 pub mod providers;
+pub mod recording;
 mod replicate;
 pub mod route;
 pub mod size;

@@ -21,7 +21,9 @@ use crate::patience::Patience;
 use crate::picture;
 use crate::protocol::{self, Ask, Reference};
 use crate::providers::{Fallback, KeyPlace, OnUnclear, Providers};
+use crate::recording::{Recorded, Recording};
 use crate::route::{Candidate, fit, hint, rank, work};
+use crate::wire::{Request, Response};
 
 /// Looks an environment variable up.
 pub type Variable = Arc<dyn Fn(&str) -> Option<String> + Send + Sync>;
@@ -39,6 +41,10 @@ pub struct Settings {
     pub random: Arc<dyn Fn() -> u64 + Send + Sync>,
     /// Nothing leaves this machine.
     pub is_offline: bool,
+    /// Where what is made is kept to be had again.
+    pub record: Option<Recording>,
+    /// Where pictures come from, in place of anybody's answer.
+    pub replay: Option<Recording>,
     pub patience: Patience,
 }
 
@@ -201,6 +207,32 @@ impl Hosted {
         names
     }
 
+    pub(crate) fn now(&self) -> u64 {
+        (self.settings.now)()
+    }
+
+    pub(crate) fn is_offline(&self) -> bool {
+        self.settings.is_offline
+    }
+
+    /// [blocking] Sends one request that costs nothing.
+    pub(crate) fn ask_once(
+        &self,
+        endpoint: &Endpoint,
+        request: &Request,
+        patience: Duration,
+    ) -> Result<Response, Fault> {
+        let means = self.means()?;
+        let answered =
+            means.runtime.block_on(async { tokio::time::timeout(patience, means.http.send(endpoint, request)).await });
+        let fault = match answered {
+            Ok(Ok(response)) => return Ok(response),
+            Ok(Err(fault)) => fault,
+            Err(_) => Fault::new(Class::Timeout, format!("no answer within {} s", patience.as_secs())),
+        };
+        Err(Fault { is_unclear: false, may_be_billed: false, ..fault })
+    }
+
     fn means(&self) -> Result<Arc<Means>, Fault> {
         let mut means = self.means.lock().expect("nobody panics while holding it");
         if let Some(means) = &*means {
@@ -259,7 +291,7 @@ impl Hosted {
             let message = fault.to_string();
             (fault, message)
         };
-        if self.settings.is_offline {
+        if self.settings.is_offline && self.settings.replay.is_none() {
             let message = "`--offline` was given, and a hosted model is asked over the network";
             return Err((Fault::new(Class::Network, message), message.to_owned()));
         }
@@ -287,7 +319,7 @@ impl Way<'_> {
         let mut cost = Some(Micros(0));
         let (mut part, mut n_asked) = (0, 0);
         while n_asked < wanted {
-            let (got, provider, model, n) = self.part(part, n_asked, wanted - n_asked)?;
+            let Recorded { got, provider, model, n_asked: n } = self.recorded_part(part, n_asked, wanted - n_asked)?;
             n_asked += n;
             part += 1;
             if (got.pictures.len() as u32) < n {
@@ -302,9 +334,59 @@ impl Way<'_> {
             (details.provider, details.model) = (provider, model);
             pictures.extend(got.pictures);
         }
+        // All of it is handed over now, and the cache's to keep.
+        (0..part).for_each(|part| self.kept().remove(&self.digest(part)));
         details.cost_micros = cost.map(|cost| cost.0);
-        self.host.log(Level::Info, &format!("{} by {}", crate::money::shown(cost), details.provider));
+        let words = match &self.hosted.settings.replay {
+            None => format!("{} by {}", crate::money::shown(cost), details.provider),
+            Some(replay) => {
+                format!("as {} made it when it was recorded in {}", details.provider, replay.path().display())
+            }
+        };
+        self.host.log(Level::Info, &words);
         Ok(Painted { pictures, details })
+    }
+
+    /// What earlier calls of a request made that is not whole yet.
+    fn kept(&self) -> Recording {
+        Recording(self.hosted.settings.folder.join("kept"))
+    }
+
+    /// One call, or what was recorded of it.
+    fn recorded_part(&self, part: u32, before: u32, left: u32) -> Result<Recorded, (Fault, String)> {
+        let told = |error: crate::recording::RecordingError| {
+            let fault = Fault::new(Class::InvalidRequest, error.to_string());
+            (fault, error.to_string())
+        };
+        let digest = self.digest(part);
+        if let Some(replay) = &self.hosted.settings.replay {
+            let recorded = replay.get(&digest).map_err(told)?;
+            return recorded.ok_or_else(|| {
+                let message = format!(
+                    "nothing like this was recorded; record it with `--hosted-record`, and a key: {}",
+                    replay.path().display()
+                );
+                (Fault::new(Class::NotFound, message.clone()), message)
+            });
+        }
+        let recorded = match self.kept().get(&digest) {
+            Ok(Some(recorded)) => recorded,
+            // What cannot be read is asked for.
+            Ok(None) | Err(_) => {
+                let (got, provider, model, n_asked) = self.part(part, before, left)?;
+                let recorded = Recorded { got, provider, model, n_asked };
+                if n_asked < left
+                    && let Err(error) = self.kept().put(&digest, &recorded)
+                {
+                    self.host.log(Level::Warn, &error.to_string());
+                }
+                recorded
+            }
+        };
+        if let Some(record) = &self.hosted.settings.record {
+            record.put(&digest, &recorded).map_err(told)?;
+        }
+        Ok(recorded)
     }
 
     /// What is asked for, whoever is asked: not the route and not the limits.

@@ -78,27 +78,46 @@ pub fn encode(image: &Image) -> Result<Reference, PictureError> {
     let unreadable = |error: &dyn std::fmt::Display| PictureError::Unreadable(error.to_string());
     let (width, height) = (image.width() as u32, image.height() as u32);
     let [to_width, to_height] = of_reference([width, height]);
-    let pixels = image.to_u8().to_vec();
-    let no_buffer = || PictureError::Unreadable("its pixels are not as many as its sides say".to_owned());
-    let picture = match image.channels() {
-        1 => DynamicImage::ImageLuma8(image::GrayImage::from_raw(width, height, pixels).ok_or_else(no_buffer)?),
-        3 => DynamicImage::ImageRgb8(image::RgbImage::from_raw(width, height, pixels).ok_or_else(no_buffer)?),
-        _ => DynamicImage::ImageRgba8(image::RgbaImage::from_raw(width, height, pixels).ok_or_else(no_buffer)?),
-    };
+    let picture = dynamic(image)?;
     let picture = match (to_width, to_height) == (width, height) {
         true => picture,
         false => picture.resize_exact(to_width, to_height, imageops::FilterType::Lanczos3),
     };
+    let bytes = png(&picture).map_err(|error| unreadable(&error))?;
+    Ok(Reference { bytes: Bytes::from(bytes), mime: "image/png", link: None })
+}
+
+/// A picture as PNG, as large as it is.
+pub fn to_png(image: &Image) -> Result<Vec<u8>, PictureError> {
+    let unreadable = |error: &dyn std::fmt::Display| PictureError::Unreadable(error.to_string());
+    png(&dynamic(image)?).map_err(|error| unreadable(&error))
+}
+
+fn png(picture: &DynamicImage) -> image::ImageResult<Vec<u8>> {
     let color = match picture.color().channel_count() {
         1 => ExtendedColorType::L8,
         3 => ExtendedColorType::Rgb8,
         _ => ExtendedColorType::Rgba8,
     };
     let mut bytes = Vec::new();
-    PngEncoder::new_with_quality(&mut bytes, CompressionType::Default, FilterType::Adaptive)
-        .write_image(picture.as_bytes(), to_width, to_height, color)
-        .map_err(|error| unreadable(&error))?;
-    Ok(Reference { bytes: Bytes::from(bytes), mime: "image/png", link: None })
+    PngEncoder::new_with_quality(&mut bytes, CompressionType::Default, FilterType::Adaptive).write_image(
+        picture.as_bytes(),
+        picture.width(),
+        picture.height(),
+        color,
+    )?;
+    Ok(bytes)
+}
+
+fn dynamic(image: &Image) -> Result<DynamicImage, PictureError> {
+    let (width, height) = (image.width() as u32, image.height() as u32);
+    let pixels = image.to_u8().to_vec();
+    let no_buffer = || PictureError::Unreadable("its pixels are not as many as its sides say".to_owned());
+    Ok(match image.channels() {
+        1 => DynamicImage::ImageLuma8(image::GrayImage::from_raw(width, height, pixels).ok_or_else(no_buffer)?),
+        3 => DynamicImage::ImageRgb8(image::RgbImage::from_raw(width, height, pixels).ok_or_else(no_buffer)?),
+        _ => DynamicImage::ImageRgba8(image::RgbaImage::from_raw(width, height, pixels).ok_or_else(no_buffer)?),
+    })
 }
 
 /// The first bytes, as text if they are.

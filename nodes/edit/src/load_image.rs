@@ -3,6 +3,7 @@
 use std::fs::File;
 use std::io::{self, BufReader};
 
+use image::metadata::Orientation;
 use image::{DynamicImage, ImageDecoder, ImageError, ImageReader};
 use rondel_sdk::prelude::*;
 
@@ -32,6 +33,26 @@ impl Run for LoadImage {
         })?;
         from_dynamic(picture)
     }
+
+    /// Needs nothing to speak of, and says how large the picture will be: what takes it may cost by its size.
+    fn cost(inputs: &Inputs<'_>, _cx: &Cx) -> NodeResult<Option<Estimate>> {
+        let size = inputs.get::<String>("path").and_then(|path| size(&path).ok());
+        let Some((width, height)) = size else { return Ok(None) };
+        let stand_in = Image::from_u8(width as usize, height as usize, 1, vec![0; width as usize * height as usize])?;
+        Ok(Some(Estimate::new().makes("image", stand_in)))
+    }
+}
+
+/// Width and height as they will be, by the header of the file.
+fn size(path: &str) -> Result<(u32, u32), ImageError> {
+    let file = BufReader::new(File::open(path)?);
+    let mut decoder = ImageReader::new(file).with_guessed_format()?.into_decoder()?;
+    let (width, height) = decoder.dimensions();
+    let is_on_its_side = matches!(
+        decoder.orientation()?,
+        Orientation::Rotate90 | Orientation::Rotate270 | Orientation::Rotate90FlipH | Orientation::Rotate270FlipH
+    );
+    Ok(if is_on_its_side { (height, width) } else { (width, height) })
 }
 
 fn read(path: &str) -> Result<DynamicImage, ImageError> {

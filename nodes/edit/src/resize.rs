@@ -53,6 +53,16 @@ impl Run for Resize {
         }
         from_dynamic(resize(to_dynamic(&self.image), width as u32, height as u32, self.filter))
     }
+
+    /// Says how large the picture will be: what takes it may cost by its size.
+    fn cost(inputs: &Inputs<'_>, _cx: &Cx) -> NodeResult<Option<Estimate>> {
+        let size = inputs.get::<Size>("size").map(|size| (size.width as f64, size.height as f64));
+        let megapixels = inputs.get::<Image>("image").zip(inputs.get("megapixels"));
+        let wanted = size.or_else(|| megapixels.map(|(image, megapixels)| within(&image, megapixels)));
+        let Some((wanted, multiple_of)) = wanted.zip(inputs.get("multiple_of")) else { return Ok(None) };
+        let (width, height) = (round_down(wanted.0, multiple_of), round_down(wanted.1, multiple_of));
+        Ok(Some(Estimate::new().makes("image", Image::from_u8(width, height, 1, vec![0; width * height])?)))
+    }
 }
 
 /// The sides of the picture, shrunk in proportion to `megapixels`.

@@ -5,6 +5,7 @@ use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::{Arc, Mutex};
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
+use rondel_hosted::recording::Recording;
 use rondel_hosted::{Hosted, Patience, Providers as Known, Settings, providers};
 use rondel_plugin::{CallHost, Level, NodeFailure, PaintOrder, Painted, Painter};
 use rondel_testkit::servers::{Provider, Providers};
@@ -18,6 +19,8 @@ pub struct Lab {
     /// What stands in `providers.ron`, beside what is built in.
     pub file: String,
     pub patience: Patience,
+    pub record: Option<Recording>,
+    pub replay: Option<Recording>,
     /// Counts up, so that names of calls differ.
     random: Arc<AtomicU64>,
 }
@@ -46,7 +49,8 @@ impl Lab {
         };
         let folder = TempDir::with_prefix("rondel-hosted-").unwrap();
         let file = "Providers(format: 1)".to_owned();
-        Lab { servers: Providers::start(), folder, file, patience, random: Arc::default() }
+        let (record, replay, random) = Default::default();
+        Lab { servers: Providers::start(), folder, file, patience, record, replay, random }
     }
 
     pub fn ledger_folder(&self) -> PathBuf {
@@ -66,6 +70,8 @@ impl Lab {
             now: Arc::new(|| SystemTime::now().duration_since(UNIX_EPOCH).unwrap().as_secs()),
             random: Arc::new(move || (random.fetch_add(1, Ordering::Relaxed) + 1) << 32),
             is_offline: false,
+            record: self.record.clone(),
+            replay: self.replay.clone(),
             patience: self.patience.clone(),
         };
         let file = providers::read(&self.file, "providers.ron").unwrap();

@@ -3,6 +3,7 @@
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use rondel_hosted::painter::close;
+use rondel_hosted::recording::Recording;
 use rondel_hosted::{Entry, Micros};
 use rondel_testkit::servers::{Provider, Stage};
 use rondel_value::{HostedRequest, Route};
@@ -145,4 +146,32 @@ fn the_limit_of_a_step_is_kept_before_anything_is_sent() {
         outcome.contains("fal: $0.012 is over this step's limit of $0.011") && outcome.ends_with("[0]"),
         "{outcome}"
     );
+}
+
+#[test]
+fn of_a_request_of_several_calls_none_is_made_twice() {
+    let lab = Lab::new();
+    let six = HostedRequest { n: 6, ..request("fal", "a boat") };
+    lab.servers.fail("submit 401 skip=1 times=1");
+    assert!(lab.outcome(&six, &[]).ends_with("[2]"));
+    // The first four are paid for, and were kept.
+    let again = lab.outcome(&six, &[]);
+    assert!(
+        again.starts_with("512×512, 512×512, 512×512, 512×512, 512×512, 512×512") && again.ends_with("[1]"),
+        "{again}"
+    );
+}
+
+#[test]
+fn what_was_recorded_is_had_again_without_a_key_and_a_network() {
+    let mut lab = Lab::new();
+    let recording = Recording(lab.ledger_folder().join("recording"));
+    lab.record = Some(recording.clone());
+    let made = lab.ask(&Run::default(), &request("fal", "a boat"), &[]).unwrap();
+    (lab.record, lab.replay) = (None, Some(recording));
+    let again = lab.ask(&Run::default(), &request("replicate", "a boat"), &[]).unwrap();
+    assert_eq!((again.pictures, again.details.provider, lab.n_submits()), (made.pictures, "fal".to_owned(), 1));
+    let other = lab.of("fal", "a ship");
+    assert!(other.starts_with("Failed: nothing like this was recorded"), "{other}");
+    assert_eq!((entries(&lab).len(), lab.n_submits()), (1, 1));
 }

@@ -274,7 +274,8 @@ fn any_server_of_the_images_api_is_understood() {
         message: Transient: compat: the provider failed (HTTP 500): out of memory [3]
         error-in-200: Transient: compat: the provider failed (HTTP 200, INTERNAL_ERROR): out of memory [3]
         no-edits: Failed: compat: not found (HTTP 405): Method Not Allowed [1]
-    "#]].assert_eq(&outcomes.concat());
+    "#]]
+    .assert_eq(&outcomes.concat());
 }
 
 #[test]
