@@ -270,7 +270,7 @@ pub enum PlanFormat {
 pub struct NodesArgs {
     /// Show this kind with its ports
     pub kind: Option<String>,
-    /// `human`, `json` (specifications), or `markdown` (a catalogue)
+    /// `human`, `json` (specifications), `markdown` (a catalogue), or `graph` (one that uses the kind)
     #[arg(long, value_enum, default_value = "human")]
     pub format: NodesFormat,
 }
@@ -280,6 +280,7 @@ pub enum NodesFormat {
     Human,
     Json,
     Markdown,
+    Graph,
 }
 
 #[derive(Debug, ClapArgs)]

@@ -211,3 +211,28 @@ fn a_kind_of_a_plugin_that_is_elsewhere_is_told_with_its_place() {
     assert_eq!(check.code, Some(2), "{words}");
     assert!(words.contains("the plugin `glow`, which was seen before, offers `c.glow`"), "{words}");
 }
+
+#[test]
+fn every_kind_shows_a_graph_with_it_that_has_no_mistakes() {
+    let project = Project::new();
+    project.build_c("plugins", "glow", "#include <glow.c>");
+    let nodes = project.rondel(&["nodes", "--format", "json"]);
+    let nodes: Vec<serde_json::Value> = serde_json::from_str(&nodes.stdout).expect("specifications");
+    let kinds: Vec<&str> = nodes.iter().map(|spec| spec["kind"].as_str().expect("a name")).collect();
+    assert!(kinds.len() > 20 && kinds.contains(&"c.glow"), "{kinds:?}");
+    let files: Vec<String> = kinds.iter().map(|kind| format!("{kind}.ron")).collect();
+    for (kind, file) in kinds.iter().zip(&files) {
+        let graph = project.rondel(&["nodes", kind, "--format", "graph"]).stdout;
+        let page = project.rondel(&["nodes", kind]).stdout;
+        let (_, shown) = page.split_once("\na graph with it\n").expect("a graph with it");
+        assert_eq!(shown.replace("\n  ", "\n").trim_start(), graph, "{kind}");
+        project.write(file, &graph);
+    }
+    let check = project.rondel(&[&["check"], &files.iter().map(String::as_str).collect::<Vec<_>>()[..]].concat());
+    assert_eq!(check.code, Some(0), "{}", check.stderr);
+
+    // The end of a name will do.
+    assert!(project.rondel(&["nodes", "glow"]).stdout.starts_with("c.glow  (version 1"));
+    let none = project.rondel(&["nodes", "photograph"]);
+    assert_eq!((none.code, none.stderr.contains("plugins were looked for in: plugins (1 plugin)")), (Some(4), true));
+}

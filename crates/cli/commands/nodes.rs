@@ -1,8 +1,11 @@
 //! `rondel nodes`: the catalogue of kinds, for people, machines and the documentation.
 
+mod example;
+
 use std::path::Path;
 
-use anyhow::Result;
+use anyhow::{Result, bail};
+use rondel_graph::World as _;
 use rondel_value::{InputSpec, NodeSpec, Type, Value, coerce};
 
 use super::{Exit, site};
@@ -12,19 +15,37 @@ use crate::words;
 pub fn run(places: &Places, args: NodesArgs) -> Result<Exit> {
     // As seen from a graph in the current folder.
     let (site, _) = site(places, Some(Path::new("graph.ron")), None)?;
-    let mut specs: Vec<&NodeSpec> = site.registry().kinds().map(|kind| &**kind.spec()).collect();
+    let all: Vec<&NodeSpec> = site.registry().kinds().map(|kind| &**kind.spec()).collect();
+    let mut specs = all.clone();
     if let Some(wanted) = &args.kind {
-        let known: Vec<String> = specs.iter().map(|spec| spec.kind.clone()).collect();
-        specs.retain(|spec| spec.kind == *wanted);
+        let is_wanted = |spec: &&NodeSpec| spec.kind == *wanted;
+        let is_end = |spec: &&NodeSpec| spec.kind.rsplit_once('.').is_some_and(|(_, end)| end == wanted);
+        specs = all.iter().copied().filter(is_wanted).collect();
         if specs.is_empty() {
+            specs = all.iter().copied().filter(is_end).collect();
+        }
+        if specs.is_empty() {
+            let known: Vec<&str> = all.iter().map(|spec| spec.kind.as_str()).collect();
             words::say(format!("error: there is no kind `{wanted}`; kinds: {}", known.join(", ")));
+            let missing = site.missing_kind(wanted);
+            missing.offered_by.into_iter().chain(missing.looked_in).for_each(words::say);
             return Ok(Exit::NothingMatched);
         }
     }
+    let models = site.models(&std::path::absolute("graph.ron")?);
+    let weights = models.first().map_or("my-weights", |model| &model.name);
+    let example = |spec| example::graph(spec, &all, weights);
     match args.format {
         NodesFormat::Json => words::data(serde_json::to_string_pretty(&specs)?),
         NodesFormat::Markdown => words::data(catalogue(&specs)),
-        NodesFormat::Human if args.kind.is_some() => specs.iter().for_each(|spec| words::data(page(spec))),
+        NodesFormat::Graph if args.kind.is_none() => bail!("say which kind: `rondel nodes KIND --format graph`"),
+        NodesFormat::Graph => match specs.iter().find_map(|spec| example(spec)) {
+            Some(graph) => words::data(graph),
+            None => bail!("no kind that is installed makes what it takes"),
+        },
+        NodesFormat::Human if args.kind.is_some() => {
+            specs.iter().for_each(|spec| words::data(page(spec, example(spec).as_deref())));
+        }
         NodesFormat::Human => {
             let width = specs.iter().map(|spec| spec.kind.len()).max().unwrap_or(0);
             for spec in specs {
@@ -63,7 +84,7 @@ fn short(ty: &Type) -> String {
 }
 
 /// All that is known of a kind.
-fn page(spec: &NodeSpec) -> String {
+fn page(spec: &NodeSpec, example: Option<&str>) -> String {
     let mut text = format!("{}  (version {}, {} lane)\n\n{}\n", spec.kind, spec.version, spec.lane.name(), spec.doc);
     let flags = [(spec.effect, "writes outside of the graph"), (spec.seeded, "seeded"), (spec.impure, "impure")];
     for (_, words) in flags.iter().filter(|(holds, _)| *holds) {
@@ -78,6 +99,10 @@ fn page(spec: &NodeSpec) -> String {
     for output in &spec.outputs {
         text.push_str(&format!("  {}: {}\n", output.name, output.ty));
         output.doc.lines().for_each(|line| text.push_str(&format!("      {line}\n")));
+    }
+    if let Some(example) = example {
+        text.push_str("\na graph with it\n");
+        example.lines().for_each(|line| text.push_str(&format!("  {line}\n")));
     }
     text.trim_end().to_owned()
 }
