@@ -48,6 +48,9 @@ pub struct Places {
     /// Run a plugin in the program although it was never checked, or `all` of them; may be given again
     #[arg(long, global = true, value_name = "NAME")]
     pub trust: Vec<String>,
+    /// Do without the nodes that are linked in: all kinds come from plugin folders
+    #[arg(long, global = true, hide = true)]
+    pub without_builtin: bool,
     /// Where machines share results: s3://bucket/prefix, gs://…, az://…, https://… or file:///folder [also: RONDEL_REMOTE]
     #[arg(long, global = true, value_name = "URL")]
     pub remote_url: Option<String>,

@@ -126,7 +126,7 @@ fn registry(
         after_eviction: Some(alloc::give_back_freed_memory),
     };
     let mut registry = Registry::new(options);
-    for entry in builtin() {
+    for entry in builtin().into_iter().filter(|_| !places.without_builtin) {
         registry.add_static(entry).context("a built-in plugin does not load, which is a bug")?;
     }
     let installed = install(&mut registry, places, graph, cache, None)?;

@@ -2,11 +2,14 @@
 //!
 //! `node-edit` is built once as a `cdylib`, in the target folder of this test, so that its dependencies are there already.
 
+use std::ffi::OsString;
 use std::fs;
 use std::path::{Path, PathBuf};
 use std::process::Command;
 use std::sync::LazyLock;
 
+use rondel_event::How;
+use rondel_event::report::StepReport;
 use rondel_plugin::{CallHost, HostOptions, Level, Origin, Registry};
 use rondel_value::{Bundle, Digest, Image, InputSpec, ModelRef, Value, coerce};
 use serde_json::json;
@@ -15,24 +18,65 @@ use crate::fixture::{Project, ran, root};
 
 /// The shared object of `node-edit`.
 static SHARED: LazyLock<PathBuf> = LazyLock::new(|| {
-    let built = Path::new(env!("CARGO_BIN_EXE_rondel")).parent().expect("the folder of a profile");
-    let profile = match built.file_name().and_then(|name| name.to_str()).expect("the name of a profile") {
-        "debug" => "dev",
-        other => other,
-    };
+    let (profile, folder) = built();
+    let profile = if profile == "debug" { "dev" } else { profile };
     let mut command = Command::new(env!("CARGO"));
     command
         .args(["rustc", "--offline", "--quiet", "--package", "node-edit", "--lib", "--crate-type", "cdylib"])
         .args(["--profile", profile, "--target-dir"])
-        .arg(built.parent().expect("a target folder"))
+        .arg(folder.parent().expect("a target folder"))
         .current_dir(root());
     let output = command.output().expect("cargo starts");
     assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
-    built.join(file_name())
+    folder.join(file_name())
 });
 
+/// The profile that this test was built with, as its folder is called, and the folder.
+fn built() -> (&'static str, &'static Path) {
+    let folder = Path::new(env!("CARGO_BIN_EXE_rondel")).parent().expect("the folder of a profile");
+    (folder.file_name().and_then(|name| name.to_str()).expect("the name of a profile"), folder)
+}
+
+/// Links the very library that the program was linked with into a shared object.
+///
+/// Building the crate by itself would build half of what it depends on again: cargo chooses other features for it then.
+fn link(package: &str, folder: &Path) {
+    let name = package.replace('-', "_");
+    let libraries = built().1.join("deps");
+    let is_library = |path: &PathBuf| {
+        let file = path.file_name().unwrap_or_default().to_string_lossy();
+        file.starts_with(&format!("lib{name}-")) && file.ends_with(".rlib")
+    };
+    let modified = |path: &PathBuf| fs::metadata(path).and_then(|metadata| metadata.modified()).expect("a file");
+    let found = fs::read_dir(&libraries).expect("libraries").map(|entry| entry.expect("an entry").path());
+    // What older builds left behind is there, too.
+    let library_of_crate = found.filter(is_library).max_by_key(modified).expect("the crate was built");
+    let source = folder.join(format!("{name}.rs"));
+    fs::write(&source, format!("pub use {name}::ENTRY;")).expect("a source");
+    let mut dependency = OsString::from("dependency=");
+    dependency.push(&libraries);
+    let mut extern_crate = OsString::from(format!("{name}="));
+    extern_crate.push(library_of_crate);
+    let output = Command::new(Path::new(env!("CARGO")).with_file_name("rustc"))
+        .args(["--edition", "2024", "--crate-type", "cdylib", "--crate-name", &format!("shared_{name}"), "-L"])
+        .arg(dependency)
+        .arg("--extern")
+        .arg(extern_crate)
+        .arg(&source)
+        .arg("-o")
+        .arg(folder.join(library(package)))
+        .output()
+        .expect("rustc starts");
+    assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
+}
+
+/// The file that a crate is built as.
+fn library(package: &str) -> String {
+    format!("{}{}{}", std::env::consts::DLL_PREFIX, package.replace('-', "_"), std::env::consts::DLL_SUFFIX)
+}
+
 fn file_name() -> String {
-    format!("{}node_edit{}", std::env::consts::DLL_PREFIX, std::env::consts::DLL_SUFFIX)
+    library("node-edit")
 }
 
 fn registry() -> Registry {
@@ -199,4 +243,58 @@ fn with_plain_images() -> Project {
     let project = Project::with(&["plain_images.ron", "lib/fit_reference.ron"]);
     fs::create_dir(project.path("mine")).expect("a folder");
     project
+}
+
+/// A step with what it is known by and what came out, and the outputs of a graph.
+type Outcome = (Vec<(String, How, Option<Digest>, Vec<Digest>)>, Vec<(String, Option<Digest>)>);
+
+/// Runs a graph of the source tree in an output folder that is empty.
+fn outcome(project: &Project, graph: &Path, options: &[&str]) -> Outcome {
+    let _ = fs::remove_dir_all(project.path("out"));
+    let graph = graph.to_str().expect("a path of letters");
+    let report = project.run(graph, options);
+    let step = |step: &StepReport| (step.name.to_string(), step.how, step.action, step.outputs.clone());
+    let outputs = report.outputs.iter().map(|output| (output.name.clone(), output.digest));
+    (report.steps.iter().map(step).collect(), outputs.collect())
+}
+
+#[test]
+#[ignore = "runs every graph four times: cargo test --test e2e -- --ignored every_node_crate"]
+fn every_node_crate_is_the_same_linked_in_and_as_a_shared_object() {
+    let project = Project::new();
+    fs::create_dir(project.path("mine")).expect("a folder");
+    for member in fs::read_dir(root().join("nodes")).expect("the node crates") {
+        let member = member.expect("an entry").path();
+        if member.join("Cargo.toml").is_file() {
+            let package = format!("node-{}", member.file_name().expect("a name").to_string_lossy());
+            link(&package, &project.path("mine"));
+        }
+    }
+    let shared = ["--without-builtin", "--plugin-dir", "mine"];
+    let specs = |options: &[&str]| project.rondel(&[&["nodes", "--format", "json"], options].concat()).stdout;
+    assert_eq!(specs(&shared), specs(&[]), "the same kinds");
+    let in_process = [&shared[..], &["--trust", "all", "--cache-dir", "shared"]].concat();
+    let apart = [&shared[..], &["--isolate", "all", "--cache-dir", "apart"]].concat();
+
+    let mut graphs: Vec<PathBuf> = fs::read_dir(root().join("graphs"))
+        .expect("the graphs")
+        .map(|entry| entry.expect("an entry").path())
+        .filter(|path| path.extension().is_some_and(|extension| extension == "ron"))
+        .filter(|path| fs::read_to_string(path).is_ok_and(|text| text.lines().any(|line| line == "Graph(")))
+        .collect();
+    graphs.sort();
+    assert!(graphs.len() > 8, "{graphs:?}");
+    for graph in &graphs {
+        let linked_in = outcome(&project, graph, &["--cache-dir", "linked"]);
+        assert_eq!(outcome(&project, graph, &in_process), linked_in, "{}", graph.display());
+        if cfg!(target_os = "linux") {
+            assert_eq!(outcome(&project, graph, &apart), linked_in, "{}", graph.display());
+        }
+        // What the one made, the other knows by its recipes.
+        let known = project.run(
+            graph.to_str().expect("letters"),
+            &[&shared[..], &["--trust", "all", "--cache-dir", "linked"]].concat(),
+        );
+        assert_eq!(ran(&known), "", "{}", graph.display());
+    }
 }
