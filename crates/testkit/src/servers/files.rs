@@ -37,7 +37,10 @@ impl World {
     /// Keeps a file, and returns its address.
     pub fn keep(&mut self, file: File) -> String {
         let id = self.new_id();
-        let url = format!("{}/f/{id}/{}", self.url(Origin::Files), file.name);
+        // Clients name files as they like.
+        let is_safe = |letter: char| letter.is_ascii_alphanumeric() || ".-_".contains(letter);
+        let name: String = file.name.chars().map(|letter| if is_safe(letter) { letter } else { '_' }).collect();
+        let url = format!("{}/f/{id}/{name}", self.url(Origin::Files));
         self.files.insert(id, file);
         url
     }

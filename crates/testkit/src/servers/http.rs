@@ -167,7 +167,12 @@ async fn answer(
                 response = response.header(name, value);
             }
             let body = if head.method == hyper::Method::HEAD { Bytes::new() } else { answer.body };
-            Ok(response.body(Paced::new(body, way)).expect("servers answer with valid headers"))
+            // A type that a client gave its upload may be none that a header can hold.
+            Ok(response.body(Paced::new(body, way)).unwrap_or_else(|_| {
+                let mut mistake = hyper::Response::new(Paced::new(Bytes::new(), Way::Whole));
+                *mistake.status_mut() = hyper::StatusCode::INTERNAL_SERVER_ERROR;
+                mistake
+            }))
         }
     }
 }

@@ -99,7 +99,7 @@ impl World {
     pub fn arrive(&mut self, request: &Request) -> (usize, Option<Answer>) {
         let mut entry = Entry::new(request);
         entry.stage = stage(request);
-        // Nobody's picture is one that nobody has a key for.
+        // On the server of files, the provider is the one that the file was made by.
         let file_of = request.segments().iter().find_map(|segment| Some(self.files.get(segment)?.provider));
         entry.provider = entry.provider.or(file_of.flatten());
         entry.fault = entry.stage.and_then(|stage| self.faults.take(entry.provider, stage, None));

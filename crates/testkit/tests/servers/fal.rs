@@ -102,10 +102,11 @@ fn a_token_lets_files_be_uploaded() {
     let upload = format!("{}/files/upload", token["base_url"].as_str().expect("an address"));
     let key =
         format!("{} {}", token["token_type"].as_str().expect("a type"), token["token"].as_str().expect("a token"));
-    let headers = [("authorization", &*key), ("content-type", "image/png"), ("x-fal-file-name", "a.png")];
+    let headers = [("authorization", &*key), ("content-type", "image/png"), ("x-fal-file-name", "a boat?.png")];
     let file = reference(512, 512, [9, 9, 9]);
-    let reply = ask("POST", &upload, &headers, &file).expect("an answer");
-    assert_eq!(fetch(&reply.json()["access_url"]), file);
+    let reply = ask("POST", &upload, &headers, &file).expect("an answer").json();
+    assert!(reply["access_url"].as_str().expect("an address").ends_with("/a_boat_.png"));
+    assert_eq!(fetch(&reply["access_url"]), file);
 }
 
 #[test]
