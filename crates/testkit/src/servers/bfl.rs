@@ -48,6 +48,7 @@ pub(super) fn stage(request: &Request, segments: &[&str]) -> Option<Stage> {
     match (&*request.method, segments) {
         ("POST", ["v1", _]) => Some(Stage::Submit),
         ("GET", ["v1", "get_result"]) => Some(Stage::Poll),
+        ("GET", ["v1", "credits"]) => Some(Stage::Facts),
         _ => None,
     }
 }
@@ -61,6 +62,7 @@ pub(super) fn answer(world: &mut World, request: &Request, fault: Option<&Fault>
     match (&*request.method, &*segments) {
         ("POST", ["v1", model]) if MODELS.contains(model) => submit(world, request, model, fault),
         ("GET", ["v1", "get_result"]) => result(world, request.query("id").unwrap_or_default()),
+        ("GET", ["v1", "credits"]) => Answer::json(200, &json!({ "credits": 1000.0 })),
         _ => error(404),
     }
 }

@@ -73,9 +73,10 @@ fn dev_is_not_there_and_limits_hold() {
 }
 
 #[test]
-fn a_wrong_key_is_forbidden_and_an_unknown_job_not_found() {
+fn a_wrong_key_is_forbidden_an_unknown_job_not_found_and_the_credit_told() {
     let bfl = bfl();
     let url = format!("{}/v1/get_result?id=1", bfl.providers.url(Provider::Bfl));
     assert_eq!(crate::client::ask("GET", &url, &[("x-key", "wrong")], &[]).expect("an answer").status, 403);
     assert_eq!(bfl.get("/v1/get_result?id=1").json()["status"], "Task not found");
+    assert_eq!(bfl.get("/v1/credits").json()["credits"], 1000.0);
 }
