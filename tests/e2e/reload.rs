@@ -53,7 +53,7 @@ impl Lab {
     }
 }
 
-/// What ran until the end of a run, and what `first` came out as.
+/// What ran until the end of a run, sorted, and what `first` came out as.
 fn run(watch: &mut Watch) -> (String, Option<Digest>) {
     let (mut ran, mut level, mut is_over) = (Vec::new(), None, false);
     watch.until(|what| {
@@ -74,6 +74,8 @@ fn run(watch: &mut Watch) -> (String, Option<Digest>) {
         }
         is_over
     });
+    // Side by side, they end in any order.
+    ran.sort();
     (ran.join(", "), level)
 }
 

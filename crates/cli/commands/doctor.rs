@@ -124,6 +124,7 @@ pub fn run(places: &Places, args: DoctorArgs) -> Result<Exit> {
     for plugin in registry.plugins() {
         let origin = match &plugin.origin {
             Origin::Builtin => "built in".to_owned(),
+            Origin::File(path) if plugin.is_isolated => format!("in a process of its own: {}", path.display()),
             Origin::File(path) => path.display().to_string(),
         };
         words::data(format!("plugin    {} {} ({origin}): {}", plugin.name, plugin.version, plugin.kinds.join(", ")));

@@ -15,10 +15,15 @@
 //! process is the end of that run alone. A child whose run ended well waits for the next one, with whatever the plugin
 //! keeps warm. When memory is short, idle children are ended: everything that a plugin keeps there goes at once.
 //!
-//! Large values cross by sealed shared memory, with one copy; see [`parcel`].
+//! Large values cross by sealed shared memory, with one copy.
+//!
+//! In reading order: `message` and `conversation`, what both sides say; `process` and [`child`], the two ends; `parcel` and
+//! `wire`, how it gets there; `reach`, [`sandbox`] and `limits`, what a child may do.
 
 pub mod child;
+mod conversation;
 mod limits;
+mod line;
 mod message;
 mod parcel;
 mod process;
@@ -36,7 +41,7 @@ use std::time::{Duration, Instant};
 use rondel_value::{Digest, NodeSpec, Value};
 
 use self::message::{Answer, FromChild, Load, Question, ToChild};
-use self::parcel::{Packer, Parcel, UnpackError};
+use self::parcel::{Packer, UnpackError};
 use self::process::{Cause, Death, Heard, Process};
 use self::reach::Reach;
 use crate::call::{CallHost, FailureKind, Level, NodeFailure};
@@ -47,7 +52,6 @@ use crate::facts::Facts;
 use crate::host::HostSide;
 use crate::load;
 use crate::registry::Origin;
-use crate::services::memory::Evict;
 
 pub use self::child::{ServeError, serve};
 
@@ -173,114 +177,6 @@ impl Isolated {
             }
             Ok(_) => Err(self.failure(&process.end(Cause::of_other_answer()), &running(spec))),
             Err(death) => Err(self.failure(&death, &running(spec))),
-        }
-    }
-
-    /// Answers what the child asks until its run has come to an end.
-    fn converse(
-        self: &Arc<Isolated>,
-        process: &mut Process,
-        call: &dyn CallHost,
-    ) -> Result<(FromChild, Parcel), Death> {
-        let mut asked_to_stop: Option<Instant> = None;
-        loop {
-            match process.hear(LOOK_EVERY)? {
-                Heard::Message(message @ (FromChild::Ran(_) | FromChild::Estimated(_)), parcel) => {
-                    return Ok((message, parcel));
-                }
-                Heard::Message(message, parcel) => self.answer(process, call, message, &parcel)?,
-                Heard::Line(line) => call.log(Level::Info, &line),
-                Heard::Nothing => {
-                    let own_bytes = process.own_bytes().unwrap_or(0);
-                    if limits::is_too_much(own_bytes, self.host.options().memory_budget_bytes) {
-                        return Err(process.end(Cause::Memory(own_bytes)));
-                    }
-                }
-            }
-            match asked_to_stop {
-                None if call.cancelled() => {
-                    asked_to_stop = Some(Instant::now());
-                    process.tell(&ToChild::Cancel, Packer::new())?;
-                }
-                Some(since) if since.elapsed() > self.isolation.grace => {
-                    return Err(process.end(Cause::Deaf(self.isolation.grace)));
-                }
-                _ => {}
-            }
-        }
-    }
-
-    fn answer(
-        self: &Arc<Isolated>,
-        process: &mut Process,
-        call: &dyn CallHost,
-        message: FromChild,
-        parcel: &Parcel,
-    ) -> Result<(), Death> {
-        match message {
-            FromChild::Progress { done, total, note } => call.progress(done, total, &note),
-            FromChild::Log { level, text } => call.log(level, &text),
-            FromChild::Preview(sent) => {
-                if let Ok(Value::Bundle(image)) = parcel.value(sent) {
-                    call.preview(image);
-                }
-            }
-            FromChild::Checkpoint { step, state } => {
-                if let Ok(Value::Bundle(state)) = parcel.value(state) {
-                    // It is looked at and written by this process: it must not change, and what is mapped does not.
-                    call.put_checkpoint(step, state);
-                }
-            }
-            FromChild::Touch(ticket) if process.tickets.contains(&ticket) => self.host.memory().touch(ticket),
-            FromChild::Free(ticket) => {
-                let n_before = process.tickets.len();
-                process.tickets.retain(|kept| *kept != ticket);
-                if process.tickets.len() < n_before {
-                    self.host.memory().free(ticket);
-                }
-            }
-            FromChild::Touch(_) => {}
-            FromChild::Ask(question) => {
-                let mut packer = Packer::new();
-                let answer = self.respond(process, call, question, &mut packer);
-                process.tell(&ToChild::Answer(answer), packer)?;
-            }
-            FromChild::Strayed { kind } => return Err(process.end(Cause::Strayed(kind))),
-            FromChild::Loaded(_) | FromChild::Refused(_) | FromChild::Ran(_) | FromChild::Estimated(_) => {
-                return Err(process.end(Cause::Nonsense("it answers what nobody asked".to_owned())));
-            }
-        }
-        Ok(())
-    }
-
-    fn respond(
-        self: &Arc<Isolated>,
-        process: &mut Process,
-        call: &dyn CallHost,
-        question: Question,
-        packer: &mut Packer,
-    ) -> Answer {
-        let memory = self.host.memory();
-        match question {
-            Question::LatestCheckpoint => {
-                let latest = call.latest_checkpoint();
-                Answer::LatestCheckpoint(
-                    latest.and_then(|(step, state)| Some((step, packer.value(&Value::Bundle(state)).ok()?))),
-                )
-            }
-            Question::ModelPart { model, part } => Answer::ModelPart(call.model_part(&model, &part)),
-            Question::OutputFolder => Answer::OutputFolder(call.output_folder()),
-            Question::Provenance => Answer::Provenance(call.provenance()),
-            Question::Reserve { bytes, name, is_evictable } => {
-                let (pool, number) = (Arc::downgrade(self), process.number);
-                let end = move || pool.upgrade().is_some_and(|pool| pool.end_idle(number));
-                let evict = is_evictable.then(|| Evict::Child(Arc::new(end)));
-                let ticket = memory.reserve(bytes, name, evict);
-                process.tickets.extend(ticket);
-                Answer::Ticket(ticket)
-            }
-            Question::Budget => Answer::Bytes(memory.budget_bytes()),
-            Question::Obtainable => Answer::Bytes(memory.obtainable_bytes()),
         }
     }
 

@@ -158,7 +158,7 @@ static rondel_status echoes(const rondel_node *node, const rondel_call *call) {
 
 static rondel_status prints(const rondel_node *node, const rondel_call *call) {
     (void)node;
-    printf("on standard output\n");
+    for (int64_t i = 0; i < call->inputs[0].as.i; i++) printf("on standard output\n");
     fflush(stdout);
     sleep_milliseconds(100); /* so that it is heard while it runs */
     return set(call, 7);
@@ -179,9 +179,30 @@ static rondel_status keeps(const rondel_node *node, const rondel_call *call) {
     return set(call, memory->reserve(host, (uint64_t)call->inputs[0].as.i, STR("kept"), gives_back, 0) != 0);
 }
 
-#define SPEC(kind, inputs, type) \
-    STR("{\"kind\": \"" kind "\", \"version\": 1, \"category\": \"test\", \"doc\": \"Is not to be used.\"," \
+static void hear_picture(void *data, const rondel_bundle *image) {
+    const rondel_call *call = data;
+    call->set_output(call, 0, &(rondel_value){.tag = RONDEL_BUNDLE, .as.bundle = image});
+}
+
+static void hear_text(void *data, rondel_str text) {
+    const rondel_call *call = data;
+    const rondel_log *log = call->get_extension(call, STR(RONDEL_LOG));
+    if (log) log->log(call, RONDEL_INFO, text);
+}
+
+/* Asks a hosted model for one picture after this one, and tells what it hears besides. */
+static rondel_status paints(const rondel_node *node, const rondel_call *call) {
+    (void)node;
+    const rondel_hosted *hosted = call->get_extension(call, STR(RONDEL_HOSTED));
+    const rondel_str request = STR("{\"model\": \"fox\", \"prompt\": \"a fox\", \"n\": 1, \"route\": \"Cheapest\"}");
+    if (!hosted) return RONDEL_UNSUPPORTED;
+    return hosted->paint(call, request, call->inputs, 1, hear_picture, hear_text, (void *)call);
+}
+
+#define LANE(kind, lane, inputs, type)                                                                                  \
+    STR("{\"kind\": \"" kind "\", \"version\": 1, \"category\": \"test\", \"doc\": \"Is not to be used.\"," lane   \
         " \"inputs\": [" inputs "], \"outputs\": [{\"name\": \"value\", \"type\": \"" type "\"}]}")
+#define SPEC(kind, inputs, type) LANE(kind, "", inputs, type)
 #define NODE(kind, function) {.struct_size = sizeof(rondel_node), .spec_json = SPEC(kind, "", "Int"), .run = function}
 
 static const rondel_node nodes[] = {
@@ -194,6 +215,12 @@ static const rondel_node nodes[] = {
     {.struct_size = sizeof(rondel_node),
      .spec_json = SPEC("zoo.keeps", "{\"name\": \"bytes\", \"type\": \"Int\"}", "Int"),
      .run = keeps},
+    {.struct_size = sizeof(rondel_node),
+     .spec_json = LANE("zoo.paints", " \"lane\": \"Net\",", "{\"name\": \"image\", \"type\": \"Image\"}", "Image"),
+     .run = paints},
+    {.struct_size = sizeof(rondel_node),
+     .spec_json = SPEC("zoo.paints_here", "{\"name\": \"image\", \"type\": \"Image\"}", "Image"),
+     .run = paints},
     NODE("zoo.panics", panics),
     NODE("zoo.wrong_type", wrong_type),
     NODE("zoo.nothing", nothing),
@@ -205,7 +232,9 @@ static const rondel_node nodes[] = {
     NODE("zoo.hoards", hoards),
     NODE("zoo.leaves_a_thread", leaves_a_thread),
     NODE("zoo.calls_late", calls_late),
-    NODE("zoo.prints", prints),
+    {.struct_size = sizeof(rondel_node),
+     .spec_json = SPEC("zoo.prints", "{\"name\": \"lines\", \"type\": \"Int\"}", "Int"),
+     .run = prints},
 };
 
 static uint32_t count(const rondel_node_factory *factory) {

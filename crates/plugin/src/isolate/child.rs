@@ -8,24 +8,21 @@ use std::convert::Infallible;
 use std::os::fd::AsFd;
 use std::os::unix::net::UnixStream;
 use std::path::PathBuf;
-use std::sync::atomic::{AtomicBool, Ordering};
-use std::sync::mpsc::{Receiver, Sender, channel};
-use std::sync::{Arc, Mutex, PoisonError};
-use std::thread;
+use std::sync::Arc;
+use std::sync::atomic::Ordering;
 use std::{fs, io};
 
-use nix::sys::signal::{Signal, kill};
-use nix::unistd::{Pid, dup2_stdin};
-use rondel_value::{Bundle, ModelRef, Value};
+use nix::unistd::dup2_stdin;
+use rondel_value::{Bundle, HostedRequest, Image, ModelRef, Value};
 
+use super::line::{Line, end};
 use super::message::{Answer, FromChild, Load, Question, ToChild};
-use super::parcel::{Packer, Parcel, Sent, UnpackError};
-use super::wire::{ReceiveError, receive, send};
+use super::parcel::{Packer, Sent, UnpackError};
+use super::wire::{ReceiveError, receive};
 use super::{limits, sandbox};
-use crate::call::{CallHost, FailureKind, Level, NodeFailure};
+use crate::call::{CallHost, FailureKind, Level, NodeFailure, Painted};
 use crate::live;
 use crate::registry::{HostOptions, Registry};
-use crate::services::memory::Above;
 
 /// Why a child comes to its end.
 #[derive(Debug, thiserror::Error)]
@@ -132,14 +129,6 @@ fn take_stdin() -> io::Result<UnixStream> {
     Ok(socket)
 }
 
-/// Ends this process without a word to the plugin: its handlers could wait for ever.
-fn end() -> ! {
-    let _ = kill(Pid::this(), Signal::SIGKILL);
-    loop {
-        thread::park();
-    }
-}
-
 /// Loads the plugin, and says what it is.
 fn loaded(load: &Load, line: &Arc<Line>) -> Result<Registry, String> {
     let options = HostOptions { name: load.name.clone(), version: load.version.clone(), ..HostOptions::default() };
@@ -148,118 +137,6 @@ fn loaded(load: &Load, line: &Arc<Line>) -> Result<Registry, String> {
     let told = registry.facts(&registry.plugins()[0]);
     line.tell(&FromChild::Loaded(told)).map_err(|error| error.to_string())?;
     Ok(registry)
-}
-
-/// The socket, as all threads of the child share it.
-struct Line {
-    socket: UnixStream,
-    /// Held while a message is written: two that are mixed are none.
-    writing: Mutex<()>,
-    /// Held from a question to its answer, so that answers need no numbers.
-    answers: Mutex<Option<Receiver<(Answer, Parcel)>>>,
-    is_cancelled: AtomicBool,
-}
-
-impl Line {
-    fn new(socket: UnixStream) -> Line {
-        let (writing, answers, is_cancelled) = Default::default();
-        Line { socket, writing, answers, is_cancelled }
-    }
-
-    /// Starts the reader; what is to be done comes out of the receiver.
-    fn read(self: Arc<Line>, temp: PathBuf) -> Result<Receiver<(ToChild, Parcel)>, ServeError> {
-        let (sender, commands) = channel();
-        let (answering, answers) = channel();
-        *self.answers.lock().unwrap_or_else(PoisonError::into_inner) = Some(answers);
-        let reading = move || {
-            let Err(error) = self.read_on(&sender, &answering);
-            // The program ends children, too, by going away.
-            if !matches!(error, ServeError::Gone) {
-                let _ = self.tell(&FromChild::Log { level: Level::Error, text: error.to_string() });
-            }
-            // A program that was ended removed nothing.
-            let _ = fs::remove_dir_all(&temp);
-            end()
-        };
-        thread::Builder::new().name("reader".to_owned()).spawn(reading).map_err(|_| ServeError::Gone)?;
-        Ok(commands)
-    }
-
-    fn read_on(
-        &self,
-        commands: &Sender<(ToChild, Parcel)>,
-        answers: &Sender<(Answer, Parcel)>,
-    ) -> Result<Infallible, ServeError> {
-        loop {
-            let (message, memory) = receive(&self.socket)?;
-            let parcel = Parcel::open(memory)?;
-            match message {
-                ToChild::Cancel => self.is_cancelled.store(true, Ordering::Release),
-                ToChild::Answer(answer) => answers.send((answer, parcel)).map_err(|_| ServeError::Gone)?,
-                command => {
-                    // What was asked of the run before does not count for this one.
-                    self.is_cancelled.store(false, Ordering::Release);
-                    commands.send((command, parcel)).map_err(|_| ServeError::Gone)?;
-                }
-            }
-        }
-    }
-
-    fn tell(&self, message: &FromChild) -> Result<(), ServeError> {
-        let _alone = self.writing.lock().unwrap_or_else(PoisonError::into_inner);
-        send(&self.socket, message, None).map_err(|_| ServeError::Gone)
-    }
-
-    fn tell_packed(
-        &self,
-        mut packer: Packer,
-        message: impl FnOnce(&mut Packer) -> io::Result<FromChild>,
-    ) -> Result<(), ServeError> {
-        let message = message(&mut packer).map_err(|_| ServeError::Gone)?;
-        let memory = packer.seal().map_err(|_| ServeError::Gone)?;
-        let _alone = self.writing.lock().unwrap_or_else(PoisonError::into_inner);
-        send(&self.socket, &message, memory).map_err(|_| ServeError::Gone)
-    }
-
-    /// Asks the program and waits for the answer; if it is gone, so is this process.
-    fn ask(&self, question: Question) -> (Answer, Parcel) {
-        let answers = self.answers.lock().unwrap_or_else(PoisonError::into_inner);
-        let asked = self.tell(&FromChild::Ask(question)).ok();
-        let answer = asked.and_then(|()| answers.as_ref()?.recv().ok());
-        answer.unwrap_or_else(|| end())
-    }
-}
-
-/// The memory is counted by the program, for all children and itself together.
-impl Above for Line {
-    fn reserve(&self, bytes: u64, name: &str, is_evictable: bool) -> Option<u64> {
-        match self.ask(Question::Reserve { bytes, name: name.to_owned(), is_evictable }).0 {
-            Answer::Ticket(ticket) => ticket,
-            _ => None,
-        }
-    }
-
-    fn touch(&self, ticket: u64) {
-        let _ = self.tell(&FromChild::Touch(ticket));
-    }
-
-    fn free(&self, ticket: u64) {
-        let _ = self.tell(&FromChild::Free(ticket));
-    }
-
-    fn budget_bytes(&self) -> Option<u64> {
-        match self.ask(Question::Budget).0 {
-            Answer::Bytes(bytes) => bytes,
-            _ => None,
-        }
-    }
-
-    fn obtainable_bytes(&self) -> Option<u64> {
-        match self.ask(Question::Obtainable).0 {
-            Answer::Bytes(bytes) => bytes,
-            _ => None,
-        }
-    }
 }
 
 /// The host of one run: whatever it is asked, it asks the program.
@@ -324,6 +201,21 @@ impl CallHost for Asking<'_> {
             Answer::OutputFolder(folder) => folder,
             _ => PathBuf::new(),
         }
+    }
+
+    fn paint(&self, request: &HostedRequest, references: &[Image]) -> Result<Painted, NodeFailure> {
+        let references: Vec<Value> = references.iter().map(|image| Value::Bundle(image.bundle().clone())).collect();
+        let (answer, parcel) = self.line.ask_packed(Packer::new(), |packer| {
+            Ok(Question::Paint { request: Box::new(request.clone()), references: packer.values(&references)? })
+        });
+        let broken = |message: String| NodeFailure { kind: FailureKind::Failed, input: None, message };
+        let Answer::Painted(painted) = answer else { return Err(broken(format!("the host answers {answer:?}"))) };
+        let (pictures, details) = painted?;
+        let image = |sent| match parcel.value(sent) {
+            Ok(Value::Bundle(bundle)) => Image::try_from(bundle).map_err(|error| broken(error.to_string())),
+            other => Err(broken(format!("the host answers {other:?} in place of a picture"))),
+        };
+        Ok(Painted { pictures: pictures.into_iter().map(image).collect::<Result<_, _>>()?, details: *details })
     }
 
     fn provenance(&self) -> String {

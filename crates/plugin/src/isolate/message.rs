@@ -13,7 +13,7 @@
 
 use std::path::PathBuf;
 
-use rondel_value::{Cost, Digest, ModelRef};
+use rondel_value::{Cost, Digest, HostedDetails, HostedRequest, ModelRef};
 use serde::{Deserialize, Serialize};
 
 use super::parcel::Sent;
@@ -93,10 +93,22 @@ pub(super) enum FromChild {
 #[derive(Debug, Serialize, Deserialize)]
 pub(super) enum Question {
     LatestCheckpoint,
-    ModelPart { model: ModelRef, part: String },
+    ModelPart {
+        model: ModelRef,
+        part: String,
+    },
     OutputFolder,
     Provenance,
-    Reserve { bytes: u64, name: String, is_evictable: bool },
+    /// The references are pictures.
+    Paint {
+        request: Box<HostedRequest>,
+        references: Vec<Sent>,
+    },
+    Reserve {
+        bytes: u64,
+        name: String,
+        is_evictable: bool,
+    },
     Budget,
     Obtainable,
 }
@@ -108,6 +120,7 @@ pub(super) enum Answer {
     ModelPart(Result<Vec<PathBuf>, String>),
     OutputFolder(PathBuf),
     Provenance(String),
+    Painted(Result<(Vec<Sent>, Box<HostedDetails>), NodeFailure>),
     Ticket(Option<u64>),
     /// None without a limit.
     Bytes(Option<u64>),

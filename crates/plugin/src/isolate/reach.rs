@@ -31,17 +31,13 @@ pub(super) struct Reach {
 impl Reach {
     /// What a run of this kind with these inputs may reach.
     pub(super) fn of_run(spec: &NodeSpec, inputs: &[Value], call: &dyn CallHost) -> Reach {
-        Reach {
-            writes: spec.effect.then(|| call.output_folder()),
-            network: spec.lane == Lane::Net,
-            devices: spec.lane == Lane::Gpu,
-            ..Reach::of_estimate(spec, inputs, call)
-        }
+        Reach { writes: spec.effect.then(|| call.output_folder()), ..Reach::of_estimate(spec, inputs, call) }
     }
 
-    /// What it may reach to say what a run would need.
+    /// What it may reach to say what a run would need: nothing to write to, and else the same, so that the run finds the child.
     pub(super) fn of_estimate(spec: &NodeSpec, inputs: &[Value], call: &dyn CallHost) -> Reach {
-        let mut reach = Reach::default();
+        let (network, devices) = (spec.lane == Lane::Net, spec.lane == Lane::Gpu);
+        let mut reach = Reach { network, devices, ..Reach::default() };
         for (input, value) in spec.inputs.iter().zip(inputs) {
             reach.add(input, &input.ty, value, call);
         }
@@ -65,12 +61,12 @@ impl Reach {
         }
     }
 
-    /// Whether whoever has this reach can do what takes that one.
+    /// Whether a child with this reach may do what takes that one: what it may read can be more, the rest is declared by kinds.
     pub(super) fn covers(&self, other: &Reach) -> bool {
         self.reads.is_superset(&other.reads)
             && (other.writes.is_none() || self.writes == other.writes)
-            && (self.network || !other.network)
-            && (self.devices || !other.devices)
+            && self.network == other.network
+            && self.devices == other.devices
     }
 }
 
@@ -86,9 +82,13 @@ mod tests {
     #[test]
     fn more_covers_less_and_another_folder_covers_nothing() {
         let wide = reach(&["/a", "/b"], Some("/out"), true);
-        assert!(wide.covers(&reach(&["/b"], None, false)) && wide.covers(&wide));
-        assert!(!wide.covers(&reach(&["/c"], None, false)));
-        assert!(!wide.covers(&reach(&[], Some("/other"), false)));
+        assert!(wide.covers(&reach(&["/b"], None, true)) && wide.covers(&wide));
+        assert!(
+            !wide.covers(&reach(&["/b"], None, false)),
+            "who does not declare the network does not get it by chance"
+        );
+        assert!(!wide.covers(&reach(&["/c"], None, true)));
+        assert!(!wide.covers(&reach(&[], Some("/other"), true)));
         assert!(!reach(&["/a"], None, false).covers(&reach(&[], None, true)));
         assert!(!reach(&["/a"], None, false).covers(&reach(&[], Some("/out"), false)));
     }

@@ -4,8 +4,8 @@ use std::path::PathBuf;
 use std::sync::Mutex;
 use std::sync::atomic::{AtomicBool, Ordering};
 
-use rondel_plugin::{CallHost, HostOptions, Level, Registry};
-use rondel_value::{Bundle, ModelRef};
+use rondel_plugin::{CallHost, HostOptions, Level, NodeFailure, Painted, Registry};
+use rondel_value::{Bundle, HostedDetails, HostedRequest, Image, ModelRef, Value};
 
 /// Writes down what nodes ask for.
 #[derive(Default)]
@@ -17,6 +17,8 @@ pub struct Recorder {
     /// Wants previews.
     pub previews: bool,
     pub checkpoint: Mutex<Option<(u64, Bundle)>>,
+    /// What a hosted model makes of everything.
+    pub hosted: Option<Value>,
 }
 
 impl Recorder {
@@ -72,6 +74,15 @@ impl CallHost for Recorder {
 
     fn output_folder(&self) -> PathBuf {
         PathBuf::from("/out")
+    }
+
+    fn paint(&self, request: &HostedRequest, references: &[Image]) -> Result<Painted, NodeFailure> {
+        let sizes: Vec<String> =
+            references.iter().map(|image| format!("{}x{}", image.width(), image.height())).collect();
+        self.say(format!("paint {} after {}", request.prompt.as_deref().unwrap(), sizes.join(", ")));
+        let Some(Value::Bundle(made)) = &self.hosted else { panic!("nobody said what it makes") };
+        let details = HostedDetails { provider: "den".to_owned(), ..HostedDetails::default() };
+        Ok(Painted { pictures: vec![Image::try_from(made.clone()).unwrap()], details })
     }
 
     fn provenance(&self) -> String {

@@ -124,8 +124,12 @@ fn a_cancelled_node_hears_of_it() {
 #[test]
 fn what_a_plugin_prints_is_told_as_words_of_its_step() {
     let host = Recorder::default();
-    run("zoo.prints", &[], &host).unwrap();
-    assert_eq!(host.said(), ["Info: on standard output"]);
+    run("zoo.prints", &[Value::Int(2)], &host).unwrap();
+    assert_eq!(host.said(), ["Info: on standard output"; 2]);
+    let host = Recorder::default();
+    run("zoo.prints", &[Value::Int(5000)], &host).unwrap();
+    let said = host.said();
+    assert_eq!((said.len(), &*said[200]), (201, "Warn: it prints more than 200 lines; the rest is left out"));
 }
 
 #[test]
@@ -201,6 +205,20 @@ fn who_calls_the_host_after_the_end_is_found_out() {
          `zoo.waits`"
     );
     assert_eq!(run("zoo.leaves_a_thread", &[]).unwrap(), [Value::Int(7)]);
+}
+
+#[test]
+fn a_hosted_model_is_asked_by_those_that_declare_the_network() {
+    let host = Recorder { hosted: Some(picture()), ..Recorder::default() };
+    let grey = Value::Bundle(Image::from_u8(1, 1, 3, vec![7, 7, 7]).unwrap().into());
+    assert_eq!(run("zoo.paints", std::slice::from_ref(&grey), &host).unwrap(), [picture()]);
+    let said = host.said();
+    assert_eq!(said[0], "paint a fox after 1x1");
+    assert!(said[1].starts_with(r#"Info: {"provider":"den""#) && said.len() == 2, "{said:?}");
+
+    let host = Recorder { hosted: Some(picture()), ..Recorder::default() };
+    assert_eq!(run("zoo.paints_here", &[grey], &host).unwrap_err().kind, FailureKind::Unsupported);
+    assert_eq!(host.said(), ["Info: hosted models are for kinds in lane `Net`, and this one is in another"]);
 }
 
 #[test]
