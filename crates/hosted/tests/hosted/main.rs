@@ -3,6 +3,7 @@
 //! - [`lab`]: the stand-ins, a ledger and a run
 //! - [`fal`]: every fault of a queue; [`others`]: the other protocols
 //! - [`on_the_way`]: what happens to questions and downloads of everybody else
+//! - [`protocols`]: what answers mean, without a server
 //! - [`once`]: what keeps anything from being paid for twice
 
 mod fal;
@@ -10,3 +11,4 @@ mod lab;
 mod on_the_way;
 mod once;
 mod others;
+mod protocols;

@@ -2,6 +2,7 @@
 
 use expect_test::{Expect, expect};
 use rondel_hosted::Micros;
+use rondel_testkit::servers::{Origin, Stage};
 use rondel_value::{HostedRequest, Image};
 
 use crate::lab::{Lab, Run, request};
@@ -315,4 +316,32 @@ fn what_a_provider_says_that_it_cost_is_what_is_booked() {
     assert_eq!(of("replicate"), (Some(Micros(14_000)), false));
     let (cost, is_reported) = of("lumenfall");
     assert!(is_reported && [Some(Micros(12_000)), Some(Micros(14_000))].contains(&cost), "{cost:?}");
+}
+
+#[test]
+fn large_references_are_put_where_the_provider_finds_them_and_the_key_stays_behind() {
+    let lab = Lab::new();
+    // Noise, which no format makes small.
+    let mut state = 1u32;
+    let noise: Vec<u8> = std::iter::repeat_with(|| {
+        state = state.wrapping_mul(1_664_525).wrapping_add(1_013_904_223);
+        (state >> 24) as u8
+    })
+    .take(640 * 640 * 3)
+    .collect();
+    let references = [Image::from_u8(640, 640, 3, noise).unwrap()];
+    let uploads = |provider| {
+        let mut request = request(provider, "a boat");
+        if provider == "replicate" {
+            (request.size, request.aspect_ratio) = (None, Some("1:1".to_owned()));
+        }
+        let outcome = lab.outcome(&request, &references);
+        assert!(outcome.ends_with("[1]") && outcome.contains(provider), "{outcome}");
+        let journal = lab.servers.journal();
+        let of_uploads = journal.iter().filter(|entry| entry.stage == Some(Stage::Upload));
+        of_uploads.map(|entry| (entry.origin, entry.key_of.is_some())).collect::<Vec<_>>()
+    };
+    // Where to, with the key, and then the bytes to another host, without it.
+    assert_eq!(uploads("fal"), [(Origin::FalQueue, true), (Origin::Files, false)]);
+    assert_eq!(uploads("replicate")[2..], [(Origin::Replicate, true)]);
 }
