@@ -205,3 +205,20 @@ fn doctor_says_whose_key_is_taken() {
     assert!(said.stdout.contains("hosted    lumenfall: there is no key: set LUMENFALL_API_KEY"), "{}", said.stdout);
     assert!(!said.stdout.contains("r8_wrong"));
 }
+
+#[test]
+fn a_sweep_is_priced_at_each_provider_before_it_begins() {
+    let project = project();
+    let plan = project.rondel(&["plan", "boat.ron", "--sweep", "seed=1..=24", "--only", "hosted"]);
+    assert_eq!(plan.code, Some(0), "{}", plan.stderr);
+    let words = "all 24 steps: $0.288 at fal, $0.336 at lumenfall, $0.336 at replicate";
+    assert!(plan.stdout.contains(words), "{}", plan.stdout);
+    // What would pass the limit of a run is said, and nothing is sent.
+    let plan = project.rondel(&["plan", "boat.ron", "--sweep", "seed=1..=100", "--only", "hosted"]);
+    assert_eq!(plan.code, Some(2));
+    assert!(
+        plan.stderr.contains("may cost $1.200 in this run, and the limit is $1.000: raise `run`"),
+        "{}",
+        plan.stderr
+    );
+}

@@ -17,7 +17,7 @@ use crate::alloc::Probe;
 use crate::args::{CommonRunArgs, Places, RunArgs};
 use crate::memory::Memory;
 use crate::output::needs::refusals;
-use crate::output::{Display, files};
+use crate::output::{Display, files, hosted as prices};
 use crate::{size, words};
 
 pub fn run(places: &Places, args: RunArgs) -> Result<Exit> {
@@ -53,7 +53,7 @@ pub fn run(places: &Places, args: RunArgs) -> Result<Exit> {
         verify: args.verify.unwrap_or(0.0),
         ..options(common, &memory, &opened.hosted)
     };
-    let report = carry_out(&plan, &opened.cache, options, &control, &mut display);
+    let report = carry_out(&plan, &opened.cache, options, &control, &opened.hosted, &mut display);
     let not_written = display.finish();
     write_report(common, &report)?;
     size::tidy(&opened.cache, opened.cache_limit_bytes);
@@ -87,6 +87,7 @@ pub(super) fn carry_out(
     cache: &Arc<Cache>,
     options: RunOptions,
     control: &Control,
+    hosted: &Hosted,
     display: &mut Display,
 ) -> Report {
     // Not refused here: a step that runs by its recipe may turn out to be known by content.
@@ -95,6 +96,7 @@ pub(super) fn carry_out(
     for refusal in refusals(&needs, &weighed, options.budget_bytes) {
         words::say(format!("warning: {refusal}"));
     }
+    prices::announce(&needs, hosted);
     let options = RunOptions { needs, ..options };
     display.begin(plan);
     let report = rondel_engine::run(plan, cache, &options, control, &mut |event, view| display.event(event, view));

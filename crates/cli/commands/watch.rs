@@ -50,7 +50,7 @@ pub fn run(places: &Places, args: &CommonRunArgs) -> Result<Exit> {
                 }
                 next
             });
-            let report = carry_out(&plan, &cache, options(args, &memory, &hosted), &control, &mut display);
+            let report = carry_out(&plan, &cache, options(args, &memory, &hosted), &control, &hosted, &mut display);
             if let Err(error) = write_report(args, &report) {
                 words::error(&error);
             }

@@ -97,6 +97,9 @@ pub fn print(quoted: &[Quoted<'_>], hosted: &Hosted) {
         before = Some(lines);
     }
     say_alike(n_alike, width);
+    if let Some(sums) = everywhere(quoted) {
+        words::data(format!("  {sums}"));
+    }
     words::data(format!("  {}", summary(quoted, hosted)));
 }
 
@@ -127,6 +130,40 @@ pub fn summary(quoted: &[Quoted<'_>], hosted: &Hosted) -> String {
     }
     let limits = if limits.is_empty() { "no limit".to_owned() } else { format!("limits {}", limits.join(", ")) };
     format!("at most {known}{unknown}; {limits}")
+}
+
+/// Says before a run what hosted models may cost in it.
+pub fn announce(needs: &[StepNeed], hosted: &Hosted) {
+    match quote(needs, hosted) {
+        Err(problem) => words::say(format!("warning: {problem}")),
+        Ok(quoted) if quoted.is_empty() => {}
+        Ok(quoted) => {
+            if !words::is_quiet() {
+                words::say(format!("hosted models: {}", summary(&quoted, hosted)));
+            }
+            if let Some(refusal) = refusal(&quoted, hosted) {
+                words::say(format!("warning: {refusal}"));
+            }
+        }
+    }
+}
+
+/// What all of it would cost at each provider that can do it all.
+fn everywhere(quoted: &[Quoted<'_>]) -> Option<String> {
+    if quoted.len() < 2 {
+        return None;
+    }
+    let of = |quoted: &Quoted<'_>, name: &str| {
+        let candidate = quoted.candidates.iter().find(|candidate| candidate.provider == name)?;
+        candidate.quote.as_ref().filter(|_| candidate.misfit.is_none()).map(|quote| quote.high)
+    };
+    let names = quoted[0].candidates.iter().map(|candidate| &candidate.provider);
+    let sums = names.filter_map(|name| {
+        let sum: Option<Micros> = quoted.iter().map(|quoted| of(quoted, name)).sum();
+        Some(format!("{} at {name}", sum?))
+    });
+    let sums: Vec<String> = sums.collect();
+    (!sums.is_empty()).then(|| format!("all {} steps: {}", quoted.len(), sums.join(", ")))
 }
 
 /// Why the run cannot pay for all of it, known before it begins.

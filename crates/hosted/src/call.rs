@@ -82,6 +82,9 @@ impl Call<'_> {
                     return Err(Fault::of_response(&response, (self.now)()));
                 }
             }
+            let name = &self.endpoint.name;
+            let words = format!("reference {} lies at {name} now, where whoever knows its address can see it", i + 1);
+            self.host.log(Level::Info, &words);
             reference.link = Some(upload.link);
         }
         Ok(())

@@ -13,7 +13,10 @@
 //! and is not repeated by itself. Every read and write happens under a lock of the folder, which goes with the process:
 //! two of them cannot pass a limit together that each would keep.
 
-use std::collections::{BTreeMap, HashMap};
+mod limits;
+mod sums;
+
+use std::collections::HashMap;
 use std::fs::{self, File, OpenOptions};
 use std::io::{self, Read, Write};
 use std::path::{Path, PathBuf};
@@ -22,10 +25,13 @@ use rondel_value::Digest;
 use serde::{Deserialize, Serialize};
 
 use crate::fault::Class;
-use crate::money::{Micros, shown};
+use crate::money::Micros;
 use crate::protocol::{Job, Made};
-use crate::providers::{Spend, UnknownPrices};
+use crate::providers::Spend;
 use crate::wire::day_of;
+
+pub use limits::ReserveError;
+pub use sums::{Sum, line, sums};
 
 /// The folder.
 #[derive(Clone, Debug)]
@@ -121,23 +127,6 @@ impl Entry {
     }
 }
 
-/// Why a call was not reserved.
-#[derive(Debug, thiserror::Error)]
-pub enum ReserveError {
-    #[error("this call may cost {price}, {spent} of the limit of {limit} {of} is taken: raise it in {file}")]
-    OverLimit { price: Micros, spent: Micros, limit: Micros, of: String, file: String },
-    #[error("this call may cost {price}, the limit {of} is {limit}: raise it in {file}")]
-    OverLimitAlone { price: Micros, limit: Micros, of: String, file: String },
-    #[error("{n} calls were made today, the most that {file} allows")]
-    TooManyCalls { n: u64, file: String },
-    #[error(
-        "nobody knows what this call costs: allow it with `spend: (unknown_prices: Allow)` in {file}, or give a price there"
-    )]
-    UnknownPrice { file: String },
-    #[error(transparent)]
-    Ledger(#[from] LedgerError),
-}
-
 /// A ledger that cannot be read or written: without one, nothing is paid for.
 #[derive(Debug, thiserror::Error)]
 #[error("the ledger of paid calls cannot be {doing} ({source}): {}", path.display())]
@@ -202,7 +191,7 @@ impl Ledger {
     ) -> Result<(), ReserveError> {
         let _lock = self.locked()?;
         let entries = self.entries_since(at)?;
-        allowed(&entries, at, &reservation, spend, file)?;
+        limits::allowed(&entries, at, &reservation, spend, file)?;
         Ok(self.add(at, call, What::Reserved(reservation))?)
     }
 
@@ -322,99 +311,12 @@ fn fold(text: &str) -> Vec<Entry> {
     entries
 }
 
-/// Whether one more call keeps every limit.
-fn allowed(entries: &[Entry], at: u64, next: &Reservation, spend: &Spend, file: &str) -> Result<(), ReserveError> {
-    let file = file.to_owned();
-    let today = day_of(at);
-    let of_today = || entries.iter().filter(|entry| day_of(entry.at) == today);
-    if let Some(most) = spend.calls_a_day {
-        let n = of_today().count() as u64;
-        if n >= most {
-            return Err(ReserveError::TooManyCalls { n, file });
-        }
-    }
-    let Some(price) = next.micros else {
-        return match spend.unknown_prices {
-            UnknownPrices::Allow => Ok(()),
-            UnknownPrices::Refuse => Err(ReserveError::UnknownPrice { file }),
-        };
-    };
-    let sum = |entries: &mut dyn Iterator<Item = &Entry>| -> Micros { entries.filter_map(Entry::counted).sum() };
-    let limits = [
-        (spend.call, "a call".to_owned(), Micros(0)),
-        (spend.run, "a run".to_owned(), sum(&mut entries.iter().filter(|entry| entry.reserved.run == next.run))),
-        (spend.day, "a day".to_owned(), sum(&mut of_today())),
-        (
-            spend.providers.get(&next.provider).copied(),
-            format!("a day at {}", next.provider),
-            sum(&mut of_today().filter(|entry| entry.reserved.provider == next.provider)),
-        ),
-    ];
-    for (limit, of, spent) in limits {
-        let Some(limit) = Spend::micros(limit) else { continue };
-        if spent + price > limit {
-            return Err(match spent {
-                Micros(0) => ReserveError::OverLimitAlone { price, limit, of, file },
-                spent => ReserveError::OverLimit { price, spent, limit, of, file },
-            });
-        }
-    }
-    Ok(())
-}
-
-/// Sums of calls.
-#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize)]
-pub struct Sum {
-    pub calls: u64,
-    pub pictures: u64,
-    /// What was reserved, of calls whose price was known.
-    pub estimated: Micros,
-    /// What is counted: the cost where it is known, else what was reserved.
-    pub counted: Micros,
-    /// Calls of which nobody knows the cost.
-    pub unknown: u64,
-    /// Calls that may have been billed, and nobody knows.
-    pub unclear: u64,
-}
-
-impl Sum {
-    pub fn add(&mut self, entry: &Entry) {
-        self.calls += 1;
-        let is_done = entry.settled.as_ref().is_some_and(|settled| settled.outcome == Outcome::Done);
-        self.pictures += if is_done { u64::from(entry.reserved.n) } else { 0 };
-        self.estimated = self.estimated + entry.reserved.micros.unwrap_or_default();
-        match entry.counted() {
-            Some(micros) => self.counted = self.counted + micros,
-            None => self.unknown += 1,
-        }
-        self.unclear += u64::from(entry.is_unclear());
-    }
-}
-
-/// Sums by whatever calls are told apart by.
-pub fn sums(entries: &[Entry], by: impl Fn(&Entry) -> String) -> BTreeMap<String, Sum> {
-    let mut sums: BTreeMap<String, Sum> = BTreeMap::new();
-    for entry in entries {
-        sums.entry(by(entry)).or_default().add(entry);
-    }
-    sums
-}
-
-/// What an entry says in one line of a list.
-pub fn line(entry: &Entry) -> String {
-    let state = match &entry.settled {
-        None if entry.job.is_some() || entry.made.is_some() => "paid for, to be fetched by the next run".to_owned(),
-        None => "unclear, may have been billed".to_owned(),
-        Some(Settlement { outcome: Outcome::Done, .. }) => "done".to_owned(),
-        Some(Settlement { outcome: Outcome::Closed, .. }) => "closed".to_owned(),
-        Some(Settlement { outcome: Outcome::Failed(class), .. }) => class.words().to_owned(),
-    };
-    format!("{} {} {} ({})", entry.reserved.provider, entry.reserved.model, shown(entry.counted()), state)
-}
-
 #[cfg(test)]
 mod tests {
+    use std::collections::BTreeMap;
+
     use super::*;
+    use crate::providers::UnknownPrices;
 
     const NOON: u64 = 1_764_072_000;
 

@@ -7,7 +7,7 @@
 //! request ─► candidates, by what they can, price and own measurements        route, price, size, measure
 //!         ─► the first: reserve within the limits, written down               ledger
 //!         ─► submit, ask after, fetch, check                                  call, protocol, http, picture
-//!         ─► settle; after a fault the next candidate, after a refusal none   painter
+//!         ─► settle; after a fault the next candidate, after a refusal none   way
 //! ```
 //!
 //! In reading order:
@@ -20,7 +20,8 @@
 //! - [`protocol`] with `fal`, `openai`, `together`, `replicate`, `bfl`: what each service says, data in, data out
 //! - [`http`], [`picture`], [`patience`]: sending, the guards, how often
 //! - [`recording`]: pictures that were paid for, to be had again
-//! - [`call`]: one paid call; [`painter`]: all of it together; [`probe`]: whether it could be done
+//! - [`keys`]: where keys are found
+//! - [`call`]: one paid call; `way`: one request, in as many calls as it takes; [`painter`]: all of it together; [`probe`]: whether it could be done
 //!
 //! This crate prints nothing and reads no environment variable: what it needs of the environment, and time and chance, are
 //! given in [`Settings`].
@@ -34,6 +35,7 @@ pub mod endpoint;
 mod fal;
 pub mod fault;
 pub mod http;
+pub mod keys;
 pub mod ledger;
 pub mod measure;
 pub mod money;
@@ -50,6 +52,7 @@ mod replicate;
 pub mod route;
 pub mod size;
 mod together;
+mod way;
 pub mod wire;
 
 pub use ledger::{Entry, Ledger, Outcome};

@@ -3,7 +3,8 @@
 use std::time::Duration;
 
 use crate::fault::{Class, Fault};
-use crate::painter::{Hosted, KeyFound};
+use crate::keys::KeyFound;
+use crate::painter::Hosted;
 use crate::providers::Api;
 use crate::wire::{Request, http_date};
 

@@ -1,7 +1,7 @@
 //! Which hosted models can be asked from here: keys, addresses, clocks and the ledger. No key is shown.
 
 use anyhow::Result;
-use rondel_hosted::painter::KeyFound;
+use rondel_hosted::keys::KeyFound;
 use rondel_hosted::probe::{Answer, Probed};
 use serde_json::json;
 

@@ -48,11 +48,41 @@ fn polled(provider: &str, body: &str) -> String {
 
 #[test]
 fn what_is_submitted() {
-    submitted("fal", "flux.2-dev", expect![[r#"https://queue.fal.run/fal-ai/flux-2 {"prompt":"a boat","num_images":1,"output_format":"jpeg","image_size":{"width":1344,"height":768},"seed":18446744073709551615}"#]]);
-    submitted("replicate", "flux.2-dev", expect![[r#"https://api.replicate.com/v1/models/black-forest-labs/flux-2-dev/predictions {"input":{"prompt":"a boat","output_format":"jpg","aspect_ratio":"custom","width":1344,"height":768,"seed":18446744073709551615,"go_fast":false}}"#]]);
-    submitted("lumenfall", "flux.2-dev", expect![[r#"https://api.lumenfall.ai/openai/v1/images/generations {"model":"flux.2-dev","prompt":"a boat","n":1,"size":"1344x768","output_format":"jpeg","response_format":"url","seed":18446744073709551615}"#]]);
-    submitted("together", "flux.2-dev", expect![[r#"https://api.together.ai/v1/images/generations {"model":"black-forest-labs/FLUX.2-dev","prompt":"a boat","n":1,"response_format":"url","output_format":"jpeg","width":1344,"height":768,"seed":18446744073709551615}"#]]);
-    submitted("bfl", "flux.2-pro", expect![[r#"https://api.bfl.ai/v1/flux-2-pro {"prompt":"a boat","output_format":"jpeg","width":1344,"height":768,"seed":18446744073709551615}"#]]);
+    submitted(
+        "fal",
+        "flux.2-dev",
+        expect![[
+            r#"https://queue.fal.run/fal-ai/flux-2 {"prompt":"a boat","num_images":1,"output_format":"jpeg","image_size":{"width":1344,"height":768},"seed":18446744073709551615}"#
+        ]],
+    );
+    submitted(
+        "replicate",
+        "flux.2-dev",
+        expect![[
+            r#"https://api.replicate.com/v1/models/black-forest-labs/flux-2-dev/predictions {"input":{"prompt":"a boat","output_format":"jpg","aspect_ratio":"custom","width":1344,"height":768,"seed":18446744073709551615,"go_fast":false}}"#
+        ]],
+    );
+    submitted(
+        "lumenfall",
+        "flux.2-dev",
+        expect![[
+            r#"https://api.lumenfall.ai/openai/v1/images/generations {"model":"flux.2-dev","prompt":"a boat","n":1,"size":"1344x768","output_format":"jpeg","response_format":"url","seed":18446744073709551615}"#
+        ]],
+    );
+    submitted(
+        "together",
+        "flux.2-dev",
+        expect![[
+            r#"https://api.together.ai/v1/images/generations {"model":"black-forest-labs/FLUX.2-dev","prompt":"a boat","n":1,"response_format":"url","output_format":"jpeg","width":1344,"height":768,"seed":18446744073709551615}"#
+        ]],
+    );
+    submitted(
+        "bfl",
+        "flux.2-pro",
+        expect![[
+            r#"https://api.bfl.ai/v1/flux-2-pro {"prompt":"a boat","output_format":"jpeg","width":1344,"height":768,"seed":18446744073709551615}"#
+        ]],
+    );
 }
 
 #[test]

@@ -1,0 +1,87 @@
+//! Where keys are found: in the environment, or in a file that its owner alone can read.
+
+use std::io::ErrorKind;
+use std::path::Path;
+
+use crate::endpoint::Secret;
+use crate::painter::Hosted;
+use crate::providers::KeyPlace;
+
+/// Where a key was looked for, and whether it is there.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum KeyFound {
+    /// The provider takes none.
+    NotNeeded,
+    /// There is one, at this place.
+    At(String),
+    /// There is none; what would give one.
+    Missing(String),
+}
+
+impl Hosted {
+    /// Whether a provider's key is there, and where it was looked for.
+    pub fn key_of(&self, provider: &str) -> Option<KeyFound> {
+        Some(match self.key(provider)? {
+            Ok(None) => KeyFound::NotNeeded,
+            Ok(Some((place, _))) => KeyFound::At(place),
+            Err(missing) => KeyFound::Missing(missing),
+        })
+    }
+
+    /// A provider's key with its place, or what would give one.
+    pub(crate) fn key(&self, provider: &str) -> Option<Result<Option<(String, Secret)>, String>> {
+        let places = &self.providers().by_name.get(provider)?.keys;
+        if places.is_empty() {
+            return Some(Ok(None));
+        }
+        let variable = |name: &str| (self.settings().variable)(name);
+        let mut wanted = Vec::new();
+        for place in places {
+            match place {
+                KeyPlace::Env(name) => {
+                    if let Some(key) = variable(name).and_then(|text| Secret::new(&text)) {
+                        return Some(Ok(Some((name.clone(), key))));
+                    }
+                    wanted.push(format!("set {name}"));
+                }
+                KeyPlace::EnvPair(first, second) => {
+                    let both = variable(first).zip(variable(second));
+                    if let Some(key) = both.and_then(|(first, second)| Secret::new(&format!("{first}:{second}"))) {
+                        return Some(Ok(Some((format!("{first} and {second}"), key))));
+                    }
+                    wanted.push(format!("set {first} and {second}"));
+                }
+                KeyPlace::File(path) => {
+                    let path = match (path.strip_prefix("~"), &self.settings().home) {
+                        (Ok(rest), Some(home)) => home.join(rest),
+                        _ => path.clone(),
+                    };
+                    match read_key(&path) {
+                        Ok(Some(key)) => return Some(Ok(Some((path.display().to_string(), key)))),
+                        Ok(None) => wanted.push(format!("put it into {}", path.display())),
+                        Err(problem) => wanted.push(problem),
+                    }
+                }
+            }
+        }
+        Some(Err(format!("there is no key: {}", wanted.join(", or "))))
+    }
+}
+
+/// A key in a file, which others must not be able to read.
+fn read_key(path: &Path) -> Result<Option<Secret>, String> {
+    let text = match std::fs::read_to_string(path) {
+        Ok(text) => text,
+        Err(error) if error.kind() == ErrorKind::NotFound => return Ok(None),
+        Err(error) => return Err(format!("the key cannot be read ({error}): {}", path.display())),
+    };
+    #[cfg(unix)]
+    {
+        use std::os::unix::fs::PermissionsExt;
+        let mode = std::fs::metadata(path).map_or(0, |metadata| metadata.permissions().mode());
+        if mode & 0o077 != 0 {
+            return Err(format!("others can read the key: say `chmod 600` for {}", path.display()));
+        }
+    }
+    Ok(Secret::new(&text))
+}

@@ -1,0 +1,69 @@
+//! Hard limits: a call that would pass one is not made.
+
+use crate::ledger::{Entry, LedgerError, Reservation};
+use crate::money::Micros;
+use crate::providers::{Spend, UnknownPrices};
+use crate::wire::day_of;
+
+/// Why a call was not reserved.
+#[derive(Debug, thiserror::Error)]
+pub enum ReserveError {
+    #[error("this call may cost {price}, {spent} of the limit of {limit} {of} is taken: raise it in {file}")]
+    OverLimit { price: Micros, spent: Micros, limit: Micros, of: String, file: String },
+    #[error("this call may cost {price}, the limit {of} is {limit}: raise it in {file}")]
+    OverLimitAlone { price: Micros, limit: Micros, of: String, file: String },
+    #[error("{n} calls were made today, the most that {file} allows")]
+    TooManyCalls { n: u64, file: String },
+    #[error(
+        "nobody knows what this call costs: allow it with `spend: (unknown_prices: Allow)` in {file}, or give a price there"
+    )]
+    UnknownPrice { file: String },
+    #[error(transparent)]
+    Ledger(#[from] LedgerError),
+}
+
+/// Whether one more call keeps every limit.
+pub(super) fn allowed(
+    entries: &[Entry],
+    at: u64,
+    next: &Reservation,
+    spend: &Spend,
+    file: &str,
+) -> Result<(), ReserveError> {
+    let file = file.to_owned();
+    let today = day_of(at);
+    let of_today = || entries.iter().filter(|entry| day_of(entry.at) == today);
+    if let Some(most) = spend.calls_a_day {
+        let n = of_today().count() as u64;
+        if n >= most {
+            return Err(ReserveError::TooManyCalls { n, file });
+        }
+    }
+    let Some(price) = next.micros else {
+        return match spend.unknown_prices {
+            UnknownPrices::Allow => Ok(()),
+            UnknownPrices::Refuse => Err(ReserveError::UnknownPrice { file }),
+        };
+    };
+    let sum = |entries: &mut dyn Iterator<Item = &Entry>| -> Micros { entries.filter_map(Entry::counted).sum() };
+    let limits = [
+        (spend.call, "a call".to_owned(), Micros(0)),
+        (spend.run, "a run".to_owned(), sum(&mut entries.iter().filter(|entry| entry.reserved.run == next.run))),
+        (spend.day, "a day".to_owned(), sum(&mut of_today())),
+        (
+            spend.providers.get(&next.provider).copied(),
+            format!("a day at {}", next.provider),
+            sum(&mut of_today().filter(|entry| entry.reserved.provider == next.provider)),
+        ),
+    ];
+    for (limit, of, spent) in limits {
+        let Some(limit) = Spend::micros(limit) else { continue };
+        if spent + price > limit {
+            return Err(match spent {
+                Micros(0) => ReserveError::OverLimitAlone { price, limit, of, file },
+                spent => ReserveError::OverLimit { price, spent, limit, of, file },
+            });
+        }
+    }
+    Ok(())
+}

@@ -1,0 +1,58 @@
+//! Sums of calls, by whatever they are told apart by.
+
+use std::collections::BTreeMap;
+
+use serde::Serialize;
+
+use crate::ledger::{Entry, Outcome, Settlement};
+use crate::money::{Micros, shown};
+
+/// Sums of calls.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize)]
+pub struct Sum {
+    pub calls: u64,
+    pub pictures: u64,
+    /// What was reserved, of calls whose price was known.
+    pub estimated: Micros,
+    /// What is counted: the cost where it is known, else what was reserved.
+    pub counted: Micros,
+    /// Calls of which nobody knows the cost.
+    pub unknown: u64,
+    /// Calls that may have been billed, and nobody knows.
+    pub unclear: u64,
+}
+
+impl Sum {
+    pub fn add(&mut self, entry: &Entry) {
+        self.calls += 1;
+        let is_done = entry.settled.as_ref().is_some_and(|settled| settled.outcome == Outcome::Done);
+        self.pictures += if is_done { u64::from(entry.reserved.n) } else { 0 };
+        self.estimated = self.estimated + entry.reserved.micros.unwrap_or_default();
+        match entry.counted() {
+            Some(micros) => self.counted = self.counted + micros,
+            None => self.unknown += 1,
+        }
+        self.unclear += u64::from(entry.is_unclear());
+    }
+}
+
+/// Sums by whatever calls are told apart by.
+pub fn sums(entries: &[Entry], by: impl Fn(&Entry) -> String) -> BTreeMap<String, Sum> {
+    let mut sums: BTreeMap<String, Sum> = BTreeMap::new();
+    for entry in entries {
+        sums.entry(by(entry)).or_default().add(entry);
+    }
+    sums
+}
+
+/// What an entry says in one line of a list.
+pub fn line(entry: &Entry) -> String {
+    let state = match &entry.settled {
+        None if entry.job.is_some() || entry.made.is_some() => "paid for, to be fetched by the next run".to_owned(),
+        None => "unclear, may have been billed".to_owned(),
+        Some(Settlement { outcome: Outcome::Done, .. }) => "done".to_owned(),
+        Some(Settlement { outcome: Outcome::Closed, .. }) => "closed".to_owned(),
+        Some(Settlement { outcome: Outcome::Failed(class), .. }) => class.words().to_owned(),
+    };
+    format!("{} {} {} ({})", entry.reserved.provider, entry.reserved.model, shown(entry.counted()), state)
+}
