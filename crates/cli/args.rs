@@ -102,6 +102,8 @@ pub enum Command {
     Plan(PlanArgs),
     /// List the kinds of nodes, or show one
     Nodes(NodesArgs),
+    /// Print the JSON Schema of graphs with every installed kind
+    Schema(SchemaArgs),
     /// Look after plugins
     Plugins(PluginsArgs),
     /// Look after the cache
@@ -284,6 +286,13 @@ pub enum NodesFormat {
     Json,
     Markdown,
     Graph,
+}
+
+#[derive(Debug, ClapArgs)]
+pub struct SchemaArgs {
+    /// Instead of the schema, print this graph in the JSON form that it is of
+    #[arg(long, value_name = "FILE")]
+    pub graph: Option<PathBuf>,
 }
 
 #[derive(Debug, ClapArgs)]

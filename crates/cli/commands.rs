@@ -15,6 +15,7 @@ mod reload;
 mod replay;
 mod run;
 mod runs;
+mod schema;
 mod watch;
 
 use std::collections::{BTreeMap, HashMap};
@@ -68,6 +69,7 @@ pub fn run(args: Args) -> Result<Exit> {
         Command::Check(args) => check::run(&places, args),
         Command::Plan(args) => plan::run(&places, args),
         Command::Nodes(args) => nodes::run(&places, args),
+        Command::Schema(args) => schema::run(&places, &args),
         Command::Plugins(args) => plugins::run(&places, &args),
         Command::Cache(args) => cache::run(&places, args),
         Command::Costs(args) => costs::run(&places, &args),

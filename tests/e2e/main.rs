@@ -16,6 +16,7 @@
 //! - [`remote`]: results that machines share
 //! - `server`: one for them to share by
 //! - [`plugins`]: plugins of strangers, found, known and left out
+//! - [`schema`]: graphs are what the JSON Schema says
 //! - [`plugin`]: the same kinds linked in and from a shared object
 //! - `reload`: plugins that are built anew under a watch
 //! - `zoo`: plugins that do what no plugin may do
@@ -42,6 +43,8 @@ mod reload;
 mod remote;
 mod run;
 mod runs;
+#[cfg(unix)]
+mod schema;
 #[cfg(feature = "cloud")]
 #[path = "../../crates/remote/tests/remote/pages.rs"]
 mod server;

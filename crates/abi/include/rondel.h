@@ -81,13 +81,22 @@ struct rondel_bundle {
     void (*release)(const rondel_bundle *); /* [any] frees at zero, with its maker's allocator */
     void *maker_data;
     /* -- up to here the layout holds for every future major: anyone can always let go -- */
-    rondel_str kind;      /* "Image", "Latent", "Conditioning", "Mask", "Tensor" */
+    rondel_str kind;      /* "Image", "Latent", "Conditioning", "Mask", "Tensor"; see below */
     rondel_str meta_json; /* an object of strings */
     const rondel_tensor *tensors;
     uint64_t n_tensors; /* sorted by name */
     rondel_status (*read)(const rondel_bundle *, uint64_t tensor, void *dst, uint64_t len); /* [any] copies to host memory */
     const void *native_tag, *native; /* a shortcut within one linked image; everyone else ignores it */
 };
+
+/* What a bundle of each kind holds; the host refuses an output that lacks it. More tensors may be there, and are kept.
+ *
+ *   Image         `pixels`, uint 8 or float 32, [height, width, channels]; 1, 3 or 4 channels: grey, RGB, RGBA. sRGB, alpha not
+ *                 multiplied in; floats run from 0 to 1
+ *   Mask          `mask`, float 32, [height, width], from 0 to 1: how much of each pixel is meant
+ *   Latent        `latent`, [batch, channels, height, width]; meta "family", "width_px", "height_px": the picture's size
+ *   Conditioning  `text`, [batch, tokens, width], and what else the family needs; meta "family"
+ *   Tensor        whatever the kinds that pass it on have agreed on */
 
 /* Which member of the union holds. A choice is RONDEL_TEXT, its name, or RONDEL_JSON if it carries values; a size
  * is RONDEL_PAIR (width, height); a model and a saved file are RONDEL_JSON; a duration is RONDEL_INT nanoseconds. */
@@ -137,12 +146,33 @@ struct rondel_call {
     const void *(*get_extension)(const rondel_call *, rondel_str id); /* [run] null if unknown */
 };
 
+/* The specification of a kind, in JSON: all that graphs, displays and documentation know of it.
+ *
+ *   {"kind": "acme.glow", "version": 1, "doc": "Adds a soft glow.\n\nMore, after an empty line.", "category": "finish",
+ *    "lane": "Cpu",
+ *    "inputs": [{"name": "image", "type": "Image", "doc": "The picture."},
+ *               {"name": "radius", "type": "Float", "default": 12.0, "range": [0, 200], "soft": [0, 40], "unit": "px"}],
+ *    "outputs": [{"name": "image", "type": "Image"}]}
+ *
+ * kind      lowercase names joined by dots, the maker's first
+ * version   to be raised whenever equal inputs would give another result: kept results are known by it
+ * lane      "Cpu" (the default), "Gpu", "Net", "Disk": what a run mostly uses or waits for
+ * inputs    name and type of each; without a "default", and unless its type ends with `?`, it has to be given. "range": [min, max]
+ *           is a limit, either side may be null, "soft" is what is usual; "multiple_of", "unit" and "step" are for numbers; "file":
+ *           true makes a Text the path of a file to read; "parts": ["vae"] says which parts of a Model are used
+ * outputs   the first one is what a node stands for in a graph; each has to be set unless its type ends with `?`
+ * effect, seeded, impure, serial   true where it holds: writes outside of the graph; repeatable only as far as a seed makes it so;
+ *           may give other results for equal inputs; `run` is not to be entered twice at once
+ *
+ * Types: Bool Int Float Text Seed Size Duration Json Image Mask Tensor Saved, Choice(Near, Far(metres: Float)), List<Image>,
+ * Latent<F> Conditioning<F> Model<F> where F is one model family throughout or the name of one, and `?` behind what may be missing. */
+
 /* A kind of node. Owned by the plugin, valid until deinit(). */
 typedef struct rondel_node rondel_node;
 struct rondel_node {
     uint32_t struct_size, reserved;
     void *plugin_data;
-    rondel_str spec_json; /* what `rondel nodes KIND --json` prints */
+    rondel_str spec_json; /* as above */
     /* [any] One call each; may be entered many times at once unless the specification says `serial`. */
     rondel_status (*run)(const rondel_node *, const rondel_call *);
     const void *(*get_extension)(const rondel_node *, rondel_str id); /* [any] null if unknown */

@@ -30,6 +30,9 @@ use crate::world::World;
 
 use scope::Scope;
 
+/// Kinds that are no plugin's.
+pub(crate) const OWN_KINDS: [&str; 3] = [each::EACH, lazy::FIRST_OK, lazy::CHOOSE];
+
 /// A graph if there are no mistakes, and the mistakes.
 #[derive(Debug, Clone)]
 pub struct Checked {

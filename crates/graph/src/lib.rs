@@ -10,6 +10,7 @@
 //! - [`check()`]: reads a file and finds every mistake in it; [`inputs`]: values for its inputs from outside
 //! - [`sweeps`], [`batch`]: many values for its inputs, from axes and from lines of a file
 //! - [`models`]: `models.ron`, the names of weights
+//! - [`json`](mod@json), [`schema`](mod@schema): files as JSON, and what may stand in them
 //! - [`diagnostic`], [`diagnostics`]: what a mistake looks like, and one file for each of them
 //!
 //! This crate does no I/O, spawns nothing and reads no clock: whoever calls it passes texts in.
@@ -20,7 +21,9 @@ pub mod diagnostic;
 pub mod diagnostics;
 pub mod graph;
 pub mod inputs;
+pub mod json;
 pub mod models;
+pub mod schema;
 pub mod source;
 pub mod sweeps;
 pub mod world;

@@ -120,7 +120,7 @@ impl Plan {
         let Plan { name, kind, local, .. } = self;
         let library =
             format!("{}{}{}", std::env::consts::DLL_PREFIX, self.stem(language), std::env::consts::DLL_SUFFIX);
-        let installed = folders::data().map(|data| data.join("plugins").display().to_string());
+        let installed = folders::data().map(|data| from_home(&data.join("plugins")));
         let imports = format!("\n    imports: (\n        {local}: Node(\"{kind}\"),\n    ),\n");
         text.replace("{name}", name)
             .replace("{kind}", kind)
@@ -156,6 +156,15 @@ impl Plan {
         let word = |word: &str| word[..1].to_uppercase() + &word[1..];
         let name: String = self.local.split('_').map(word).collect();
         if TAKEN.contains(&name.as_str()) { name + "Node" } else { name }
+    }
+}
+
+/// A path as it is for everybody who has it at home.
+fn from_home(path: &Path) -> String {
+    let home = folders::of_models().home;
+    match home.and_then(|home| path.strip_prefix(home).ok().map(|below| below.display().to_string())) {
+        Some(below) => format!("~/{below}"),
+        None => path.display().to_string(),
     }
 }
 

@@ -9,7 +9,7 @@ use super::each;
 use super::imports::Kinds;
 use super::lazy::{self, Rule};
 use super::scope::{NodeHead, Scope, Signature};
-use super::{Checker, Names, with};
+use super::{Checker, Names, OWN_KINDS, with};
 use crate::diagnostic::Diagnostic;
 use crate::diagnostics::*;
 use crate::document;
@@ -81,7 +81,7 @@ impl Checker<'_> {
                 }
                 Some(None) => {
                     let all = self.world.kinds().into_iter().chain(kinds.keys().cloned());
-                    let all = all.chain([each::EACH, lazy::FIRST_OK, lazy::CHOOSE].map(str::to_owned)).collect();
+                    let all = all.chain(OWN_KINDS.map(str::to_owned)).collect();
                     let missing = self.world.missing_kind(kind.text);
                     diagnostics.push(unknown_kind::unknown_kind(source, &kind.span(), kind.text, all, false, missing));
                     names.poison(name);
