@@ -190,7 +190,7 @@ impl Isolated {
             drop(idle);
             match process.check() {
                 Ok(()) => {
-                    process.forget_words();
+                    process.begin_anew();
                     return Ok(process);
                 }
                 Err(death) => {
@@ -233,7 +233,7 @@ impl Isolated {
         loop {
             match process.hear(LOOK_EVERY).map_err(StartError::Died)? {
                 Heard::Message(FromChild::Loaded(facts), _) if facts == self.facts => {
-                    process.forget_words();
+                    process.begin_anew();
                     return Ok(process);
                 }
                 Heard::Message(FromChild::Loaded(_), _) => {

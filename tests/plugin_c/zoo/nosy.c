@@ -11,13 +11,19 @@
 #include <fcntl.h>
 #include <netinet/in.h>
 #include <pthread.h>
+#include <sched.h>
 #include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/ptrace.h>
+#include <sys/resource.h>
+#include <sys/shm.h>
 #include <sys/socket.h>
+#include <sys/stat.h>
+#include <sys/syscall.h>
 #include <sys/wait.h>
+#include <sys/xattr.h>
 #include <unistd.h>
 
 /* Text for the host; only for literals. */
@@ -68,6 +74,32 @@ static int writes_temp(void) {
     return opens(path, O_WRONLY | O_CREAT);
 }
 
+static int error_of(long result) { return result < 0 ? errno : 0; }
+
+/* These ask and change nothing, in case that they may. */
+static int limits(pid_t process) { return error_of(prlimit(process, RLIMIT_CPU, 0, &(struct rlimit){0})); }
+
+static int binds(pid_t process) {
+    cpu_set_t processors;
+    sched_getaffinity(process, sizeof processors, &processors);
+    return error_of(sched_setaffinity(process, sizeof processors, &processors));
+}
+
+static int shares_memory(void) {
+    int memory = shmget(IPC_PRIVATE, 4096, 0600);
+    if (memory >= 0) shmctl(memory, IPC_RMID, 0);
+    return error_of(memory);
+}
+
+/* The same call by its second number, on machines where it has two; nobody is nobody's process. */
+static int calls_by_other_numbers(void) {
+#ifdef __x86_64__
+    return error_of(syscall(0x40000000 | SYS_getpid));
+#else
+    return ENOSYS;
+#endif
+}
+
 /* `what` may be followed by a path. */
 static int tries(const char *what, const char *path) {
     if (!strcmp(what, "read")) return opens(path, O_RDONLY);
@@ -81,7 +113,21 @@ static int tries(const char *what, const char *path) {
     if (!strcmp(what, "signal its parent")) return kill(getppid(), 0) ? errno : 0;
     if (!strcmp(what, "signal itself")) return kill(getpid(), 0) ? errno : 0;
     if (!strcmp(what, "look into its parent")) return ptrace(PTRACE_ATTACH, getppid(), 0, 0) ? errno : 0;
-    if (!strcmp(what, "environment")) return getenv("SECRET") ? 0 : ENOENT;
+    if (!strcmp(what, "limit its parent")) return limits(getppid());
+    if (!strcmp(what, "limit itself")) return limits(0) | limits(getpid());
+    if (!strcmp(what, "bind its parent")) return binds(getppid());
+    if (!strcmp(what, "bind itself")) return binds(0);
+    if (!strcmp(what, "slow its parent")) return error_of(setpriority(PRIO_PROCESS, getppid(), 0));
+    if (!strcmp(what, "slow its group")) return error_of(setpriority(PRIO_PGRP, 0, 0));
+    if (!strcmp(what, "shared memory")) return shares_memory();
+    if (!strcmp(what, "other numbers")) return calls_by_other_numbers();
+    if (!strcmp(what, "mode")) return error_of(chmod(path, 0600));
+    if (!strcmp(what, "owner")) return error_of(chown(path, getuid(), getgid()));
+    if (!strcmp(what, "times")) return error_of(utimensat(AT_FDCWD, path, 0, 0));
+    if (!strcmp(what, "attribute")) return error_of(setxattr(path, "user.nosy", "1", 1, 0));
+    if (!strcmp(what, "cut")) return error_of(truncate(path, 0));
+    if (!strcmp(what, "descriptor")) return error_of(fcntl(atoi(path), F_GETFD));
+    if (!strcmp(what, "environment")) return getenv(path) ? 0 : ENOENT;
     return -1;
 }
 

@@ -9,7 +9,7 @@
  * -DAT_LOAD        crashes while it is opened
  * -DAT_INIT        leaves from `init` */
 
-#define _POSIX_C_SOURCE 199309L
+#define _DEFAULT_SOURCE
 
 #include "rondel.h"
 
@@ -17,6 +17,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/mman.h>
 #include <time.h>
 
 #ifndef MAJOR
@@ -105,6 +106,17 @@ static rondel_status hoards(const rondel_node *node, const rondel_call *call) {
         char *more = malloc(1 << 20);
         if (more) memset(more, 7, 1 << 20);
         sleep_milliseconds(1); /* so that a test does not take the memory of others */
+    }
+    return RONDEL_OK;
+}
+
+static rondel_status hoards_shared(const rondel_node *node, const rondel_call *call) {
+    (void)node;
+    (void)call;
+    for (;;) {
+        char *more = mmap(0, 1 << 20, PROT_READ | PROT_WRITE, MAP_SHARED | MAP_ANONYMOUS, -1, 0);
+        if (more != MAP_FAILED) memset(more, 7, 1 << 20);
+        sleep_milliseconds(1);
     }
     return RONDEL_OK;
 }
@@ -230,6 +242,7 @@ static const rondel_node nodes[] = {
     NODE("zoo.leaves", leaves),
     NODE("zoo.spins", spins),
     NODE("zoo.hoards", hoards),
+    NODE("zoo.hoards_shared", hoards_shared),
     NODE("zoo.leaves_a_thread", leaves_a_thread),
     NODE("zoo.calls_late", calls_late),
     {.struct_size = sizeof(rondel_node),

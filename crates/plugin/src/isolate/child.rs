@@ -4,14 +4,17 @@
 //! that a run is to stop, hands answers to whoever asked, and ends the process when the program is gone, whatever the
 //! plugin is doing.
 
+#![expect(unsafe_code)]
+
 use std::convert::Infallible;
-use std::os::fd::AsFd;
+use std::os::fd::{AsFd, AsRawFd};
 use std::os::unix::net::UnixStream;
 use std::path::PathBuf;
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
 use std::{fs, io};
 
+use nix::libc;
 use nix::unistd::dup2_stdin;
 use rondel_value::{Bundle, HostedRequest, Image, ModelRef, Value};
 
@@ -126,7 +129,20 @@ fn take_stdin() -> io::Result<UnixStream> {
     let socket = UnixStream::from(io::stdin().as_fd().try_clone_to_owned()?);
     socket.peer_addr()?;
     dup2_stdin(fs::File::open("/dev/null")?)?;
+    close_all_but(&socket);
     Ok(socket)
+}
+
+/// Closes whatever else the program, or who started it, left open to its children: the plugin could use it. A kernel older
+/// than this call (5.9) leaves it open.
+fn close_all_but(socket: &UnixStream) {
+    let kept = socket.as_raw_fd() as u32;
+    for (first, last) in [(3, kept - 1), (kept + 1, u32::MAX)] {
+        if first <= last {
+            // SAFETY: this process has one thread that opened nothing but `socket`, so nobody here owns what is closed.
+            unsafe { libc::syscall(libc::SYS_close_range, first, last, 0) };
+        }
+    }
 }
 
 /// Loads the plugin, and says what it is.

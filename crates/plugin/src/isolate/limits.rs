@@ -31,14 +31,15 @@ pub(super) fn is_too_much(own_bytes: u64, limit_bytes: Option<u64>) -> bool {
     limit_bytes.is_some_and(|limit| own_bytes > limit.saturating_add(OWN_BYTES))
 }
 
-/// The memory that a process has for itself alone, without what it shares with others and maps from files.
+/// The memory that a process has for itself, without what it maps from files. What is shared counts: it may be shared with
+/// nobody, and no limit of the system's has an eye on it.
 pub(super) fn own_bytes(pid: u32) -> Option<u64> {
     let status = fs::read_to_string(format!("/proc/{pid}/status")).ok()?;
     let field = |name: &str| {
         let line = status.lines().find_map(|line| line.strip_prefix(name))?;
         line.trim().trim_end_matches(" kB").parse::<u64>().ok().map(|kilobytes| kilobytes * 1024)
     };
-    Some(field("RssAnon:")? + field("VmSwap:").unwrap_or(0))
+    Some(field("RssAnon:")? + field("RssShmem:").unwrap_or(0) + field("VmSwap:").unwrap_or(0))
 }
 
 #[cfg(test)]

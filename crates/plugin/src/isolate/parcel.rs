@@ -120,6 +120,11 @@ impl Packer {
         Ok(Sent::Bundle { start, len })
     }
 
+    /// The size of the memory.
+    pub(super) fn n_bytes(&self) -> u64 {
+        self.end
+    }
+
     /// The memory with all bundles, which nobody can change any more; none if there was no bundle.
     pub(super) fn seal(self) -> io::Result<Option<OwnedFd>> {
         let Some(memory) = self.memory else { return Ok(None) };

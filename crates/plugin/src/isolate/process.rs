@@ -47,6 +47,8 @@ pub(super) struct Process {
     host: &'static HostSide,
     /// The memory that was reserved for the plugin in this child.
     pub(super) tickets: Vec<u64>,
+    /// The memory that was handed to it since it began what it does.
+    lent_bytes: u64,
     /// What it may reach.
     pub(super) reach: Reach,
     temp: PathBuf,
@@ -118,9 +120,9 @@ impl Process {
             // Ctrl-C is for the program, which then says what is to stop.
             .process_group(0)
             .spawn()?;
-        let (unfinished_line, last_line, tickets) = Default::default();
+        let (unfinished_line, last_line, tickets, lent_bytes) = Default::default();
         let socket = here;
-        Ok(Process { number, child, socket, words, unfinished_line, last_line, host, tickets, reach, temp })
+        Ok(Process { number, child, socket, words, unfinished_line, last_line, host, tickets, lent_bytes, reach, temp })
     }
 
     /// Whether it is still there, or how it ended while nobody used it.
@@ -135,11 +137,13 @@ impl Process {
         }
     }
 
+    /// The memory that it took, without what it was handed for what it does.
     pub(super) fn own_bytes(&self) -> Option<u64> {
-        limits::own_bytes(self.child.id())
+        Some(limits::own_bytes(self.child.id())?.saturating_sub(self.lent_bytes))
     }
 
     pub(super) fn tell(&mut self, message: &impl Serialize, packer: Packer) -> Result<(), Death> {
+        self.lent_bytes += packer.n_bytes();
         let memory = match packer.seal() {
             Ok(memory) => memory,
             Err(error) => return Err(self.end(Cause::Nonsense(format!("nothing can be handed over: {error}")))),
@@ -180,8 +184,9 @@ impl Process {
         }
     }
 
-    /// Forgets what was printed so far: it is none of the words of what comes next.
-    pub(super) fn forget_words(&mut self) {
+    /// Forgets what was printed and handed over so far: it has to do with nothing that comes next.
+    pub(super) fn begin_anew(&mut self) {
+        self.lent_bytes = 0;
         self.read_words();
         self.unfinished_line.clear();
         self.last_line.clear();

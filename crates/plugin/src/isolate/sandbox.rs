@@ -2,8 +2,9 @@
 //!
 //! Two means of the kernel, each as far as it is there. Landlock takes files away, all but those that [`Reach`] and this file
 //! name, and with them starting other programs; where it can, signals to other processes, too. A seccomp filter refuses
-//! calls that no node needs: sockets unless the network was declared, other processes, looking into them, and the doors
-//! of the kernel that are meant for administrators. What is refused is an error to the plugin, not its end.
+//! calls that no node needs: sockets unless the network was declared, other processes, looking into them, changing what they
+//! may, owners, modes and times of files, which Landlock does not guard, and the doors of the kernel that are meant for
+//! administrators. What is refused is an error to the plugin, not its end.
 //!
 //! A kernel without them runs the plugin all the same: the process still holds a crash. `rondel doctor` says so.
 
@@ -79,23 +80,40 @@ const NEVER: &[i64] = &[
     libc::SYS_finit_module,
     libc::SYS_init_module,
     libc::SYS_io_uring_setup,
+    libc::SYS_kcmp,
     libc::SYS_kexec_load,
     libc::SYS_keyctl,
+    libc::SYS_migrate_pages,
     libc::SYS_mount,
     libc::SYS_move_pages,
+    libc::SYS_mq_open,
+    libc::SYS_mq_unlink,
+    libc::SYS_msgctl,
+    libc::SYS_msgget,
+    libc::SYS_msgrcv,
+    libc::SYS_msgsnd,
     libc::SYS_open_by_handle_at,
     libc::SYS_perf_event_open,
     libc::SYS_pidfd_getfd,
     libc::SYS_pidfd_send_signal,
     libc::SYS_pivot_root,
+    libc::SYS_process_madvise,
+    libc::SYS_process_mrelease,
     libc::SYS_process_vm_readv,
     libc::SYS_process_vm_writev,
     libc::SYS_ptrace,
     libc::SYS_reboot,
     libc::SYS_request_key,
     libc::SYS_rt_sigqueueinfo,
+    libc::SYS_semctl,
+    libc::SYS_semget,
+    libc::SYS_semop,
+    libc::SYS_semtimedop,
     libc::SYS_setns,
     libc::SYS_settimeofday,
+    libc::SYS_shmat,
+    libc::SYS_shmctl,
+    libc::SYS_shmget,
     libc::SYS_swapoff,
     libc::SYS_swapon,
     libc::SYS_syslog,
@@ -104,6 +122,49 @@ const NEVER: &[i64] = &[
     libc::SYS_unshare,
     libc::SYS_userfaultfd,
 ];
+
+/// Calls that change a file which the plugin may not open, and that Landlock lets pass. `fchmod` is not among them: it is how
+/// copying a file ends, and reaches only what is open.
+const OF_FOREIGN_FILES: &[i64] = &[
+    libc::SYS_fchmodat,
+    libc::SYS_fchmodat2,
+    libc::SYS_fchown,
+    libc::SYS_fchownat,
+    libc::SYS_fremovexattr,
+    libc::SYS_fsetxattr,
+    libc::SYS_lremovexattr,
+    libc::SYS_lsetxattr,
+    libc::SYS_removexattr,
+    libc::SYS_setxattr,
+    libc::SYS_truncate,
+    libc::SYS_utimensat,
+    SETXATTRAT,
+    REMOVEXATTRAT,
+    FILE_SETATTR,
+];
+
+/// Numbers that are the same on all machines, and too new for `libc`.
+const SETXATTRAT: i64 = 463;
+const REMOVEXATTRAT: i64 = 466;
+const FILE_SETATTR: i64 = 469;
+
+/// Older names of calls, which newer machines do not have.
+#[cfg(target_arch = "x86_64")]
+const OLD: &[i64] = &[
+    libc::SYS_chmod,
+    libc::SYS_chown,
+    libc::SYS_fork,
+    libc::SYS_futimesat,
+    libc::SYS_lchown,
+    libc::SYS_utime,
+    libc::SYS_utimes,
+    libc::SYS_vfork,
+];
+#[cfg(not(target_arch = "x86_64"))]
+const OLD: &[i64] = &[];
+
+/// Requests to a file that change its attributes, or have signals sent to others.
+const NEVER_ASKED: &[u64] = &[0x4008_6602, 0x4004_6602, 0x401c_5820, 0x8901, 0x8902];
 
 /// What the kernel of this machine can take away from a plugin.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -161,30 +222,69 @@ fn close_files(reach: &Reach, copy: &Path, libraries: &[PathBuf], temp: &Path) -
 }
 
 fn close_calls(reach: &Reach) -> Result<(), seccompiler::Error> {
+    use SeccompCmpOp::{Eq, MaskedEq, Ne};
     let own = u64::from(std::process::id());
-    let only = |argument, operator, value| {
-        let condition = SeccompCondition::new(argument, SeccompCmpArgLen::Dword, operator, value)?;
-        SeccompRule::new(vec![condition])
-    };
-    let mut refused: BTreeMap<i64, Vec<SeccompRule>> = NEVER.iter().map(|call| (*call, Vec::new())).collect();
+    let when = |argument, operator, value| SeccompCondition::new(argument, SeccompCmpArgLen::Dword, operator, value);
+    let only = |argument, operator, value| SeccompRule::new(vec![when(argument, operator, value)?]);
+    // Zero is whoever calls. A thread that names itself by its own number is refused as well: no filter can tell whose it is.
+    let others = |argument| SeccompRule::new(vec![when(argument, Ne, 0)?, when(argument, Ne, own)?]);
+    let never = [NEVER, OF_FOREIGN_FILES, OLD].concat();
+    let mut refused: BTreeMap<i64, Vec<SeccompRule>> = never.into_iter().map(|call| (call, Vec::new())).collect();
     // Signals to itself alone; `abort` is one.
     for call in [libc::SYS_kill, libc::SYS_tgkill, libc::SYS_rt_tgsigqueueinfo] {
-        refused.insert(call, vec![only(0, SeccompCmpOp::Ne, own)?]);
+        refused.insert(call, vec![only(0, Ne, own)?]);
     }
+    // Limits and turns: those of the program that started it would be its end.
+    for call in [
+        libc::SYS_prlimit64,
+        libc::SYS_sched_setaffinity,
+        libc::SYS_sched_setattr,
+        libc::SYS_sched_setparam,
+        libc::SYS_sched_setscheduler,
+    ] {
+        refused.insert(call, vec![others(0)?]);
+    }
+    let of_process = libc::PRIO_PROCESS as u64;
+    refused.insert(libc::SYS_setpriority, vec![only(0, Ne, of_process)?, others(1)?]);
+    /// `IOPRIO_WHO_PROCESS`
+    const OF_ONE: u64 = 1;
+    refused.insert(libc::SYS_ioprio_set, vec![only(0, Ne, OF_ONE)?, others(1)?]);
+    // A file can have signals sent to whoever it is said to belong to.
+    /// `F_SETOWN_EX`
+    const SET_OWNER: u64 = 15;
+    refused.insert(libc::SYS_fcntl, vec![only(1, Eq, libc::F_SETOWN as u64)?, only(1, Eq, SET_OWNER)?]);
+    let asked = NEVER_ASKED.iter().map(|request| only(1, Eq, *request));
+    refused.insert(libc::SYS_ioctl, asked.collect::<Result<_, seccompiler::BackendError>>()?);
     // Threads, and no processes: one that outlives this one would be under nobody's eyes.
     let thread = libc::CLONE_THREAD as u64;
-    refused.insert(libc::SYS_clone, vec![only(0, SeccompCmpOp::MaskedEq(thread), 0)?]);
-    #[cfg(target_arch = "x86_64")]
-    refused.extend([(libc::SYS_fork, Vec::new()), (libc::SYS_vfork, Vec::new())]);
+    refused.insert(libc::SYS_clone, vec![only(0, MaskedEq(thread), 0)?]);
     // Sockets of this machine lead to its services, which do much for whoever asks.
     let sockets = match reach.network {
-        true => vec![only(0, SeccompCmpOp::Eq, libc::AF_UNIX as u64)?],
+        true => vec![only(0, Eq, libc::AF_UNIX as u64)?],
         false => Vec::new(),
     };
     refused.insert(libc::SYS_socket, sockets);
     apply(refused, libc::EPERM)?;
     // Its flags lie in memory, where no filter can look. Who is told that there is no such call uses the one above.
-    apply(BTreeMap::from([(libc::SYS_clone3, Vec::new())]), libc::ENOSYS)
+    apply(BTreeMap::from([(libc::SYS_clone3, Vec::new())]), libc::ENOSYS)?;
+    #[cfg(target_arch = "x86_64")]
+    seccompiler::apply_filter(&without_other_numbers())?;
+    Ok(())
+}
+
+/// Refuses the second set of numbers that this machine may have for the same calls, for 32-bit pointers (x32): the filters
+/// above go by the first.
+#[cfg(target_arch = "x86_64")]
+fn without_other_numbers() -> BpfProgram {
+    const FIRST_OTHER: u32 = 0x4000_0000;
+    let step = |code: u32, jt, jf, k| seccompiler::sock_filter { code: code as u16, jt, jf, k };
+    vec![
+        // The number is the first field of what is looked at.
+        step(libc::BPF_LD | libc::BPF_W | libc::BPF_ABS, 0, 0, 0),
+        step(libc::BPF_JMP | libc::BPF_JGE | libc::BPF_K, 0, 1, FIRST_OTHER),
+        step(libc::BPF_RET | libc::BPF_K, 0, 0, libc::SECCOMP_RET_ERRNO | libc::ENOSYS as u32),
+        step(libc::BPF_RET | libc::BPF_K, 0, 0, libc::SECCOMP_RET_ALLOW),
+    ]
 }
 
 fn apply(refused: BTreeMap<i64, Vec<SeccompRule>>, error: i32) -> Result<(), seccompiler::Error> {
