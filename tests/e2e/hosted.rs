@@ -222,3 +222,21 @@ fn a_sweep_is_priced_at_each_provider_before_it_begins() {
         plan.stderr
     );
 }
+
+#[test]
+fn a_providers_file_is_checked_like_a_graph() {
+    let project = Project::new();
+    let address = "https://api.example.org/v1";
+    let file = format!("Providers(format: 1, providers: {{\"x\": (api: OpenAi, base: \"{address}\", models: {{}})}})");
+    project.write("providers.ron", &file);
+    assert_eq!(project.rondel(&["check", "providers.ron"]).code, Some(0));
+    project.edit("providers.ron", address, "http://api.example.org/v1");
+    let said = project.rondel(&["check", "providers.ron"]);
+    assert_eq!(said.code, Some(2));
+    assert!(said.stderr.contains("would send the key in the clear: write https"), "{}", said.stderr);
+    // Nothing runs by a file that is wrong.
+    project.write("boat.ron", GRAPH);
+    let run = project.rondel(&["run", "boat.ron"]);
+    assert_eq!(run.code, Some(2));
+    assert!(run.stderr.contains("would send the key in the clear"), "{}", run.stderr);
+}

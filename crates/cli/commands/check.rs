@@ -5,6 +5,7 @@ use std::path::Path;
 use anyhow::Result;
 use rondel_engine::site::reason;
 use rondel_graph::{Diagnostic, Source};
+use rondel_hosted::providers;
 
 use super::{Exit, site, swaps};
 use crate::args::{CheckArgs, MessageFormat, Places};
@@ -15,7 +16,12 @@ pub fn run(places: &Places, args: CheckArgs) -> Result<Exit> {
     let swaps = swaps(&args.model)?;
     let mut n_wrong = 0;
     for graph in &args.graphs {
-        let mistakes = match graph.file_name().is_some_and(|name| name == "models.ron") {
+        let is_called = |name: &str| graph.file_name().is_some_and(|file| file == name);
+        if is_called("providers.ron") {
+            n_wrong += usize::from(!is_providers_file_right(graph));
+            continue;
+        }
+        let mistakes = match is_called("models.ron") {
             true => models_file(graph),
             false => site(places, Some(graph), None)?.0.open(graph, &swaps).diagnostics,
         };
@@ -30,6 +36,20 @@ pub fn run(places: &Places, args: CheckArgs) -> Result<Exit> {
         }
     }
     Ok(if n_wrong == 0 { Exit::Done } else { Exit::Wrong })
+}
+
+/// Says what is wrong with a `providers.ron`, if anything is.
+fn is_providers_file_right(path: &Path) -> bool {
+    let name = path.display().to_string();
+    let read =
+        std::fs::read_to_string(path).map_err(|error| format!("the file cannot be read ({}): {name}", reason(&error)));
+    match read.and_then(|text| providers::read(&text, &name).map_err(|error| error.to_string())) {
+        Ok(_) => true,
+        Err(mistake) => {
+            words::say(format!("error: {mistake}"));
+            false
+        }
+    }
 }
 
 /// The mistakes of a `models.ron`.

@@ -22,7 +22,22 @@ pub struct Quoted<'a> {
 /// What all steps will ask for; empty if none asks a hosted model, or why that cannot be said.
 pub fn quote<'a>(needs: &'a [StepNeed], hosted: &Hosted) -> Result<Vec<Quoted<'a>>, String> {
     let requests = needs.iter().filter_map(|need| Some((&*need.name, need.cost.as_ref().ok()?.hosted.as_deref()?)));
-    requests.map(|(step, request)| Ok(Quoted { step, request, candidates: hosted.candidates(request)? })).collect()
+    // Points of a sweep are mostly alike, and each look reads the ledger.
+    let mut known: Vec<(HostedRequest, Vec<Candidate>)> = Vec::new();
+    requests
+        .map(|(step, request)| {
+            let like = HostedRequest { prompt: None, seed: request.seed.map(|_| 0), ..request.clone() };
+            let candidates = match known.iter().find(|(other, _)| *other == like) {
+                Some((_, candidates)) => candidates.clone(),
+                None => {
+                    let candidates = hosted.candidates(request)?;
+                    known.push((like, candidates.clone()));
+                    candidates
+                }
+            };
+            Ok(Quoted { step, request, candidates })
+        })
+        .collect()
 }
 
 impl Quoted<'_> {

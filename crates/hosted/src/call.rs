@@ -482,7 +482,13 @@ impl Call<'_> {
 
     fn blotted(&self, fault: Fault) -> Fault {
         match &self.endpoint.key {
-            Some(key) => Fault { message: key.blot(&fault.message), ..fault },
+            Some(key) => Fault {
+                message: key.blot(&fault.message),
+                code: fault.code.map(|code| key.blot(&code)),
+                field: fault.field.map(|field| key.blot(&field)),
+                request_id: fault.request_id.map(|id| key.blot(&id)),
+                ..fault
+            },
             None => fault,
         }
     }

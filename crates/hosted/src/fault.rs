@@ -129,6 +129,8 @@ impl Fault {
         let is_its_own = said.is_some();
         let said = said.unwrap_or_else(|| Said { message: plain(&response.body), ..Said::default() });
         let message = said.message.split_whitespace().collect::<Vec<_>>().join(" ");
+        // A few lines are read; more is a page, or somebody who fills a log.
+        let message: String = message.chars().take(600).collect();
         let code = said.code.clone().unwrap_or_default();
         let class = class_of(response.status, &code, &message);
         let is_quiet_proxy = matches!(response.status, 500 | 502 | 504 | 520..=530) && !is_its_own;
