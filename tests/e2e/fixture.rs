@@ -63,7 +63,7 @@ impl Project {
         std::fs::create_dir_all(library.parent().expect("a folder")).expect("a folder in the project");
         self.write(&format!("{name}.c"), source);
         let compiler = Command::new("cc")
-            .args(["-std=c11", "-shared", "-fPIC", "-Wall", "-Wextra", "-Werror", "-I"])
+            .args(["-std=c11", "-shared", "-fPIC", "-pthread", "-Wall", "-Wextra", "-Werror", "-I"])
             .arg(root().join("crates/abi/include"))
             .arg("-I")
             .arg(root().join("tests/plugin_c"))

@@ -1,46 +1,29 @@
 //! Plugins that do what no plugin may do, in the real program: one clear error each, and everything else goes on.
 
-use std::path::PathBuf;
-use std::process::Command;
-use std::sync::LazyLock;
-use std::{fs, io};
+use std::fs;
 
 use rondel_event::{How, Report};
-use tempfile::TempDir;
 
-use crate::fixture::{Project, Said, how, root, step};
+use crate::fixture::{Project, Said, how, step};
 
-/// Where zoos are built, once for all tests.
-static BUILT: LazyLock<TempDir> = LazyLock::new(|| TempDir::with_prefix("rondel-zoo-").expect("a temporary folder"));
-static WHOLE: LazyLock<PathBuf> = LazyLock::new(|| build("whole", &[]));
-
-/// The zoo with these options of `zoo.c`.
-fn build(name: &str, options: &[&str]) -> PathBuf {
-    let library = BUILT.path().join(format!("{name}.so"));
-    let compiler = Command::new("cc")
-        .args(["-std=c11", "-shared", "-fPIC", "-pthread", "-Wall", "-Wextra", "-Werror"])
-        .args(options)
-        .arg("-I")
-        .arg(root().join("crates/abi/include"))
-        .arg(root().join("tests/plugin_c/zoo/zoo.c"))
-        .arg("-o")
-        .arg(&library)
-        .output()
-        .expect("a compiler");
-    assert!(compiler.status.success(), "{}", String::from_utf8_lossy(&compiler.stderr));
-    library
+/// A project with the zoo, built with these lines before `zoo.c`.
+fn project(defines: &str) -> Project {
+    let project = Project::new();
+    project.build_c("plugins", "zoo", &format!("{defines}\n#include <zoo/zoo.c>"));
+    project
 }
 
 /// A project with this file as its plugin `libzoo.so`.
-fn project(library: &[u8]) -> Project {
+fn project_with(library: &[u8]) -> Project {
     let project = Project::new();
     fs::create_dir_all(project.path("plugins")).expect("a folder");
     fs::write(project.path("plugins/libzoo.so"), library).expect("a plugin");
     project
 }
 
-fn read(library: &PathBuf) -> io::Result<Vec<u8>> {
-    fs::read(library)
+/// The library of the zoo.
+fn library() -> Vec<u8> {
+    fs::read(project("").path("plugins/libzoo.so")).expect("a library")
 }
 
 /// A graph with one node of the zoo, and beside it a branch that has nothing to do with that.
@@ -62,7 +45,7 @@ fn graph(beast: &str, outputs: &str) -> String {
 
 /// Runs the beast, and checks that the branch beside it came to its end and is kept.
 fn let_loose(beast: &str, args: &[&str]) -> (Said, Report) {
-    let project = project(&read(&WHOLE).expect("a zoo"));
+    let project = project("");
     project.write("graph.ron", &graph(beast, "wild: wild, "));
     let (said, report) = project.try_run("graph.ron", args);
     assert_eq!(how(&report, "saved"), How::Ran, "{}", said.stderr);
@@ -154,7 +137,7 @@ fn a_thread_that_is_left_behind_harms_nobody() {
 
 #[test]
 fn who_calls_after_the_end_is_found_out_by_the_next_step() {
-    let project = project(&read(&WHOLE).expect("a zoo"));
+    let project = project("");
     project.write("graph.ron", &graph("zoo.calls_late", "after: after, "));
     let (said, report) = project.try_run("graph.ron", &[]);
     assert_eq!(said.code, Some(1), "{}", said.stderr);
@@ -167,8 +150,7 @@ fn who_calls_after_the_end_is_found_out_by_the_next_step() {
 }
 
 /// A run with a plugin that does not load: its picture is kept, and this is what is said.
-fn left_out(library: &[u8], expected: &str) {
-    let project = project(library);
+fn left_out(project: &Project, expected: &str) {
     project.write(
         "graph.ron",
         "Graph(
@@ -189,9 +171,9 @@ fn left_out(library: &[u8], expected: &str) {
 
 #[test]
 fn another_version_of_the_boundary_is_told() {
-    let zoo = build("major", &["-DMAJOR=2"]);
+    let zoo = project("#define MAJOR 2");
     left_out(
-        &read(&zoo).expect("a zoo"),
+        &zoo,
         "built for version 2 of the boundary, this program has version 1; rebuild the plugin with the `rondel.h` or SDK of \
          this program",
     );
@@ -199,23 +181,23 @@ fn another_version_of_the_boundary_is_told() {
 
 #[test]
 fn a_struct_that_is_too_small_is_told() {
-    let zoo = build("small", &["-DSIZE=16"]);
+    let zoo = project("#define SIZE 16");
     let expected = "the entry is 16 bytes long and at least 88 are needed; set `struct_size` to `sizeof(rondel_entry)`";
-    left_out(&read(&zoo).expect("a zoo"), expected);
+    left_out(&zoo, expected);
 }
 
 #[test]
 fn a_struct_that_is_bigger_is_of_a_later_version_and_welcome() {
-    let project = project(&read(&build("big", &["-DSIZE=4096"])).expect("a zoo"));
+    let project = project("#define SIZE 4096");
     let said = project.rondel(&["nodes", "zoo.waits"]);
     assert_eq!((said.code, &*said.stderr), (Some(0), ""), "{}", said.stdout);
 }
 
 #[test]
 fn a_kind_that_exists_is_told_with_who_offers_it() {
-    let zoo = build("kind", &["-DKIND=\"solid\""]);
+    let zoo = project("#define KIND \"solid\"");
     left_out(
-        &read(&zoo).expect("a zoo"),
+        &zoo,
         "kind `solid` of plugin `zoo` is offered by plugin `node-edit` (built in) already; remove one of the two, or rename \
          the kind",
     );
@@ -223,14 +205,10 @@ fn a_kind_that_exists_is_told_with_who_offers_it() {
 
 #[test]
 fn a_file_without_the_symbol_is_told_with_its_name() {
-    // A library that is not the zoo, under its name.
-    let library = BUILT.path().join("other.so");
-    let source = BUILT.path().join("other.c");
-    fs::write(&source, "int nothing_of_interest;\n").expect("a source");
-    let compiler = Command::new("cc").args(["-shared", "-fPIC", "-o"]).arg(&library).arg(&source).status();
-    assert!(compiler.expect("a compiler").success());
+    let project = Project::new();
+    project.build_c("plugins", "zoo", "int nothing_of_interest;");
     left_out(
-        &read(&library).expect("a library"),
+        &project,
         "not a plugin: there is no symbol `rondel_entry_zoo`; the symbol is named after the file, so export it under this \
          name or rename the file",
     );
@@ -240,7 +218,7 @@ fn a_file_without_the_symbol_is_told_with_its_name() {
 fn not_opened(library: &[u8], reason: &str) {
     let machine = format!("{}-{}", std::env::consts::ARCH, std::env::consts::OS);
     let how = "build it as a `cdylib`, or with `cc -shared`, for";
-    left_out(library, &format!("not a shared object for this machine ({reason}); {how} {machine}"));
+    left_out(&project_with(library), &format!("not a shared object for this machine ({reason}); {how} {machine}"));
 }
 
 #[test]
@@ -253,7 +231,7 @@ fn a_text_file_is_told() {
 
 #[test]
 fn an_object_of_32_bits_is_told() {
-    let mut library = read(&WHOLE).expect("a zoo");
+    let mut library = library();
     // The class of the object, as `cc -m32` would write it.
     library[4] = 1;
     not_opened(&library, "wrong ELF class: ELFCLASS32");
@@ -261,13 +239,12 @@ fn an_object_of_32_bits_is_told() {
 
 #[test]
 fn a_file_that_is_cut_short_is_told() {
-    let library = read(&WHOLE).expect("a zoo");
-    not_opened(&library[..40], "file too short");
+    not_opened(&library()[..40], "file too short");
 }
 
 #[test]
 fn who_crashes_while_it_is_opened_is_told() {
-    let project = project(&read(&build("at_load", &["-DAT_LOAD"])).expect("a zoo"));
+    let project = project("#define AT_LOAD");
     project.write("graph.ron", &graph("zoo.waits", ""));
     let said = project.rondel(&["nodes"]);
     assert_eq!(said.code, Some(0), "{}", said.stderr);
@@ -278,7 +255,7 @@ fn who_crashes_while_it_is_opened_is_told() {
 
 #[test]
 fn an_option_that_names_no_plugin_is_a_mistake() {
-    let project = project(&read(&WHOLE).expect("a zoo"));
+    let project = project("");
     project.write("graph.ron", &graph("zoo.waits", ""));
     let error = |args: &[&str]| {
         let said = project.rondel(&[&["run", "graph.ron"], args].concat());
@@ -292,7 +269,7 @@ fn an_option_that_names_no_plugin_is_a_mistake() {
 
 #[test]
 fn the_configuration_says_which_plugins_are_trusted() {
-    let project = project(&read(&WHOLE).expect("a zoo"));
+    let project = project("");
     project.write("graph.ron", &graph("zoo.leaves", "wild: wild, "));
     project.write("home/config/rondel/config.ron", "Config(trust: [\"zoo\"])");
     // In the program, the plugin takes everything with it.

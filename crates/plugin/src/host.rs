@@ -60,6 +60,7 @@ impl HostSide {
         unsafe { host.cast::<HostSide>().as_ref() }
     }
 
+    #[cfg_attr(not(target_os = "linux"), expect(dead_code, reason = "isolation is for Linux"))]
     pub(crate) fn options(&self) -> &HostOptions {
         &self.options
     }

@@ -135,3 +135,34 @@ fn nobody() -> abi::Call {
         get_extension: None,
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use rondel_abi::{Str, service, status};
+    use rondel_value::NodeSpec;
+
+    use super::*;
+    use crate::estimate::OnlyFiles;
+
+    #[test]
+    fn a_call_that_ended_leads_to_nobody() {
+        let spec: NodeSpec = serde_json::from_str(
+            r#"{"kind": "test", "version": 1, "inputs": [], "outputs": [{"name": "n", "type": "Int"}]}"#,
+        )
+        .unwrap();
+        let host = OnlyFiles(&|_, _| Ok(Vec::new()));
+        let (execution, inputs) = (Execution::new(&spec, &host), LentValues::new(&[]));
+        let live = LiveCall::new(&execution, &inputs);
+        let call = live.as_ptr();
+        // SAFETY: calls are never freed; the value is valid while it is read.
+        let (is_offered, set) = unsafe {
+            let value = abi::Value { tag: rondel_abi::tag::INT, reserved: 0, payload: abi::Payload { i: 7 } };
+            let offered = || !(*call).get_extension.unwrap()(call, Str::new(service::RUN)).is_null();
+            let set = || (*call).set_output.unwrap()(call, 0, &value);
+            let before = (offered(), set());
+            drop(live);
+            ([before.0, offered()], [before.1, set()])
+        };
+        assert_eq!((is_offered, set), ([true, false], [status::OK, status::FAILED]));
+    }
+}

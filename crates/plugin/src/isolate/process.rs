@@ -31,6 +31,9 @@ const PATIENCE: Duration = Duration::from_secs(10);
 /// How long a child whose socket is closed has to end by itself, so that its exit code is known.
 const LAST_MOMENT: Duration = Duration::from_secs(1);
 
+/// So many messages of a child that ended are looked through for the reason.
+const LAST_WORDS: usize = 1000;
+
 /// So much of what a plugin prints is kept for the message of its end.
 const KEPT_WORDS_BYTES: usize = 2000;
 
@@ -130,11 +133,15 @@ impl Process {
         if matches!(self.child.try_wait(), Ok(None)) {
             return Ok(());
         }
-        loop {
-            if let Heard::Message(FromChild::Strayed { kind }, _) = self.hear(Duration::ZERO)? {
-                return Err(self.end(Cause::Strayed(kind)));
+        // It may have said why. Only so often: what it started, on a kernel that let it, may hold the socket open.
+        for _ in 0..LAST_WORDS {
+            match self.hear(Duration::ZERO)? {
+                Heard::Message(FromChild::Strayed { kind }, _) => return Err(self.end(Cause::Strayed(kind))),
+                Heard::Message(..) | Heard::Line(_) => {}
+                Heard::Nothing => break,
             }
         }
+        Err(self.ended_by_itself())
     }
 
     /// The memory that it took, without what it was handed for what it does.

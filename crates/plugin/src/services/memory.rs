@@ -93,6 +93,7 @@ struct Kept {
 pub(crate) enum Evict {
     Plugin(EvictFunction),
     /// A child that runs a plugin: it is ended, if it is idle.
+    #[cfg_attr(not(target_os = "linux"), expect(dead_code, reason = "isolation is for Linux"))]
     Child(Arc<dyn Fn() -> bool + Send + Sync>),
 }
 
@@ -128,6 +129,7 @@ impl Memory {
     }
 
     /// Memory that is counted elsewhere; here stands whom to ask for what.
+    #[cfg_attr(not(target_os = "linux"), expect(dead_code, reason = "isolation is for Linux"))]
     pub(crate) fn below(above: Arc<dyn Above>, after_eviction: Option<fn()>) -> Memory {
         Memory { above: Some(above), ..Memory::new(None, after_eviction) }
     }

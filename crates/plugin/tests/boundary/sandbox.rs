@@ -12,7 +12,7 @@ use crate::c_plugin::compile;
 use crate::isolate::{FOLDER, isolated};
 
 static NOSY: LazyLock<Registry> = LazyLock::new(|| {
-    let library = FOLDER.path().join(format!("libnosy.{}", std::env::consts::DLL_EXTENSION));
+    let library = FOLDER.join(format!("libnosy.{}", std::env::consts::DLL_EXTENSION));
     isolated(compile("zoo/nosy.c", &library, &[]))
 });
 
@@ -70,7 +70,7 @@ fn can_take_calls() -> bool {
 
 fn could(kind: &str, what: &str, path: &Path) -> Could {
     let inputs = [Value::text(what), Value::text(path.to_str().unwrap())];
-    let outputs = NOSY.kind(kind).unwrap().run(&inputs, &Writes(FOLDER.path().join("out"))).unwrap();
+    let outputs = NOSY.kind(kind).unwrap().run(&inputs, &Writes(FOLDER.join("out"))).unwrap();
     match outputs[..] {
         [Value::Int(0)] => Could::Do,
         [Value::Int(1..)] => Could::Not,
@@ -79,7 +79,7 @@ fn could(kind: &str, what: &str, path: &Path) -> Could {
 }
 
 fn file(name: &str) -> PathBuf {
-    let file = FOLDER.path().join(name);
+    let file = FOLDER.join(name);
     std::fs::write(&file, "a secret").unwrap();
     file
 }
@@ -92,7 +92,7 @@ fn files_that_were_not_declared_are_out_of_reach() {
     let secret = file("secret");
     assert_eq!(could("nosy.pure", "read", &secret), Could::Not);
     assert_eq!(could("nosy.net", "read", Path::new("/etc/passwd")), Could::Not);
-    assert_eq!(could("nosy.pure", "write", &FOLDER.path().join("new")), Could::Not);
+    assert_eq!(could("nosy.pure", "write", &FOLDER.join("new")), Could::Not);
     assert_eq!(could("nosy.pure", "write", &secret), Could::Not);
     assert_eq!(could("nosy.pure", "read", &PathBuf::from(format!("/proc/{}/environ", std::process::id()))), Could::Not);
 }
@@ -101,7 +101,7 @@ fn files_that_were_not_declared_are_out_of_reach() {
 fn what_was_declared_and_what_all_need_is_within_reach() {
     let given = file("given");
     assert_eq!(could("nosy.file", "read", &given), Could::Do);
-    assert_eq!(could("nosy.effect", "write", &FOLDER.path().join("out/picture")), Could::Do);
+    assert_eq!(could("nosy.effect", "write", &FOLDER.join("out/picture")), Could::Do);
     assert_eq!(could("nosy.pure", "temp", Path::new("")), Could::Do);
     assert_eq!(could("nosy.pure", "read", Path::new("/dev/urandom")), Could::Do);
     assert_eq!(could("nosy.pure", "thread", Path::new("")), Could::Do);
@@ -178,7 +178,7 @@ fn of_the_environment_only_what_was_chosen_is_seen() {
 
 #[test]
 fn the_folder_for_what_is_temporary_goes_with_the_process() {
-    let temp = FOLDER.path().join("temp of one");
+    let temp = FOLDER.join("temp of one");
     {
         let nosy = crate::isolate::isolated_with(&NOSY, &temp);
         let inputs = [Value::text("temp"), Value::text("")];
