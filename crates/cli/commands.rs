@@ -148,8 +148,8 @@ fn install(
     let mut installed = Installed::find(folders::plugins(places, graph), &known, &ask);
     let policy = Policy::new(places)?;
     policy.check_names(&installed, registry)?;
-    installed.register(&mut |path, digest, facts, is_good| {
-        let is_isolated = policy.is_isolated(path, facts, is_good);
+    installed.register(&mut |path, digest, facts, is_checked| {
+        let is_isolated = policy.is_isolated(path, facts, is_checked);
         let is_same = |old: &&Arc<PluginInfo>| {
             old.digest == Some(digest) && old.origin == Origin::File(path.to_owned()) && old.is_isolated == is_isolated
         };

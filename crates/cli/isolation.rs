@@ -33,18 +33,19 @@ impl Policy {
         Ok(Policy { isolate, trust, config: config::read()? })
     }
 
-    /// Whether the plugin in a file is kept apart; `is_good` says that a check found nothing wrong with it.
-    pub fn is_isolated(&self, file: &Path, facts: &Facts, is_good: bool) -> bool {
-        cfg!(target_os = "linux") && self.is_apart(&[&name_of(file), &facts.name], is_good)
+    /// Whether the plugin in a file is kept apart; `is_checked` says that a check looked at all of it and
+    /// found nothing wrong.
+    pub fn is_isolated(&self, file: &Path, facts: &Facts, is_checked: bool) -> bool {
+        cfg!(target_os = "linux") && self.is_apart(&[&name_of(file), &facts.name], is_checked)
     }
 
-    fn is_apart(&self, names: &[&str], is_good: bool) -> bool {
+    fn is_apart(&self, names: &[&str], is_checked: bool) -> bool {
         let is_named =
             |list: &[String]| list.iter().any(|named| named == ALL || names.iter().any(|name| is_same(named, name)));
         match (is_named(&self.isolate), is_named(&self.trust)) {
             (true, _) => true,
             (false, true) => false,
-            (false, false) => is_named(&self.config.isolate) || !(is_good || is_named(&self.config.trust)),
+            (false, false) => is_named(&self.config.isolate) || !(is_checked || is_named(&self.config.trust)),
         }
     }
 
@@ -165,10 +166,10 @@ mod tests {
         names.iter().map(|name| (*name).to_owned()).collect()
     }
 
-    fn is_apart(isolate: &[&str], trust: &[&str], config: (&[&str], &[&str]), is_good: bool) -> bool {
+    fn is_apart(isolate: &[&str], trust: &[&str], config: (&[&str], &[&str]), is_checked: bool) -> bool {
         let config = Config { isolate: owned(config.0), trust: owned(config.1) };
         let policy = Policy { isolate: owned(isolate), trust: owned(trust), config };
-        policy.is_apart(&["acme_glow", "glow"], is_good)
+        policy.is_apart(&["acme_glow", "glow"], is_checked)
     }
 
     #[test]

@@ -152,6 +152,28 @@ fn a_plugin_that_passes_its_check_is_listed_as_checked() {
 }
 
 #[test]
+fn a_plugin_of_which_a_kind_came_to_no_result_is_checked_in_part() {
+    let project = Project::new();
+    let library = edited_glow(&project, "pixels->dtype_code == 1 &&", "pixels->dtype_code == 9 &&");
+    let check = project.rondel(&["plugins", "check", &library]);
+    assert_eq!((check.code, check.stdout.contains("  remark   ")), (Some(0), true), "{}", check.stdout);
+    let list = project.rondel(&["plugins", "list"]);
+    assert!(list.stdout.contains("glow 0.1.0 (checked in part)"), "{}", list.stdout);
+}
+
+#[test]
+fn a_kind_of_a_plugin_in_use_that_is_not_imported_is_told_how() {
+    let project = Project::new();
+    edited_glow(&project, "c.glow", "c.glow");
+    project.write("glow.ron", &GLOW.replace("imports", "// imports"));
+    // The first look remembers the plugin, the second has it in use as well.
+    for _ in 0..2 {
+        let said = project.rondel(&["check", "glow.ron"]);
+        assert!(said.stderr.contains("import it: `imports: (glow: Node(\"c.glow\"))`"), "{}", said.stderr);
+    }
+}
+
+#[test]
 fn a_plugin_that_crashes_its_check_is_left_out_until_it_is_built_anew() {
     let project = Project::new();
     project.write("glow.ron", GLOW);

@@ -16,10 +16,12 @@ use rondel_value::Digest;
 use self::known::Known;
 pub use self::known::{KnownPlugins, Verdict};
 
-/// What a file offers, or why it is no plugin that can be used; the reason ends with the path.
-pub type Ask<'a> = &'a dyn Fn(&Path) -> Result<Facts, String>;
+/// What a file offers and the digest of the content that says so, or why it is no plugin that can be used; the reason ends with
+/// the path.
+pub type Ask<'a> = &'a dyn Fn(&Path) -> Result<(Digest, Facts), String>;
 
-/// Registers a plugin by its path, the digest of its content, what it offers, and whether a check found it good.
+/// Registers a plugin by its path, the digest of its content, what it offers, and whether a check looked at all of it and
+/// found nothing wrong.
 pub type Add<'a> = &'a mut dyn FnMut(&Path, Digest, &Facts, bool) -> Result<(), LoadError>;
 
 /// The plugins of some folders.
@@ -82,8 +84,8 @@ impl Installed {
     pub fn register(&mut self, add: Add<'_>) {
         for plugin in &mut self.plugins {
             let (Some(digest), Some(facts), None) = (plugin.digest, &plugin.facts, &plugin.refusal) else { continue };
-            let is_good = plugin.verdict.as_ref().is_some_and(Verdict::is_good);
-            let added = add(&plugin.path, digest, facts, is_good);
+            let is_checked = plugin.verdict.as_ref().is_some_and(|verdict| verdict.is_whole(facts));
+            let added = add(&plugin.path, digest, facts, is_checked);
             plugin.refusal = added.err().map(|error: LoadError| error.to_string());
         }
     }
@@ -96,18 +98,24 @@ impl Installed {
 
 impl InstalledPlugin {
     fn of(path: PathBuf, known: &KnownPlugins, index: &mut known::Index, ask: Ask<'_>) -> InstalledPlugin {
-        let digest = match index.digest_of(&path) {
+        let mut digest = match index.digest_of(&path) {
             Ok(digest) => digest,
             Err(source) => {
                 let error = LoadError::Read { path: path.clone(), source };
                 return InstalledPlugin::left_out(path, error.to_string());
             }
         };
-        let Known { mut facts, verdict } = known.of(&path, &digest);
+        let Known { mut facts, mut verdict, .. } = known.of(&path, &digest);
         let mut refusal = verdict.as_ref().and_then(|verdict| verdict.refusal(&path));
         if facts.is_none() && refusal.is_none() {
             match ask(&path) {
-                Ok(found) => {
+                Ok((content, found)) => {
+                    // The file may be another than a moment ago.
+                    if content != digest {
+                        digest = content;
+                        verdict = known.verdict_of(&path, &digest);
+                        refusal = verdict.as_ref().and_then(|verdict| verdict.refusal(&path));
+                    }
                     known.keep_facts(&path, &digest, &found);
                     facts = Some(found);
                 }

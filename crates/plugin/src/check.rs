@@ -48,6 +48,8 @@ pub enum Finding {
     Problem(String),
     /// Something that could not be looked at, or that is only unusual.
     Remark(String),
+    /// A kind came to a result, and everything was looked at that this module looks at.
+    Ran(String),
 }
 
 /// Checks every kind of a plugin that is the registry's only one.
@@ -56,7 +58,8 @@ pub fn check(registry: &Registry, options: &CheckOptions, tell: &mut dyn FnMut(F
         let mut check = KindCheck::new(registry, kind, options, tell)?;
         check.documentation();
         match check.runs() {
-            Ok(()) => {}
+            Ok(false) => {}
+            Ok(true) => tell(Finding::Ran(kind.spec().kind.clone())),
             // Whatever it still does, it does to what is looked at next.
             Err(Stuck) => break,
         }
@@ -126,27 +129,28 @@ impl<'a> KindCheck<'a> {
         }
     }
 
-    fn runs(&mut self) -> Result<(), Stuck> {
-        let mut before = None;
+    /// Whether it came to a result.
+    fn runs(&mut self) -> Result<bool, Stuck> {
+        let (mut before, mut came_to_a_result) = (None, false);
         for extent in [Extent::Required, Extent::All] {
             match MadeUp::new(self.spec, extent, &self.file) {
                 Err(input) => {
                     self.remark(&format!("was not run: `{input}` cannot be made up"));
-                    return Ok(());
+                    return Ok(came_to_a_result);
                 }
                 Ok(inputs) if before.as_ref() == Some(&inputs.values) => {}
                 Ok(inputs) => {
                     before = Some(inputs.values.clone());
                     drop(inputs);
-                    self.runs_with(extent)?;
+                    came_to_a_result |= self.runs_with(extent)?;
                 }
             }
         }
-        Ok(())
+        Ok(came_to_a_result)
     }
 
-    /// All that is looked at with one set of inputs.
-    fn runs_with(&mut self, extent: Extent) -> Result<(), Stuck> {
+    /// All that is looked at with one set of inputs; false if it refuses them.
+    fn runs_with(&mut self, extent: Extent) -> Result<bool, Stuck> {
         let words = match extent {
             Extent::Required => "what has to be given",
             Extent::All => "all inputs",
@@ -156,8 +160,9 @@ impl<'a> KindCheck<'a> {
         let first = self.run(extent, Watcher::default())?;
         let Ok(expected) = &first.result else {
             self.failed(&first, &format!("with {words}"));
-            return Ok(());
+            return Ok(false);
         };
+        // Of runs that came to their end: one that is cut off may leave by another way.
         let mut held = vec![first.held];
 
         self.begins(&format!("ran twice at once with {words}"));
@@ -169,19 +174,19 @@ impl<'a> KindCheck<'a> {
         self.begins("was cancelled before it began");
         let cancelled = Watcher::default();
         cancelled.cancel();
-        held.push(self.run(extent, cancelled)?.held);
+        let stopped = self.run(extent, cancelled)?;
+        self.compare_stopped(&stopped.result, expected);
 
         if first.n_reports > 1 {
             self.begins("was cancelled after its first report");
             let stopped = self.run(extent, Watcher { cancels_after: Some(1), ..Watcher::default() })?;
-            held.push(stopped.held);
             match &stopped.result {
                 Err(failure) if failure.kind == FailureKind::Cancelled => {}
                 _ if stopped.n_reports >= first.n_reports => {
                     self.problem("goes on to its end when it is cancelled on its way")
                 }
                 Err(failure) => self.remark(&format!("fails when it is cancelled, and does not say so: {failure}")),
-                Ok(_) => {}
+                Ok(_) => self.compare_stopped(&stopped.result, expected),
             }
             if let Some(latest) = stopped.kept {
                 self.begins("went on from a checkpoint");
@@ -198,7 +203,15 @@ impl<'a> KindCheck<'a> {
             self.problem(&format!("never let go of {n_built} bundles that the host built for it; release each once"));
         }
         self.writes();
-        Ok(())
+        Ok(true)
+    }
+
+    /// What a cancelled run gives as its result is kept as one.
+    fn compare_stopped(&mut self, result: &Result<Vec<Digest>, NodeFailure>, expected: &[Digest]) {
+        let is_free = self.spec.impure || self.spec.seeded;
+        if result.as_ref().is_ok_and(|found| found != expected && !is_free) {
+            self.problem("gives another result when it is cancelled; it must say that it was, and give none");
+        }
     }
 
     fn begins(&mut self, what: &str) {

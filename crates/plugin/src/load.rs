@@ -95,10 +95,12 @@ fn copy_of(path: &Path, digest: &Digest, copies: &Path) -> PathBuf {
     copies.join(format!("{}-{digest}.{extension}", stem(path)))
 }
 
-/// The copy of a file whose content was seen before, without another look at the file if the copy is there.
+/// The copy of a file whose content was seen before, without another look into the file if the copy is there and as long.
 pub(crate) fn copy_of_known(path: &Path, digest: &Digest, copies: &Path) -> Result<PathBuf, LoadError> {
     let copy = copy_of(path, digest, copies);
-    if copy.is_file() {
+    let length = |path: &Path| fs::metadata(path).ok().map(|metadata| metadata.len());
+    // A copy may have been cut by a full disk or a power loss. If the file itself is gone, there is nothing to hold it against.
+    if length(&copy).is_some_and(|copied| length(path).is_none_or(|whole| whole == copied)) {
         return Ok(copy);
     }
     let file = SharedObject::read(path)?;

@@ -3,6 +3,7 @@
 //! Whatever a plugin does to its process, the program goes on, and knows what it was doing then. The process starts in an
 //! empty folder of its own.
 
+use std::collections::BTreeSet;
 use std::fs::{self, File};
 use std::io;
 use std::path::{Path, PathBuf};
@@ -10,6 +11,7 @@ use std::process::{Child, Command, ExitStatus, Stdio};
 use std::time::{Duration, Instant};
 
 use rondel_plugin::Facts;
+use rondel_value::Digest;
 use tempfile::TempDir;
 
 use super::examine::Line;
@@ -18,15 +20,15 @@ use super::examine::Line;
 const PATIENCE: Duration = Duration::from_secs(20);
 
 /// What a file offers; the reason why it is no plugin that can be used ends with the path.
-pub fn facts(file: &Path, copies: &Path) -> Result<Facts, String> {
+pub fn facts(file: &Path, copies: &Path) -> Result<(Digest, Facts), String> {
     let because = |reason: String| format!("{reason}: {}", file.display());
     let heard = examine(file, copies, None)
         .map_err(|error| because(format!("the plugin cannot be examined ({error}); is the temporary folder full?")))?;
     if let Some(reason) = heard.refusal {
         return Err(reason);
     }
-    match (heard.facts, heard.crash) {
-        (Some(facts), None) => Ok(facts),
+    match (heard.offers, heard.crash) {
+        (Some(offers), None) => Ok(offers),
         (_, crash) => Err(because(format!(
             "the plugin is of no use: {}; ask its maker",
             crash.unwrap_or("it left without a word".to_owned())
@@ -37,11 +39,14 @@ pub fn facts(file: &Path, copies: &Path) -> Result<Facts, String> {
 /// What came out of an examination.
 #[derive(Debug, Default)]
 pub struct Heard {
-    pub facts: Option<Facts>,
+    /// The digest of its content, and what it offers.
+    pub offers: Option<(Digest, Facts)>,
     /// Why it does not load.
     pub refusal: Option<String>,
     pub problems: Vec<String>,
     pub remarks: Vec<String>,
+    /// The kinds that came to a result.
+    pub ran: BTreeSet<String>,
     /// How the process ended too early, and during what.
     pub crash: Option<String>,
 }
@@ -82,14 +87,15 @@ pub fn examine(file: &Path, copies: &Path, seconds: Option<f64>) -> io::Result<H
     for line in fs::read_to_string(&findings).unwrap_or_default().lines() {
         match serde_json::from_str(line) {
             Ok(Line::Begins(what)) => begins = what,
-            Ok(Line::Offers(facts)) => heard.facts = Some(facts),
+            Ok(Line::Offers(digest, facts)) => heard.offers = Some((digest, facts)),
             // Its folder is another; whoever reads the reason knows the file as it was given.
             Ok(Line::Refused(reason)) => {
                 heard.refusal = Some(reason.replace(&full.display().to_string(), &file.display().to_string()));
             }
             Ok(Line::Problem(what)) => heard.problems.push(what),
             Ok(Line::Remark(what)) => heard.remarks.push(what),
-            Ok(Line::Done) => is_done = true,
+            Ok(Line::Ran(kind)) => drop(heard.ran.insert(kind)),
+            Ok(Line::Done) => is_done = heard.offers.is_some() || heard.refusal.is_some(),
             Err(_) => break,
         }
     }

@@ -1,5 +1,6 @@
 //! `rondel plugins check`: whether a plugin does what it says, and nothing else, as far as that can be seen.
 
+use std::collections::BTreeSet;
 use std::fs;
 use std::path::Path;
 
@@ -38,22 +39,26 @@ struct Checked {
 
 fn check(file: &Path, known: &KnownPlugins, seconds: f64) -> Result<Checked> {
     let bytes = fs::read(file).with_context(|| format!("the plugin cannot be read: {}", file.display()))?;
-    let digest = Digest::of(&bytes);
     let heard = apart::examine(file, known.copies(), Some(seconds)).context("the plugin cannot be examined")?;
     if let Some(refusal) = heard.refusal {
         // Why it does not load may lie elsewhere, so that is no verdict on this file.
-        return Ok(Checked { facts: None, verdict: Verdict::new(vec![refusal], Vec::new()) });
+        return Ok(Checked { facts: None, verdict: Verdict::new(vec![refusal], Vec::new(), BTreeSet::new()) });
     }
     let mut problems = heard.problems;
     problems.extend(heard.crash);
-    let verdict = Verdict::new(problems, heard.remarks);
-    if let Some(facts) = &heard.facts {
+    let verdict = Verdict::new(problems, heard.remarks, heard.ran);
+    // It may have been built anew meanwhile, so the verdict is on what was opened.
+    let (digest, facts) = match heard.offers {
+        Some((digest, facts)) => (digest, Some(facts)),
+        None => (Digest::of(&bytes), None),
+    };
+    if let Some(facts) = &facts {
         known.keep_facts(file, &digest, facts);
     }
     if let Err(error) = known.keep_verdict(file, &digest, &verdict) {
         words::say(format!("warning: the verdict is not remembered ({error}): {}", known.copies().display()));
     }
-    Ok(Checked { facts: heard.facts, verdict })
+    Ok(Checked { facts, verdict })
 }
 
 fn print(file: &Path, Checked { facts, verdict }: &Checked) {

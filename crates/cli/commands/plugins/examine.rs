@@ -11,6 +11,7 @@ use std::time::Duration;
 use anyhow::{Context, Result};
 use rondel_plugin::check::{self, CheckOptions, Finding};
 use rondel_plugin::{Facts, HostOptions, Registry};
+use rondel_value::Digest;
 use serde::{Deserialize, Serialize};
 
 use crate::args::ExamineArgs;
@@ -21,14 +22,16 @@ use crate::commands::Exit;
 pub enum Line {
     /// What is about to happen, as a part of a sentence: `it ended the process while …`.
     Begins(String),
-    /// It is open, and offers this.
-    Offers(Facts),
+    /// It is open, the digest of its content is the first, and it offers the second.
+    Offers(Digest, Facts),
     /// It does not load; the reason ends with the path.
     Refused(String),
     /// Something is wrong with it.
     Problem(String),
     /// Something could not be looked at.
     Remark(String),
+    /// A kind came to a result.
+    Ran(String),
     /// There is nothing more to come.
     Done,
 }
@@ -49,8 +52,8 @@ pub fn run(args: &ExamineArgs) -> Result<Exit> {
     let mut registry = Registry::new(host());
     findings.add(&Line::Begins("it was opened".to_owned()))?;
     match open(&mut registry, &args.file, &args.copies) {
-        Ok(facts) => {
-            findings.add(&Line::Offers(facts))?;
+        Ok((digest, facts)) => {
+            findings.add(&Line::Offers(digest, facts))?;
             if let Some(patience) = args.patience {
                 check(&registry, Duration::from_secs_f64(patience), &mut findings)?;
             }
@@ -70,6 +73,7 @@ fn check(registry: &Registry, patience: Duration, findings: &mut Findings) -> Re
             Finding::Begins(what) => Line::Begins(what),
             Finding::Problem(what) => Line::Problem(what),
             Finding::Remark(what) => Line::Remark(what),
+            Finding::Ran(kind) => Line::Ran(kind),
         };
         if outcome.is_ok() {
             outcome = findings.add(&line);
@@ -85,7 +89,8 @@ fn host() -> HostOptions {
     HostOptions { name, version, ..HostOptions::default() }
 }
 
-fn open(registry: &mut Registry, file: &Path, copies: &Path) -> Result<Facts, String> {
+fn open(registry: &mut Registry, file: &Path, copies: &Path) -> Result<(Digest, Facts), String> {
     registry.add_file(file, copies).map_err(|error| error.to_string())?;
-    Ok(registry.facts(&registry.plugins()[0]))
+    let plugin = &registry.plugins()[0];
+    Ok((plugin.digest.expect("it came from a file"), registry.facts(plugin)))
 }

@@ -63,10 +63,11 @@ fn kinds(plugin: &InstalledPlugin) -> Vec<&str> {
 }
 
 fn state(plugin: &InstalledPlugin) -> &'static str {
-    match (&plugin.refusal, &plugin.verdict) {
-        (Some(_), _) => "left out",
-        (None, Some(verdict)) if verdict.is_good() => "checked",
-        (None, _) => "never checked",
+    match (&plugin.refusal, &plugin.verdict, &plugin.facts) {
+        (Some(_), ..) => "left out",
+        (None, Some(verdict), Some(facts)) if verdict.is_whole(facts) => "checked",
+        (None, Some(_), _) => "checked in part",
+        (None, None, _) => "never checked",
     }
 }
 

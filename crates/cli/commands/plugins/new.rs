@@ -16,10 +16,6 @@ use crate::{folders, words};
 /// The source tree that this program was built from.
 const SOURCE: &str = env!("CARGO_MANIFEST_DIR");
 
-/// Types that a node's file imports: a struct of the same name would hide one.
-const TAKEN: [&str; 10] =
-    ["Bundle", "Choice", "Conditioning", "Image", "Latent", "Mask", "Node", "Run", "Tensor", "Warm"];
-
 pub fn run(args: &NewArgs) -> Result<Exit> {
     let plan = Plan::new(args)?;
     let folder = args.folder.clone().unwrap_or_else(|| PathBuf::from(&args.name));
@@ -74,7 +70,8 @@ impl Plan {
             // Cargo refuses some single words, and any of them may become a kind of the program's own.
             None => bail!("`{name}` says not whose it is; put a name in front, such as `acme-{name}`"),
         };
-        let local = kind.rsplit('.').next().unwrap_or(&kind).to_owned();
+        // With its maker's name, so that it is none of the program's own kinds.
+        let local = kind.replace('.', "_");
         let (sdk, lock) = match args.lang {
             Language::Rust => sdk(args.sdk.as_deref())?,
             Language::C => (String::new(), None),
@@ -151,11 +148,11 @@ impl Plan {
             .replace("cc -g -fsanitize=address,undefined -I crates/abi/include tests/plugin_c/host.c tests/plugin_c/glow.c -o host && ./host", "make test")
     }
 
-    /// `soft_glow` as `SoftGlow`.
+    /// `acme.soft_glow` as `SoftGlowNode`, which hides nothing that the file imports and is no word of the language.
     fn struct_name(&self) -> String {
         let word = |word: &str| word[..1].to_uppercase() + &word[1..];
-        let name: String = self.local.split('_').map(word).collect();
-        if TAKEN.contains(&name.as_str()) { name + "Node" } else { name }
+        let own = self.kind.split_once('.').map_or(&*self.kind, |(_, own)| own);
+        own.split('_').map(word).collect::<String>() + "Node"
     }
 }
 
@@ -204,12 +201,18 @@ mod tests {
     #[test]
     fn the_kind_is_named_after_the_plugin_with_its_maker_in_front() {
         let plan = plan("acme-soft-glow2", Language::C).unwrap();
-        assert_eq!((&*plan.kind, &*plan.local, &*plan.struct_name()), ("acme.soft_glow2", "soft_glow2", "SoftGlow2"));
+        assert_eq!(
+            (&*plan.kind, &*plan.local, &*plan.struct_name()),
+            ("acme.soft_glow2", "acme_soft_glow2", "SoftGlow2Node")
+        );
     }
 
     #[test]
-    fn a_struct_does_not_hide_what_the_file_imports() {
-        assert_eq!(plan("acme-image", Language::C).unwrap().struct_name(), "ImageNode");
+    fn no_name_is_one_that_the_language_the_sdk_or_the_program_has() {
+        for (name, expected) in [("acme-self", "SelfNode"), ("acme-cx", "CxNode"), ("acme-solid", "SolidNode")] {
+            let plan = plan(name, Language::Rust).unwrap();
+            assert_eq!((&*plan.struct_name(), &*plan.local), (expected, &*name.replace('-', "_")));
+        }
     }
 
     #[test]

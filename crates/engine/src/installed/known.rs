@@ -11,7 +11,7 @@
 //! written as a whole and only when something is new; of two programs that write at once one wins, and what the other knew
 //! is found out again. Nothing here is needed: whoever cannot read or write it asks the plugins.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::fs;
 use std::io::{self, Write};
 use std::path::{Path, PathBuf};
@@ -23,7 +23,11 @@ use serde::{Deserialize, Serialize};
 use crate::stamp::Stamp;
 
 /// Raised when the check looks at more or otherwise: earlier verdicts then count as none.
-const CHECKER: u32 = 1;
+const CHECKER: u32 = 2;
+
+/// Raised when specifications gain or lose a field: what was remembered before is asked anew, as it is by another version of
+/// the program.
+const FORM: &str = concat!(env!("CARGO_PKG_VERSION"), "/1");
 
 /// Where is remembered what plugins offer.
 #[derive(Clone, Debug)]
@@ -34,6 +38,8 @@ pub struct KnownPlugins {
 /// What is known of a file by its name and content.
 #[derive(Debug, Default, Serialize, Deserialize)]
 pub struct Known {
+    #[serde(default)]
+    form: String,
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub facts: Option<Facts>,
     #[serde(default, skip_serializing_if = "Option::is_none")]
@@ -46,18 +52,26 @@ pub struct Verdict {
     checker: u32,
     /// What is wrong. A plugin with nothing here may be used.
     pub problems: Vec<String>,
+    /// The kinds that came to a result, and so could be looked at.
+    ran: BTreeSet<String>,
     /// What could not be looked at, and why.
     pub remarks: Vec<String>,
 }
 
 impl Verdict {
-    pub fn new(problems: Vec<String>, remarks: Vec<String>) -> Verdict {
-        Verdict { checker: CHECKER, problems, remarks }
+    /// `ran` are the kinds that came to a result.
+    pub fn new(problems: Vec<String>, remarks: Vec<String>, ran: BTreeSet<String>) -> Verdict {
+        Verdict { checker: CHECKER, problems, remarks, ran }
     }
 
     /// Whether nothing was found to be wrong.
     pub fn is_good(&self) -> bool {
         self.problems.is_empty()
+    }
+
+    /// Whether nothing was found to be wrong, and every kind was looked at.
+    pub fn is_whole(&self, facts: &Facts) -> bool {
+        self.is_good() && facts.kinds.iter().all(|spec| self.ran.contains(&spec.kind))
     }
 
     /// Why the plugin at `path` is left out, if it is.
@@ -90,6 +104,8 @@ impl KnownPlugins {
         let known = fs::read(self.place(path, digest)).ok();
         let mut known: Known = known.and_then(|bytes| serde_json::from_slice(&bytes).ok()).unwrap_or_default();
         known.verdict = known.verdict.filter(|verdict| verdict.checker == CHECKER);
+        known.facts = known.facts.filter(|_| known.form == FORM);
+        known.form = FORM.to_owned();
         known
     }
 

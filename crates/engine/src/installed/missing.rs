@@ -29,6 +29,11 @@ impl Installed {
     fn elsewhere(&self, kind: &str) -> Option<String> {
         let known = self.known.as_ref()?;
         known.index().files().find_map(|(path, digest)| {
+            // What is in use is no news: how it is imported is said by what is known of its kinds.
+            let is_here = |plugin: &InstalledPlugin| plugin.path == path || plugin.digest == Some(*digest);
+            if self.plugins.iter().any(is_here) {
+                return None;
+            }
             let facts = known.of(path, digest).facts?;
             let offered = offered(&facts, kind).filter(|_| path.is_file())?;
             let name = &facts.name;

@@ -1,4 +1,5 @@
 use std::cell::RefCell;
+use std::collections::BTreeSet;
 use std::sync::Arc;
 use std::{fs, io};
 
@@ -41,7 +42,7 @@ impl Lab {
             self.asked.borrow_mut().push(words.clone());
             match words.as_str() {
                 "broken" => Err(format!("it is broken: {}", path.file_name().unwrap().display())),
-                words => Ok(facts(words)),
+                words => Ok((Digest::of(words.as_bytes()), facts(words))),
             }
         };
         Installed::find(vec![self.folder.path().join("plugins"), "/nowhere".into()], &self.known(), &ask)
@@ -50,6 +51,10 @@ impl Lab {
     fn asked(&self) -> Vec<String> {
         self.asked.take()
     }
+}
+
+fn ran(kinds: &[&str]) -> BTreeSet<String> {
+    kinds.iter().map(|kind| kind.to_string()).collect()
 }
 
 fn facts(words: &str) -> Facts {
@@ -114,7 +119,7 @@ fn what_a_check_found_wrong_is_left_out_without_being_asked() {
     let digest = lab.find().plugins[0].digest.unwrap();
     lab.asked();
     assert_eq!(lab.known().verdict_of(&lab.file("glow"), &digest), None);
-    let verdict = Verdict::new(vec!["`glow` ended the process".to_owned(), "more".to_owned()], Vec::new());
+    let verdict = Verdict::new(vec!["`glow` ended the process".to_owned(), "more".to_owned()], Vec::new(), ran(&[]));
     lab.known().keep_verdict(&lab.file("glow"), &digest, &verdict).unwrap();
     let mut found = lab.find();
     assert_eq!(kinds(&mut found), [""; 0]);
@@ -130,11 +135,58 @@ fn what_a_check_found_wrong_is_left_out_without_being_asked() {
 fn a_good_verdict_leaves_the_kinds_as_they_are() {
     let lab = Lab::new(&[("glow", "glow")]);
     let digest = lab.find().plugins[0].digest.unwrap();
-    let verdict = Verdict::new(Vec::new(), vec!["`glow` could not be run".to_owned()]);
+    let verdict = Verdict::new(Vec::new(), vec!["`glow` could not be run".to_owned()], ran(&[]));
     lab.known().keep_verdict(&lab.file("glow"), &digest, &verdict).unwrap();
     let mut found = lab.find();
     assert_eq!(kinds(&mut found), ["glow"]);
     assert_eq!(found.plugins[0].verdict.as_ref(), Some(&verdict));
+}
+
+#[test]
+fn a_plugin_is_checked_when_each_of_its_kinds_came_to_a_result() {
+    let checked = |kinds: &[&str]| {
+        let lab = Lab::new(&[("glow", "glow shine")]);
+        let digest = lab.find().plugins[0].digest.unwrap();
+        let verdict = Verdict::new(Vec::new(), Vec::new(), ran(kinds));
+        lab.known().keep_verdict(&lab.file("glow"), &digest, &verdict).unwrap();
+        let mut is_checked = None;
+        lab.find().register(&mut |_, _, _, is_whole| {
+            is_checked = Some(is_whole);
+            Ok(())
+        });
+        is_checked.unwrap()
+    };
+    assert_eq!([checked(&[]), checked(&["glow"]), checked(&["glow", "shine"])], [false, false, true]);
+}
+
+#[test]
+fn what_another_version_of_the_program_remembers_is_asked_anew() {
+    let lab = Lab::new(&[("glow", "glow")]);
+    let digest = lab.find().plugins[0].digest.unwrap();
+    lab.asked();
+    let place = lab.folder.path().join(format!("v1/plugins/known/libglow-{digest}.json"));
+    let text = fs::read_to_string(&place).unwrap();
+    let form = concat!(env!("CARGO_PKG_VERSION"), "/1");
+    assert!(text.contains(form), "{text}");
+    fs::write(&place, text.replace(form, "0.0.1/1")).unwrap();
+    lab.find();
+    assert_eq!(lab.asked(), ["glow"]);
+    lab.find();
+    assert_eq!(lab.asked(), [""; 0]);
+}
+
+#[test]
+fn what_a_file_offers_is_remembered_of_the_content_that_was_opened() {
+    let lab = Lab::new(&[("glow", "glow")]);
+    let before = Digest::of(b"glow");
+    // Built anew between the look at the file and its opening.
+    let ask = |path: &Path| {
+        fs::write(path, "shine").unwrap();
+        Ok((Digest::of(b"shine"), facts("shine")))
+    };
+    let found = Installed::find(vec![lab.folder.path().join("plugins")], &lab.known(), &ask);
+    assert_eq!(found.plugins[0].digest, Some(Digest::of(b"shine")));
+    assert!(lab.known().of(&lab.file("glow"), &before).facts.is_none());
 }
 
 #[test]
@@ -196,7 +248,7 @@ fn a_missing_kind_is_remembered_from_elsewhere() {
     let away = lab.folder.path().join("away");
     fs::rename(lab.folder.path().join("plugins"), &away).unwrap();
     let known = lab.known();
-    Installed::find(vec![away.clone()], &known, &|_| Ok(facts("acme.glow")));
+    Installed::find(vec![away.clone()], &known, &|path| Ok((Digest::of(&fs::read(path).unwrap()), facts("acme.glow"))));
     let elsewhere = "the plugin `made-up`, which was seen before, offers `acme.glow`; `--plugin-dir FOLDER` adds its folder: \
                      away/libglow.so";
     assert_eq!(missing(&lab, "acme.glow"), elsewhere);

@@ -16,14 +16,14 @@ pub(crate) fn unknown_kind(
     is_import: bool,
     missing: MissingKind,
 ) -> Diagnostic {
-    if let Some(offered_by) = missing.offered_by {
+    let names = || known.iter().map(String::as_str);
+    let last = |name: &str| name.rsplit('.').next() == Some(kind);
+    let dotted = names().find(|name| name.contains('.') && last(name));
+    if let (None, Some(offered_by)) = (dotted.filter(|_| !is_import), missing.offered_by) {
         return Diagnostic::new("graph::unknown-kind", format!("no plugin that can be used offers the kind `{kind}`"))
             .at(source, span, "needed here")
             .help(offered_by);
     }
-    let names = || known.iter().map(String::as_str);
-    let last = |name: &str| name.rsplit('.').next() == Some(kind);
-    let dotted = names().find(|name| name.contains('.') && last(name));
     let (label, help) = match (dotted.filter(|_| !is_import), suggest::closest(kind, names())) {
         (Some(dotted), _) => {
             let import = format!("import it: `imports: ({kind}: Node(\"{dotted}\"))`");

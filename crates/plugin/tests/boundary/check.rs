@@ -29,7 +29,7 @@ fn findings(name: &str, edits: &[(&str, &str)], patience_ms: u64) -> Vec<Finding
     let mut found = Vec::new();
     let options = CheckOptions { folder: lab, patience: Duration::from_millis(patience_ms) };
     check(&registry, &options, &mut |finding| found.push(finding)).unwrap();
-    found.retain(|finding| !matches!(finding, Finding::Begins(_)));
+    found.retain(|finding| !matches!(finding, Finding::Begins(_) | Finding::Ran(_)));
     found
 }
 
@@ -70,6 +70,21 @@ fn a_bundle_of_the_host_that_is_never_let_go_is_found() {
 fn an_input_that_is_kept_for_ever_is_found() {
     let said = problem(&[(RELEASED, &format!("{RELEASED}    image->retain(image);\n"))]);
     assert_eq!(said, "`c.glow` never lets go of its inputs; release what was retained");
+}
+
+#[test]
+fn an_input_that_is_kept_when_all_went_well_is_found() {
+    let said = problem(&[(RELEASED, &format!("{RELEASED}    if (status == RONDEL_OK) image->retain(image);\n"))]);
+    assert_eq!(said, "`c.glow` never lets go of its inputs; release what was retained");
+}
+
+#[test]
+fn a_part_of_a_result_that_is_given_as_one_is_found() {
+    let said = problem(&[(
+        "if (run && run->cancelled(call)) return RONDEL_CANCELLED;",
+        "if (run && run->cancelled(call)) break;",
+    )]);
+    assert_eq!(said, "`c.glow` gives another result when it is cancelled; it must say that it was, and give none");
 }
 
 #[test]

@@ -38,6 +38,17 @@ fn a_known_plugin_is_opened_by_its_first_run() {
 }
 
 #[test]
+fn a_copy_that_was_cut_is_made_anew() {
+    let (registry, folder) = known(|_| {});
+    let (copies, file) =
+        (folder.path().join("copies"), folder.path().join(format!("libglow.{}", std::env::consts::DLL_EXTENSION)));
+    let digest = Digest::of(&std::fs::read(&file).unwrap());
+    std::fs::create_dir(&copies).unwrap();
+    std::fs::write(copies.join(format!("libglow-{digest}.{}", std::env::consts::DLL_EXTENSION)), "").unwrap();
+    assert_eq!(run(&registry).unwrap().len(), 1);
+}
+
+#[test]
 fn a_known_plugin_that_offers_something_else_fails_its_runs() {
     let (registry, _folder) = known(|facts| Arc::make_mut(&mut facts.kinds[0]).version = 2);
     for _ in 0..2 {
