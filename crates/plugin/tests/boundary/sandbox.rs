@@ -163,7 +163,7 @@ fn nothing_that_is_open_here_is_open_there() {
     let open = std::fs::File::open(file("open")).unwrap();
     fcntl(&open, FcntlArg::F_SETFD(FdFlag::empty())).unwrap();
     // A process of its own, which is started now.
-    let nosy = crate::isolate::isolated_with(&NOSY, &FOLDER.path().join("temp of another"));
+    let nosy = crate::isolate::isolated_with(&NOSY, &FOLDER.join("temp of another"));
     let inputs = [Value::text("descriptor"), Value::text(open.as_raw_fd().to_string())];
     let outputs = nosy.kind("nosy.pure").unwrap().run(&inputs, &Writes(PathBuf::new())).unwrap();
     assert_ne!(outputs, [Value::Int(0)]);
