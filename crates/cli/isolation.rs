@@ -3,6 +3,7 @@
 //! By itself, whatever was never checked does. Options and `config.ron` say otherwise by name: `isolate` for those that are
 //! kept apart all the same, `trust` for those that run in the program all the same; where both name one, it is kept apart.
 
+use std::ffi::OsString;
 use std::path::Path;
 
 use anyhow::{Result, bail};
@@ -131,27 +132,33 @@ fn is_same(a: &str, b: &str) -> bool {
     a.replace('_', "-") == b.replace('_', "-")
 }
 
+/// What a plugin may see of the environment: where libraries are, how many threads and which devices to use, and how people
+/// write. Keys and passwords are often in other variables.
+const SEEN: &[&str] = &[
+    "CUDA_VISIBLE_DEVICES",
+    "LANG",
+    "LC_ALL",
+    "LD_LIBRARY_PATH",
+    "MKL_NUM_THREADS",
+    "OMP_NUM_THREADS",
+    "PATH",
+    "RAYON_NUM_THREADS",
+    "RUST_BACKTRACE",
+    "TZ",
+];
+
+/// The environment of a process that a plugin is opened in.
+pub fn environment() -> impl Iterator<Item = (OsString, OsString)> {
+    SEEN.iter().filter_map(|name| Some(((*name).into(), std::env::var_os(name)?)))
+}
+
 /// How children are started: this very program, even if its file was replaced since.
 #[cfg(target_os = "linux")]
 fn children(copies: &Path) -> rondel_plugin::Isolation {
-    /// What a plugin may see of the environment: where libraries are, how many threads and which devices to use, and how
-    /// people write. Keys and passwords are often in other variables.
-    const SEEN: &[&str] = &[
-        "CUDA_VISIBLE_DEVICES",
-        "LANG",
-        "LC_ALL",
-        "LD_LIBRARY_PATH",
-        "MKL_NUM_THREADS",
-        "OMP_NUM_THREADS",
-        "PATH",
-        "RAYON_NUM_THREADS",
-        "RUST_BACKTRACE",
-        "TZ",
-    ];
     rondel_plugin::Isolation {
         program: "/proc/self/exe".into(),
         arguments: vec![crate::args::PLUGIN_CHILD.into()],
-        environment: SEEN.iter().filter_map(|name| Some(((*name).into(), std::env::var_os(name)?))).collect(),
+        environment: environment().collect(),
         libraries: std::env::var_os("LD_LIBRARY_PATH").iter().flat_map(std::env::split_paths).collect(),
         temp: copies.join("temp"),
         grace: std::time::Duration::from_secs(2),

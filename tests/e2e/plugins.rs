@@ -6,16 +6,18 @@ use std::process::Command;
 
 use crate::fixture::{Project, ran, root, said};
 
-/// Includes the plugin `glow`, and says in the file that `OPENED` names when it is opened.
+/// Includes the plugin `glow`, and writes a file when it is opened, with a variable of the environment that holds a key.
 const TELLTALE: &str = r#"
 #define _POSIX_C_SOURCE 200809L
 #include <glow.c>
 #include <stdio.h>
 #include <stdlib.h>
 __attribute__((constructor)) static void tell(void) {
-    const char *place = getenv("OPENED");
-    FILE *file = place ? fopen(place, "w") : NULL;
-    if (file) fclose(file);
+    const char *key = getenv("SOME_KEY");
+    FILE *file = fopen("PLACE", "w");
+    if (!file) return;
+    fputs(key ? key : "no key", file);
+    fclose(file);
 }
 "#;
 
@@ -24,27 +26,28 @@ const GLOW: &str = r#"Graph(format: 1, imports: (glow: Node("c.glow")),
 
 const NO_GLOW: &str = "Graph(format: 1, nodes: (one: solid(size: (4, 4))), outputs: (image: one))";
 
-/// Runs a graph, and says whether the plugin was opened.
-fn opens(project: &Project, graph: &str) -> bool {
-    let telltale = project.path("opened");
-    // In a process of its own, the plugin does not see the variable.
+/// Runs a graph, and says what the plugin wrote when it was opened, if it was.
+fn opens(project: &Project, graph: &str) -> Option<String> {
+    // In the program, where it may write and sees everything.
     let mut command = project.command(&["run", graph, "--trust", "all"]);
-    command.env("OPENED", &telltale);
+    command.env("SOME_KEY", "a secret");
     let run = said(command);
     assert_eq!(run.code, Some(0), "{}", run.stderr);
-    fs::remove_file(telltale).is_ok()
+    let wrote = fs::read_to_string(project.path("opened")).ok();
+    wrote.inspect(|_| fs::remove_file(project.path("opened")).expect("it is there"))
 }
 
 #[test]
 fn a_plugin_is_opened_when_it_is_new_and_when_a_step_needs_it() {
     let project = Project::new();
-    project.build_c("plugins", "glow", TELLTALE);
+    let place = project.path("opened").display().to_string();
+    project.build_c("plugins", "glow", &TELLTALE.replace("PLACE", &place));
     project.write("glow.ron", GLOW);
     project.write("other.ron", NO_GLOW);
-    assert!(opens(&project, "other.ron"), "it is asked what it offers");
-    assert!(!opens(&project, "other.ron"), "that is remembered");
-    assert!(opens(&project, "glow.ron"), "a step needs it");
-    assert!(!opens(&project, "glow.ron"), "its result is known");
+    assert_eq!(opens(&project, "other.ron").as_deref(), Some("no key"), "it is asked what it offers, and sees no keys");
+    assert_eq!(opens(&project, "other.ron"), None, "that is remembered");
+    assert_eq!(opens(&project, "glow.ron").as_deref(), Some("a secret"), "a step needs it, and it is trusted");
+    assert_eq!(opens(&project, "glow.ron"), None, "its result is known");
 }
 
 #[test]

@@ -15,6 +15,7 @@ use rondel_value::Digest;
 use tempfile::TempDir;
 
 use super::examine::Line;
+use crate::isolation;
 
 /// How long an examination may go on without a word of what happens next.
 const PATIENCE: Duration = Duration::from_secs(20);
@@ -71,10 +72,10 @@ pub fn examine(file: &Path, copies: &Path, seconds: Option<f64>) -> io::Result<H
         .arg("--")
         .arg(&full)
         .current_dir(&folder)
+        // It is a stranger's: what keys are in the environment is not for it to see.
+        .env_clear()
+        .envs(isolation::environment())
         .env("HOME", &home)
-        .env_remove("XDG_CACHE_HOME")
-        .env_remove("XDG_CONFIG_HOME")
-        .env_remove("XDG_DATA_HOME")
         .stdin(Stdio::null())
         .stdout(Stdio::null())
         .stderr(File::create(&words)?)
