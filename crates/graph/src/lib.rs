@@ -25,6 +25,7 @@ pub mod json;
 pub mod models;
 pub mod schema;
 pub mod source;
+pub mod splice;
 pub mod sweeps;
 pub mod world;
 
