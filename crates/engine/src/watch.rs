@@ -40,22 +40,31 @@ pub struct Watcher {
     paths: Arc<Mutex<BTreeSet<PathBuf>>>,
     news: Receiver<News>,
     sender: Sender<News>,
+    /// It was woken while it waited for quiet.
+    is_woken: bool,
 }
 
 /// What wakes whoever waits for changes.
 enum News {
     /// Something happened at or above one of the files.
     Stirred,
+    /// Somebody wants a new plan whatever the files say.
+    Woken,
     Ended,
 }
 
-/// Ends the waiting of a [`Watcher`], from any thread.
+/// Ends the waiting of a [`Watcher`], for once or for ever, from any thread.
 #[derive(Clone)]
-pub struct Ender(Sender<News>);
+pub struct Waker(Sender<News>);
 
-impl Ender {
-    pub fn end(&self) {
+impl Waker {
+    /// Lets [`Watcher::changed`] return without a file that has changed.
+    pub fn wake(&self) {
         // A watcher that is gone waits for nothing.
+        let _ = self.0.send(News::Woken);
+    }
+
+    pub fn end(&self) {
         let _ = self.0.send(News::Ended);
     }
 }
@@ -73,11 +82,11 @@ impl Watcher {
             }
         });
         let inner = inner.map_err(|reason| WatchError::NotHere { reason })?;
-        Ok(Watcher { inner, folders: BTreeSet::new(), files: BTreeMap::new(), paths, news, sender })
+        Ok(Watcher { inner, folders: BTreeSet::new(), files: BTreeMap::new(), paths, news, sender, is_woken: false })
     }
 
-    pub fn ender(&self) -> Ender {
-        Ender(self.sender.clone())
+    pub fn waker(&self) -> Waker {
+        Waker(self.sender.clone())
     }
 
     /// Watches these files, there or not, in the place of those before. One that is not as it is said here has changed: it
@@ -98,11 +107,13 @@ impl Watcher {
         self.follow(files)
     }
 
-    /// Waits until files have changed and then nothing more for [`QUIET`]; none if it was ended.
+    /// Waits until files have changed and then nothing more for [`QUIET`], or until it was woken, which need not wait; none if it
+    /// was ended.
     pub fn changed(&mut self) -> Result<Option<Vec<PathBuf>>, WatchError> {
         loop {
             match self.news.recv() {
                 Ok(News::Stirred) => {}
+                Ok(News::Woken) => return Ok(Some(Vec::new())),
                 Ok(News::Ended) | Err(_) => return Ok(None),
             }
             if !self.is_quiet() {
@@ -116,7 +127,7 @@ impl Watcher {
             // A folder may have come, gone, or been put in the place of another.
             self.watch_folders()?;
             let changed = self.not_as_before();
-            if !changed.is_empty() {
+            if !changed.is_empty() || std::mem::take(&mut self.is_woken) {
                 self.files.extend(changed.clone());
                 return Ok(Some(changed.into_keys().collect()));
             }
@@ -124,10 +135,11 @@ impl Watcher {
     }
 
     /// Waits until nothing happened for [`QUIET`]; false if the waiting was ended.
-    fn is_quiet(&self) -> bool {
+    fn is_quiet(&mut self) -> bool {
         loop {
             match self.news.recv_timeout(QUIET) {
                 Ok(News::Stirred) => {}
+                Ok(News::Woken) => self.is_woken = true,
                 Err(RecvTimeoutError::Timeout) => return true,
                 Ok(News::Ended) | Err(RecvTimeoutError::Disconnected) => return false,
             }

@@ -19,6 +19,8 @@ struct Inner {
     is_stopping: AtomicBool,
     /// What runs is to stop as well.
     is_cancelled: AtomicBool,
+    /// Nothing more is started for the time being.
+    is_paused: AtomicBool,
     /// To the dispatcher, while it runs. A lock of a moment: nobody holds it while waiting.
     dispatcher: Mutex<Option<UnboundedSender<Message>>>,
 }
@@ -36,8 +38,18 @@ impl Control {
         self.stop(Message::GiveWay { wanted });
     }
 
+    /// Starts no more steps for the time being, or goes on; what runs is left alone.
+    pub fn pause(&self, is_paused: bool) {
+        self.0.is_paused.store(is_paused, Ordering::Release);
+        self.send(Message::Paused);
+    }
+
     fn stop(&self, message: Message) {
         self.0.is_stopping.store(true, Ordering::Release);
+        self.send(message);
+    }
+
+    fn send(&self, message: Message) {
         if let Some(dispatcher) = &*self.0.dispatcher.lock().expect("no panic while it is held") {
             // A run that is over needs no message.
             let _ = dispatcher.send(message);
@@ -52,6 +64,11 @@ impl Control {
     /// Whether what runs is to stop, too.
     pub fn is_cancelled(&self) -> bool {
         self.0.is_cancelled.load(Ordering::Acquire)
+    }
+
+    /// Whether nothing more is to be started for the time being.
+    pub fn is_paused(&self) -> bool {
+        self.0.is_paused.load(Ordering::Acquire)
     }
 
     pub(super) fn connect(&self, dispatcher: Option<UnboundedSender<Message>>) {

@@ -42,14 +42,42 @@ use crate::plan::{Plan, StepId};
 
 /// All that can happen to a run from outside of its dispatcher.
 pub enum Message {
-    Ended { step: StepId, job: u64, result: Result<Made, Ended>, ms: f64, peak_bytes: u64 },
-    Verified { step: StepId, result: Result<Vec<String>, Ended>, ms: f64 },
-    Progress { step: StepName, done: u64, total: u64, note: String },
-    Preview { step: StepName, image: Bundle },
-    Log { step: StepName, level: Level, text: String },
-    CacheTrouble { text: String },
+    Ended {
+        step: StepId,
+        job: u64,
+        result: Result<Made, Ended>,
+        ms: f64,
+        peak_bytes: u64,
+    },
+    Verified {
+        step: StepId,
+        result: Result<Vec<String>, Ended>,
+        ms: f64,
+    },
+    Progress {
+        step: StepName,
+        done: u64,
+        total: u64,
+        note: String,
+    },
+    Preview {
+        step: StepName,
+        image: Bundle,
+    },
+    Log {
+        step: StepName,
+        level: Level,
+        text: String,
+    },
+    CacheTrouble {
+        text: String,
+    },
     Cancel,
-    GiveWay { wanted: HashSet<Digest> },
+    GiveWay {
+        wanted: HashSet<Digest>,
+    },
+    /// Or not paused any more; [`Control::is_paused`] says which.
+    Paused,
 }
 
 /// Where a step stands.
@@ -238,7 +266,7 @@ impl Dispatcher<'_, '_> {
     async fn run(&mut self, inbox: &mut UnboundedReceiver<Message>) {
         self.settle();
         self.start_ready();
-        while self.n_running > 0 || self.n_pausing > 0 {
+        while self.n_running > 0 || self.n_pausing > 0 || self.is_held() {
             let message = match self.alarms.next_due() {
                 None => inbox.recv().await,
                 Some(due) => tokio::select! {
@@ -284,6 +312,8 @@ impl Dispatcher<'_, '_> {
                 self.stop_all_but(&wanted);
                 self.emitter.log(None, Level::Info, "stopping: another plan takes over".to_owned());
             }
+            // What it changes is looked at whenever something might start.
+            Message::Paused => {}
         }
     }
 

@@ -13,6 +13,7 @@ mod memory;
 mod models;
 mod order;
 mod patience;
+mod pause;
 mod plan;
 mod random;
 mod remote;

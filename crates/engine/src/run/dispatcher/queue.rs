@@ -26,6 +26,9 @@ impl Dispatcher<'_, '_> {
     /// Starts the most urgent steps for which there is a thread and memory. Of those for which there is none it looks at the
     /// first few only, each time that something ends: there may be thousands.
     pub(super) fn start_ready(&mut self) {
+        if self.shared.control.is_paused() {
+            return;
+        }
         let mut without_room = Vec::new();
         // Asked for each step: telling of a start may be what stops the run.
         while without_room.len() < N_PASSED_OVER && !self.is_stopped() {
@@ -49,6 +52,12 @@ impl Dispatcher<'_, '_> {
         for (lane, queued) in without_room {
             self.queues.entry(lane).or_default().push(queued);
         }
+    }
+
+    /// Whether steps are ready that only a pause keeps from starting.
+    pub(super) fn is_held(&self) -> bool {
+        let is_ready = |queued: &Queued| matches!(self.phases[queued.1.0.index()], Phase::Ready(_));
+        self.shared.control.is_paused() && !self.is_stopped() && self.queues.values().flatten().any(is_ready)
     }
 
     pub(super) fn is_stopped(&self) -> bool {
