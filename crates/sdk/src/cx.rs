@@ -53,6 +53,13 @@ impl<'call> Cx<'call> {
         self.report()
     }
 
+    /// Reports progress with a note, both at once. Numbers in a note are drawn as curves if they follow a name: `sigma 0.41, update
+    /// 0.02`.
+    pub fn progress_with(&self, done: u64, total: u64, note: impl Into<String>) -> NodeResult<()> {
+        self.note.replace(note.into());
+        self.progress(done, total)
+    }
+
     /// Says what is being done, next to the progress, until the next note. Fails if the run was cancelled.
     pub fn note(&self, text: impl Into<String>) -> NodeResult<()> {
         self.note.replace(text.into());

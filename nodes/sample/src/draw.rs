@@ -138,8 +138,14 @@ impl<'a> Plan<'a> {
         let mut checkpoints = Checkpoints::new(from.as_ref().map_or(0, |state| state.steps_done));
         let mut outcome = Ok(());
         let mut on_step = |info: &StepInfo| {
+            // A number that cannot be had is no reason to stop.
+            let update = info.update_norm().map(|norm| format!(", update {norm:.4}")).unwrap_or_default();
             outcome = cx
-                .progress(info.step_idx as u64 + 1, info.n_steps as u64)
+                .progress_with(
+                    info.step_idx as u64 + 1,
+                    info.n_steps as u64,
+                    format!("sigma {:.3}{update}", info.sigma),
+                )
                 .and_then(|()| checkpoints.offer(cx, info.state, info.n_steps))
                 .and_then(|()| preview::show(cx, self.wishes.model, info));
             match outcome {

@@ -90,8 +90,20 @@ fn fresh_noise_follows_its_seed() {
 #[test]
 fn a_picture_to_draw_on_from_takes_only_some_of_the_steps() {
     let from = |strength| Sample { image: Some(noise(2, (32, 32), 1)), strength, steps: Some(5), ..sample() };
-    assert_eq!(progress(from(None)), ["1/3", "2/3", "3/3"]);
-    assert_eq!(progress(from(Some(0.2))), ["1/1"]);
+    let steps = |strength| -> Vec<String> {
+        progress(from(strength)).iter().map(|said| said.split(' ').next().unwrap_or_default().to_owned()).collect()
+    };
+    assert_eq!(steps(None), ["1/3", "2/3", "3/3"]);
+    assert_eq!(steps(Some(0.2)), ["1/1"]);
+}
+
+#[test]
+fn each_step_tells_its_noise_and_how_far_it_went() {
+    let told = progress(sample());
+    let numbers = |said: &String| -> Vec<f32> { said.split([' ', ',']).filter_map(|word| word.parse().ok()).collect() };
+    let told: Vec<Vec<f32>> = told.iter().map(numbers).collect();
+    assert!(told.iter().all(|numbers| numbers.len() == 2 && numbers[1] > 0.0), "{told:?}");
+    assert!(told[0][0] == 1.0 && told[1][0] < 1.0, "{told:?}");
 }
 
 #[test]
