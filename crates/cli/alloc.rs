@@ -13,6 +13,11 @@ static PEAK: AtomicUsize = AtomicUsize::new(0);
 /// Mapped files are not counted, nor what a shared object allocates by itself.
 pub struct Counting;
 
+/// What is held at this moment.
+pub fn held_bytes() -> u64 {
+    HELD.load(Ordering::Relaxed) as u64
+}
+
 fn grown(bytes: usize) {
     let held = HELD.fetch_add(bytes, Ordering::Relaxed) + bytes;
     // Nearly always a load only: the peak is rarely passed.

@@ -1,6 +1,6 @@
 //! The command line as data.
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 use clap::{Args as ClapArgs, Parser, Subcommand, ValueEnum};
 
@@ -95,7 +95,7 @@ pub enum Command {
     /// Run a graph
     Run(RunArgs),
     /// Run a graph, and what changed of it again after every save
-    Watch(CommonRunArgs),
+    Watch(WatchArgs),
     /// Read and check graph files
     Check(CheckArgs),
     /// Say what would run, and why
@@ -235,6 +235,42 @@ pub struct RunArgs {
     /// Run a step even if it is known; may be given again
     #[arg(long, value_name = "STEP")]
     pub rerun: Vec<String>,
+}
+
+#[derive(Debug, ClapArgs)]
+pub struct WatchArgs {
+    #[command(flatten)]
+    pub common: CommonRunArgs,
+    /// Print lines even on a terminal
+    #[arg(long)]
+    pub headless: bool,
+}
+
+impl CommonRunArgs {
+    /// Whether nothing else was asked to go where a screen would be.
+    pub fn has_room_for_a_screen(&self) -> bool {
+        let writes_events = self.display.events.as_deref() == Some(Path::new("jsonl"));
+        !self.display.quiet && !writes_events && self.graph.message_format == MessageFormat::Human
+    }
+}
+
+impl GraphArgs {
+    /// The command that runs the graph, without inputs.
+    pub fn command(&self) -> String {
+        let graph = self.graph.display().to_string();
+        let mut words = vec!["rondel".to_owned(), "run".to_owned(), graph];
+        let pairs = |option: &str, values: &[String]| {
+            values.iter().flat_map(|value| [option.to_owned(), value.clone()]).collect::<Vec<_>>()
+        };
+        words.extend(pairs("--model", &self.model));
+        words.extend(pairs("--only", &self.only));
+        words.extend(pairs("--sweep", &self.sweep));
+        words.extend(pairs("--zip", &self.zip));
+        if self.out != Path::new("out") {
+            words.extend(["--out".to_owned(), self.out.display().to_string()]);
+        }
+        shlex::try_join(words.iter().map(String::as_str)).unwrap_or_else(|_| words.join(" "))
+    }
 }
 
 #[derive(Debug, ClapArgs)]
@@ -537,6 +573,9 @@ pub struct ReplayArgs {
     /// How many times as fast
     #[arg(long, value_name = "FACTOR", default_value_t = 1.0, value_parser = words::parse_factor)]
     pub speed: f64,
+    /// Print lines even on a terminal
+    #[arg(long)]
+    pub headless: bool,
 }
 
 #[derive(Debug, ClapArgs)]

@@ -27,14 +27,17 @@ use anyhow::{Context, Result, bail};
 use rondel_cache::Cache;
 use rondel_engine::installed::{Installed, KnownPlugins};
 use rondel_engine::{Plan, PlanError, PlanOptions, Site};
-use rondel_graph::Graph;
+use rondel_graph::{Diagnostic, Graph};
 use rondel_hosted::Hosted;
 use rondel_plugin::{HostOptions, Origin, PluginInfo, Registry};
 
-use crate::args::{Args, Command, GraphArgs, MessageFormat, Places};
+use crate::args::{Args, Command, GraphArgs, Places};
 use crate::isolation::Policy;
 use crate::output::{diagnostics, hashing};
 use crate::{alloc, folders, hosted, isolation, remote, size, words};
+
+pub use runs::diff::lines as difference_lines;
+pub use runs::line as run_line;
 
 /// How the program ends; the numbers are documented and stable.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -207,6 +210,14 @@ struct Opened<'a> {
     stdin: Option<String>,
     /// The content of plugins is part of keys.
     counts_code: bool,
+    /// Inputs that were given other values since the program was started, in the form of `--set`.
+    set_since: Vec<(String, String)>,
+}
+
+/// What came of reading a graph.
+struct Reading {
+    mistakes: Vec<Diagnostic>,
+    plan: Result<Arc<Plan>, Exit>,
 }
 
 impl<'a> Opened<'a> {
@@ -230,17 +241,26 @@ impl<'a> Opened<'a> {
             seeds: HashMap::new(),
             stdin: None,
             counts_code: false,
+            set_since: Vec::new(),
         })
     }
 
     /// Reads, checks and plans the graph as its files are now; mistakes are printed, and the exit code is returned in place of
     /// a plan. What the remote tier knows of the plan is known when this returns.
     fn plan(&mut self) -> Result<Result<Arc<Plan>, Exit>> {
+        let Reading { mistakes, plan } = self.read()?;
+        diagnostics::print(&mistakes, self.args.message_format);
+        Ok(plan)
+    }
+
+    /// The same, with the mistakes handed on instead of printed.
+    fn read(&mut self) -> Result<Reading> {
         self.site.forget_files();
         let checked = self.site.open(&self.args.graph, &self.swaps);
-        diagnostics::print(&checked.diagnostics, self.args.message_format);
-        let Some(graph) = checked.graph else { return Ok(Err(Exit::Wrong)) };
-        let given = given::given(self.args, &self.site, &mut self.stdin)?;
+        let mut mistakes = checked.diagnostics;
+        let Some(graph) = checked.graph else { return Ok(Reading { mistakes, plan: Err(Exit::Wrong) }) };
+        let mut given = given::given(self.args, &self.site, &mut self.stdin)?;
+        given.set.extend(self.set_since.iter().cloned());
         let mut draw = |place: &str| *self.seeds.entry(place.to_owned()).or_insert_with(draw_seed);
         let options = PlanOptions {
             sheet: self.args.sheet.clone(),
@@ -254,12 +274,19 @@ impl<'a> Opened<'a> {
         };
         let plan = match rondel_engine::plan(&self.site, &graph, &given, options) {
             Ok(plan) => Arc::new(plan),
-            Err(error) => return Ok(Err(not_planned(&graph, error, self.args.message_format))),
+            Err(PlanError::Wrong(more)) => {
+                mistakes.extend(more);
+                return Ok(Reading { mistakes, plan: Err(Exit::Wrong) });
+            }
+            Err(PlanError::NothingMatches { only, outputs }) => {
+                words::say(nothing_matches(&graph, &only, &outputs));
+                return Ok(Reading { mistakes, plan: Err(Exit::NothingMatched) });
+            }
         };
         if let Err(error) = rondel_engine::ask(&plan, &self.cache) {
             words::say(format!("warning: {error}"));
         }
-        Ok(Ok(plan))
+        Ok(Reading { mistakes, plan: Ok(plan) })
     }
 }
 
@@ -277,23 +304,14 @@ fn out_folder(out: &Path) -> Result<PathBuf> {
     Ok(full)
 }
 
-fn not_planned(graph: &Graph, error: PlanError, format: MessageFormat) -> Exit {
-    match error {
-        PlanError::Wrong(mistakes) => {
-            diagnostics::print(&mistakes, format);
-            Exit::Wrong
-        }
-        PlanError::NothingMatches { only, outputs } => {
-            let nodes: Vec<&str> = graph.nodes.keys().map(String::as_str).collect();
-            words::say(format!(
-                "error: `--only {}` matches nothing; outputs: {}; nodes: {}",
-                only.join(", "),
-                outputs.join(", "),
-                nodes.join(", ")
-            ));
-            Exit::NothingMatched
-        }
-    }
+fn nothing_matches(graph: &Graph, only: &[String], outputs: &[String]) -> String {
+    let nodes: Vec<&str> = graph.nodes.keys().map(String::as_str).collect();
+    format!(
+        "error: `--only {}` matches nothing; outputs: {}; nodes: {}",
+        only.join(", "),
+        outputs.join(", "),
+        nodes.join(", ")
+    )
 }
 
 /// A seed below 2³²: short enough to be copied by hand, and every tool takes it.

@@ -12,6 +12,7 @@ mod isolation;
 mod memory;
 mod output;
 mod remote;
+mod screen;
 mod size;
 mod words;
 

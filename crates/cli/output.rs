@@ -14,15 +14,22 @@ use std::fs::File;
 use std::io::{self, BufWriter, Write};
 use std::path::Path;
 use std::sync::Arc;
+use std::time::{Duration, Instant};
 
 use anyhow::{Context, Result};
 use previews::Previews;
 use rondel_cache::Cache;
 use rondel_engine::Plan;
-use rondel_event::{Event, Report, RunView, What};
+use rondel_event::{Event, Gauge, Report, RunView, What};
+use rondel_tui::News;
 
 use crate::args::DisplayArgs;
-use crate::words;
+use crate::screen::Teller;
+use crate::screen::planned::planned;
+use crate::{alloc, words};
+
+/// The least time between two looks at the memory.
+const BETWEEN_MEASURES: Duration = Duration::from_millis(500);
 
 /// What shows runs, one after the other: words for people, and events for machines if they were asked for.
 pub struct Display {
@@ -31,16 +38,29 @@ pub struct Display {
     events: Option<Events>,
     previews: Option<Previews>,
     is_quiet: bool,
+    onto: Option<Onto>,
 }
 
 enum People {
     Bars(bars::Bars),
     Lines(lines::Lines),
+    Screen(Onto),
+}
+
+/// Hands a run on to the screen.
+#[derive(Clone)]
+pub struct Onto {
+    pub teller: Teller,
+    /// The command that runs the graph, without its inputs.
+    pub command: String,
+    pub memory_budget_bytes: Option<u64>,
+    /// When the memory was last told.
+    pub measured: Option<Instant>,
 }
 
 /// Where events go, one JSON object a line.
 struct Events {
-    to: Box<dyn Write>,
+    to: Box<dyn Write + Send>,
     is_stdout: bool,
     /// The first line that could not be written; nothing is written after it.
     error: Option<io::Error>,
@@ -67,13 +87,22 @@ impl Display {
                 Some(Events { to: Box::new(BufWriter::new(file)), is_stdout: false, error: None })
             }
         };
-        Ok(Display { people: None, with_bars, events, previews, is_quiet: args.quiet })
+        Ok(Display { people: None, with_bars, events, previews, is_quiet: args.quiet, onto: None })
+    }
+
+    /// From now on runs are shown on a screen.
+    pub fn show_on(self, onto: Onto) -> Display {
+        Display { onto: Some(onto), ..self }
     }
 
     /// Gets ready for a run of this plan.
     pub fn begin(&mut self, plan: &Plan) {
         let width = lines::name_width(plan.steps.node_weights().map(|step| &step.name));
         self.people = Some(match self.with_bars {
+            _ if let Some(onto) = &self.onto => {
+                onto.teller.tell(News::Planned(Box::new(planned(plan, &onto.command))));
+                People::Screen(onto.clone())
+            }
             true => People::Bars(bars::Bars::new(width)),
             false => People::Lines(lines::Lines::new(width, self.is_quiet)),
         });
@@ -89,13 +118,16 @@ impl Display {
         match &mut self.people {
             Some(People::Bars(bars)) => bars.event(event, view),
             Some(People::Lines(lines)) => lines.event(event, view),
+            Some(People::Screen(onto)) => onto.event(event),
             None => {}
         }
     }
 
     /// Says how the run ended, and prints the files that it wrote, as data.
     pub fn end(&mut self, report: &Report) {
-        self.people = None;
+        if let Some(People::Screen(_)) = self.people.take() {
+            return;
+        }
         if !self.is_quiet {
             words::say(lines::summary(report));
         }
@@ -109,6 +141,17 @@ impl Display {
     /// Fails if not all events could be written.
     pub fn finish(self) -> Result<()> {
         self.events.map_or(Ok(()), Events::finish)
+    }
+}
+
+impl Onto {
+    fn event(&mut self, event: &Event) {
+        self.teller.tell(News::Event(Box::new(event.clone())));
+        if self.measured.is_none_or(|at| at.elapsed() >= BETWEEN_MEASURES) {
+            self.measured = Some(Instant::now());
+            let memory = Gauge { used_bytes: alloc::held_bytes(), limit_bytes: self.memory_budget_bytes };
+            self.teller.tell(News::Resources { memory, cache: Gauge::default() });
+        }
     }
 }
 

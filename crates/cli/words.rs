@@ -1,15 +1,30 @@
 //! Words for people, on standard error.
 
 use std::io::{ErrorKind, IsTerminal, Write};
+use std::sync::Mutex;
 use std::sync::atomic::{AtomicBool, Ordering};
 
 use rondel_event::How;
+
+/// Where words go instead.
+type Listener = Box<dyn Fn(String) + Send>;
+
+/// A lock of a moment: a listener only hands on. What it hands on to is a channel, which never waits.
+static LISTENER: Mutex<Option<Listener>> = Mutex::new(None);
 
 /// Prints a line of words.
 ///
 /// Standard error may be closed by whoever reads it; that is no reason to stop.
 pub fn say(text: impl std::fmt::Display) {
-    let _ = writeln!(std::io::stderr(), "{text}");
+    match &*LISTENER.lock().expect("no panic while it is held") {
+        Some(listener) => listener(text.to_string()),
+        None => drop(writeln!(std::io::stderr(), "{text}")),
+    }
+}
+
+/// Hands all words to somebody else from now on, who owns the terminal, or prints them again.
+pub fn hand_to(listener: Option<Listener>) {
+    *LISTENER.lock().expect("no panic while it is held") = listener;
 }
 
 /// Prints an error with what led to it.
@@ -45,6 +60,11 @@ pub fn is_quiet() -> bool {
 /// Whether something that was printed as data did not arrive.
 pub fn is_data_lost() -> bool {
     DATA_LOST.load(Ordering::Relaxed)
+}
+
+/// Whether a person sits at the terminal, and all of the program's streams are theirs.
+pub fn is_interactive() -> bool {
+    std::io::stdin().is_terminal() && std::io::stdout().is_terminal() && std::io::stderr().is_terminal()
 }
 
 /// Whether standard error is watched by a person.

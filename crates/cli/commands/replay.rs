@@ -1,15 +1,20 @@
 //! `rondel replay`: shows a run again, at its own pace or faster.
 
+use std::sync::Arc;
 use std::thread;
 use std::time::{Duration, Instant};
 
 use anyhow::Result;
-use rondel_event::RunView;
+use rondel_cache::{Cache, CacheOptions};
+use rondel_event::{Event, RunView};
+use rondel_tui::screen::Served;
+use rondel_tui::{News, Page, Request};
 
 use super::Exit;
 use super::runs::{nothing, recorded};
 use crate::args::{Places, ReplayArgs};
 use crate::output::lines::{self, Lines};
+use crate::screen::{self, Stage};
 use crate::{folders, words};
 
 /// Ends like the run did.
@@ -18,14 +23,56 @@ pub fn run(places: &Places, args: &ReplayArgs) -> Result<Exit> {
         Ok(found) => found,
         Err(reason) => return Ok(nothing(&reason)),
     };
+    if !args.headless && words::is_interactive() {
+        on_screen(places, args.speed, events)?;
+        return Ok(Exit::Run(report.exit_code));
+    }
     let mut lines = Lines::new(lines::name_width(report.steps.iter().map(|step| &step.name)), false);
     let (began, mut view) = (Instant::now(), RunView::default());
     for event in &events {
-        let due = Duration::from_secs_f64(event.at_ms.max(0.0) / 1000.0 / args.speed);
-        thread::sleep(due.saturating_sub(began.elapsed()));
+        wait_for(event, began, args.speed);
         view.apply(event);
         lines.event(event, &view);
     }
     words::say(lines::summary(&report));
     Ok(Exit::Run(report.exit_code))
+}
+
+/// Waits until an event is due.
+fn wait_for(event: &Event, began: Instant, speed: f64) {
+    let due = Duration::from_secs_f64(event.at_ms.max(0.0) / 1000.0 / speed);
+    thread::sleep(due.saturating_sub(began.elapsed()));
+}
+
+/// Plays the recording on the screen, which stays open until a person closes it.
+fn on_screen(places: &Places, speed: f64, events: Vec<Event>) -> Result<()> {
+    let cache = Arc::new(Cache::open(CacheOptions { folder: folders::cache(places)?, ..CacheOptions::default() }));
+    let mut stage = Stage::new()?;
+    stage.app.ui.is_commanding = false;
+    let (player, teller) = (stage.teller(), stage.teller());
+    // It ends with the program at the latest: nothing waits for it.
+    thread::spawn(move || {
+        let began = Instant::now();
+        for event in events {
+            wait_for(&event, began, speed);
+            player.tell(News::Event(Box::new(event)));
+        }
+    });
+    stage.show(&cache.clone(), &mut |request| {
+        let (cache, teller) = (cache.clone(), teller.clone());
+        match request {
+            Request::Look(page) => {
+                thread::spawn(move || teller.tell(News::Page(page, screen::look_at(page, &cache))));
+            }
+            Request::Compare(run, report) => {
+                thread::spawn(move || {
+                    teller.tell(News::Page(Page::Difference, screen::compare(&run, &report, &cache)))
+                });
+            }
+            // The screen asks for nothing else of a recording that it would need an answer to.
+            _ => {}
+        }
+        Served::GoOn
+    })?;
+    Ok(())
 }

@@ -1,6 +1,6 @@
 //! `rondel runs`: what runs left behind.
 
-mod diff;
+pub mod diff;
 
 use std::path::Path;
 use std::time::{SystemTime, UNIX_EPOCH};
@@ -34,17 +34,22 @@ fn list(cache: &Path, n: usize, json: bool) -> Result<Exit> {
     }
     let now = SystemTime::now().duration_since(UNIX_EPOCH).map_or(0, |since| since.as_secs());
     for id in ids.iter().take(n) {
-        let age = began_at(id).map(|at| format!("{} ago", words::age(now.saturating_sub(at)))).unwrap_or_default();
-        let (graph, how) = match record::report(&v1, id) {
-            Some(report) => (report.graph.name.clone(), lines::summary(&report)),
-            None => (String::new(), "cut off, or not over".to_owned()),
-        };
-        words::data(format!("{id}  {age:>10}  {graph:20}  {how}"));
+        words::data(format!("{id}  {}", line(&v1, id, now)));
     }
     if ids.len() > n {
         words::say(format!("{} more; ask for them with -n", ids.len() - n));
     }
     Ok(Exit::Done)
+}
+
+/// A run in one line, without its id; `now` in seconds since 1970.
+pub fn line(v1: &Path, id: &str, now: u64) -> String {
+    let age = began_at(id).map(|at| format!("{} ago", words::age(now.saturating_sub(at)))).unwrap_or_default();
+    let (graph, how) = match record::report(v1, id) {
+        Some(report) => (report.graph.name.clone(), lines::summary(&report)),
+        None => (String::new(), "cut off, or not over".to_owned()),
+    };
+    format!("{age:>10}  {graph:20}  {how}")
 }
 
 /// What was said while it ran, with the values that went in and the files that came out.

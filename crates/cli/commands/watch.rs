@@ -4,65 +4,106 @@
 //! stopped, and then the new one runs; all that was finished is known to it. A file with mistakes stops nothing: they are shown,
 //! and the run goes on. Plugins are watched like files of the graph: see [`reload`](super::reload).
 
+mod desk;
+
 use std::path::PathBuf;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 
 use anyhow::{Context, Result};
-use rondel_engine::watch::Watcher;
-use rondel_engine::{Control, Plan};
+use rondel_cache::Cache;
+use rondel_engine::watch::{Waker, Watcher};
+use rondel_engine::{Plan, RunOptions};
+use rondel_graph::Diagnostic;
+use rondel_tui::{Mistake, News, Spot};
 
+use self::desk::Desk;
 use super::reload::Plugins;
 use super::run::{carry_out, make_report_folder, options, write_report};
-use super::{Exit, Opened};
-use crate::args::{CommonRunArgs, Places};
+use super::{Exit, Opened, Reading};
+use crate::args::{CommonRunArgs, Places, WatchArgs};
 use crate::memory::Memory;
-use crate::output::Display;
+use crate::output::{Display, Onto, diagnostics};
+use crate::screen::{self, Closed, Stage, Teller};
 use crate::{folders, size, words};
 
-pub fn run(places: &Places, args: &CommonRunArgs) -> Result<Exit> {
-    if args.display.quiet {
+pub fn run(places: &Places, args: &WatchArgs) -> Result<Exit> {
+    let common = &args.common;
+    if common.display.quiet {
         words::be_quiet();
     }
-    let memory = Memory::find(&args.memory);
-    let plugins = Plugins::new(places, &args.graph.graph);
-    let opened = Opened { counts_code: true, ..Opened::new(places, &args.graph, memory.budget_bytes, false)? };
-    make_report_folder(args)?;
-    let (cache, cache_limit_bytes) = (opened.cache.clone(), opened.cache_limit_bytes);
-    let hosted = opened.hosted.clone();
-    let mut display = Display::new(&args.display, false, &cache)?;
-    let v1 = folders::cache(places)?;
-    let mut watched = Watched { watcher: Watcher::new()?, opened, plugins, cache: v1 };
-    let mut next = watched.plan()?;
-    end_on_signals(&watched)?;
-    if next.is_none() {
-        next = watched.wait()?;
+    let memory = Memory::find(&common.memory);
+    let plugins = Plugins::new(places, &common.graph.graph);
+    let opened = Opened { counts_code: true, ..Opened::new(places, &common.graph, memory.budget_bytes, false)? };
+    make_report_folder(common)?;
+    let cache = opened.cache.clone();
+    let display = Display::new(&common.display, false, &cache)?;
+    let watcher = Watcher::new()?;
+    let desk = Desk::new(watcher.waker());
+    let folder = folders::cache(places)?;
+    let watched = Watched { watcher, opened, plugins, cache: folder, desk: &desk, screen: None };
+    let has_screen = !args.headless && words::is_interactive() && common.has_room_for_a_screen();
+    match has_screen {
+        true => on_screen(common, &memory, watched, display, &cache),
+        false => {
+            end_on_signals(&watched)?;
+            watched.go_on(common, &memory, display)?;
+            Ok(Exit::Run(130))
+        }
     }
-    while let Some(plan) = next {
-        let control = Control::default();
-        // The graph is read and planned again beside the run.
-        next = std::thread::scope(|scope| {
-            let listener = scope.spawn(|| {
-                let next = watched.wait();
-                match &next {
-                    Ok(Some(plan)) => control.give_way(plan.recipes()),
-                    Ok(None) | Err(_) => control.cancel(),
-                }
-                next
-            });
-            let report = carry_out(&plan, &cache, options(args, &memory, &hosted), &control, &hosted, &mut display);
-            if let Err(error) = write_report(args, &report) {
-                words::error(&error);
-            }
-            size::tidy(&cache, cache_limit_bytes);
-            if !control.is_stopping() {
-                say(format!("watching {}; Ctrl-C ends it", plan.graph.path.display()));
-            }
-            listener.join().unwrap_or_else(|panic| std::panic::resume_unwind(panic))
+}
+
+/// The same on a screen: the watch goes on beside it, and ends when it is closed.
+fn on_screen(
+    args: &CommonRunArgs,
+    memory: &Memory,
+    mut watched: Watched<'_>,
+    display: Display,
+    cache: &Arc<Cache>,
+) -> Result<Exit> {
+    let stage = Stage::new()?;
+    let teller = stage.teller();
+    let (desk, waker) = (watched.desk, watched.watcher.waker());
+    let display = display.show_on(Onto {
+        teller: teller.clone(),
+        command: args.graph.command(),
+        memory_budget_bytes: memory.budget_bytes,
+        measured: None,
+    });
+    watched.screen = Some(teller.clone());
+    std::thread::scope(|scope| {
+        let driver = std::thread::Builder::new().name(screen::DRIVER.to_owned());
+        let driver = driver.spawn_scoped(scope, || {
+            // Whatever becomes of the watch, the screen does not outlive it.
+            let _end = EndsScreen(teller.clone());
+            watched.go_on(args, memory, display)
         })?;
+        let ends = EndsWatch(waker);
+        let closed = stage.show(cache, &mut |request| desk.serve(request, cache, &teller));
+        drop(ends);
+        driver.join().unwrap_or_else(|panic| std::panic::resume_unwind(panic))?;
+        Ok(match closed? {
+            Closed::ByHand => Exit::Done,
+            Closed::BySignal => Exit::Run(130),
+        })
+    })
+}
+
+struct EndsScreen(Teller);
+
+impl Drop for EndsScreen {
+    fn drop(&mut self) {
+        self.0.tell(News::Ended);
     }
-    display.finish()?;
-    Ok(Exit::Run(130))
+}
+
+/// Whatever becomes of the screen, the watch does not outlive it: who waits for its thread would wait for ever.
+struct EndsWatch(Waker);
+
+impl Drop for EndsWatch {
+    fn drop(&mut self) {
+        self.0.end();
+    }
 }
 
 /// A graph, and the watch over its files.
@@ -72,16 +113,61 @@ struct Watched<'a> {
     plugins: Plugins<'a>,
     /// The folder of the cache.
     cache: PathBuf,
+    desk: &'a Desk,
+    screen: Option<Teller>,
 }
 
 impl Watched<'_> {
+    /// Runs the graph, and again after every change, until the watch is ended.
+    fn go_on(mut self, args: &CommonRunArgs, memory: &Memory, mut display: Display) -> Result<()> {
+        let (cache, cache_limit_bytes) = (self.opened.cache.clone(), self.opened.cache_limit_bytes);
+        let hosted = self.opened.hosted.clone();
+        let mut next = self.plan()?;
+        if next.is_none() {
+            next = self.wait()?;
+        }
+        while let Some(plan) = next {
+            let (control, rerun) = self.desk.begin(&plan);
+            let previews = args.display.previews.is_some() || self.screen.is_some();
+            let options = RunOptions { rerun, previews, ..options(args, memory, &hosted) };
+            // The graph is read and planned again beside the run.
+            next = std::thread::scope(|scope| {
+                let listener = scope.spawn(|| {
+                    let next = self.wait();
+                    match &next {
+                        Ok(Some(plan)) => control.give_way(plan.recipes()),
+                        Ok(None) | Err(_) => control.cancel(),
+                    }
+                    next
+                });
+                let report = carry_out(&plan, &cache, options, &control, &hosted, &mut display);
+                if let Err(error) = write_report(args, &report) {
+                    words::error(&error);
+                }
+                size::tidy(&cache, cache_limit_bytes);
+                if !control.is_stopping() {
+                    say(format!("watching {}; Ctrl-C ends it", plan.graph.path.display()));
+                }
+                listener.join().unwrap_or_else(|panic| std::panic::resume_unwind(panic))
+            })?;
+        }
+        display.finish()
+    }
+
     /// Plans the graph as its files are now, and watches those; no plan if there are mistakes.
     fn plan(&mut self) -> Result<Option<Arc<Plan>>> {
-        let plan = self.opened.plan();
+        let set = self.desk.set();
+        self.opened.set_since.clone_from(&set);
+        let read = self.opened.read();
         let mut files = self.opened.site.files();
         files.extend(self.plugins.files().clone());
         self.watcher.follow(files)?;
-        let plan = plan?;
+        let Reading { mistakes, plan } = read?;
+        self.show(&mistakes, plan.is_ok());
+        let set = self.desk.planned(set, plan.is_ok());
+        if let Some(screen) = &self.screen {
+            screen.tell(News::Changed(set));
+        }
         if plan.is_err() {
             say("waiting for the mistakes to be mended");
         }
@@ -96,19 +182,32 @@ impl Watched<'_> {
         })
     }
 
+    fn show(&self, mistakes: &[Diagnostic], has_plan: bool) {
+        let Some(screen) = &self.screen else {
+            return diagnostics::print(mistakes, self.opened.args.message_format);
+        };
+        match has_plan {
+            true => mistakes.iter().for_each(|it| words::say(format!("warning: {}", it.message))),
+            false => screen.tell(News::Mistakes(mistakes.iter().map(mistake).collect())),
+        }
+    }
+
     /// Waits until there is another plan; none if the watch was ended.
     fn wait(&mut self) -> Result<Option<Arc<Plan>>> {
         while let Some(changed) = self.watcher.changed()? {
+            let was_woken = changed.is_empty();
             let (plugins, others): (Vec<_>, Vec<_>) =
                 changed.into_iter().partition(|file| self.plugins.files().contains_key(file));
             let is_other = !plugins.is_empty() && self.renew();
             // That their folder changed as well says nothing more.
             let plugins: Vec<_> = plugins.into_iter().filter(|file| !file.is_dir()).collect();
-            if others.is_empty() && !is_other {
+            if others.is_empty() && !is_other && !was_woken {
                 self.watcher.follow_more(self.plugins.files().clone())?;
                 continue;
             }
-            say(format!("changed: {}", names(if is_other { &plugins } else { &[] }, &others)));
+            if !was_woken {
+                say(format!("changed: {}", names(if is_other { &plugins } else { &[] }, &others)));
+            }
             match self.plan() {
                 Ok(None) => {}
                 Ok(plan) => return Ok(plan),
@@ -120,12 +219,21 @@ impl Watched<'_> {
     }
 }
 
+fn mistake(diagnostic: &Diagnostic) -> Mistake {
+    let place = diagnostic.source.as_ref().zip(diagnostic.primary());
+    let spot = place.map(|(source, label)| Spot {
+        path: source.path.display().to_string(),
+        line: source.place(label.span.start).0,
+    });
+    Mistake { text: diagnostics::plain(diagnostic), spot }
+}
+
 /// The first signal ends the watch and what runs, the second ends the program at once.
 fn end_on_signals(watched: &Watched<'_>) -> Result<()> {
-    let (ender, was_asked) = (watched.watcher.ender(), AtomicBool::new(false));
+    let (waker, was_asked) = (watched.watcher.waker(), AtomicBool::new(false));
     ctrlc::set_handler(move || match was_asked.swap(true, Ordering::AcqRel) {
         true => std::process::exit(130),
-        false => ender.end(),
+        false => waker.end(),
     })
     .context("signals cannot be handled")
 }

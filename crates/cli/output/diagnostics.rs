@@ -18,9 +18,17 @@ pub fn print(diagnostics: &[Diagnostic], format: MessageFormat) {
     }
 }
 
+/// As [`print`] draws it for people, but without colours.
+pub fn plain(diagnostic: &Diagnostic) -> String {
+    draw(diagnostic, GraphicalTheme::unicode_nocolor())
+}
+
 fn render(diagnostic: &Diagnostic) -> String {
     let is_plain = !std::io::stderr().is_terminal() || std::env::var_os("NO_COLOR").is_some();
-    let theme = if is_plain { GraphicalTheme::unicode_nocolor() } else { GraphicalTheme::unicode() };
+    draw(diagnostic, if is_plain { GraphicalTheme::unicode_nocolor() } else { GraphicalTheme::unicode() })
+}
+
+fn draw(diagnostic: &Diagnostic, theme: GraphicalTheme) -> String {
     let handler = GraphicalReportHandler::new_themed(theme).with_width(100).with_links(false).with_context_lines(1);
     let mut text = String::new();
     match handler.render_report(&mut text, diagnostic) {

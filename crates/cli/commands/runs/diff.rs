@@ -22,25 +22,28 @@ pub fn run(folder: &Path, first: &str, second: &str, json: bool) -> Result<Exit>
     let difference = difference(&cache, &before, &now);
     match json {
         true => words::data(serde_json::to_string_pretty(&difference)?),
-        false => show(&difference),
+        false => lines(&difference).into_iter().for_each(words::data),
     }
     Ok(if difference.is_empty() { Exit::Done } else { Exit::Failed })
 }
 
-fn show(difference: &Difference) {
+/// Each difference in a line.
+pub fn lines(difference: &Difference) -> Vec<String> {
+    let mut told = Vec::new();
     if difference.is_same_graph == Some(false) {
-        words::data("the text of the graph is another");
+        told.push("the text of the graph is another".to_owned());
     }
     for Change { port, from, to } in &difference.inputs {
         let text = |value: &Option<String>| value.clone().unwrap_or_else(|| "none".to_owned());
-        words::data(format!("input   {port}: {} → {}", text(from), text(to)));
+        told.push(format!("input   {port}: {} → {}", text(from), text(to)));
     }
     let width = lines::name_width(difference.steps.iter().map(|step| &step.name));
     for step in &difference.steps {
         let changes: Vec<String> = step.changes.iter().map(Change::to_string).collect();
         let line = format!("{} {:width$}  {}", word(step.result), step.name, changes.join("; "));
-        words::data(line.trim_end());
+        told.push(line.trim_end().to_owned());
     }
+    told
 }
 
 fn word(result: Compared) -> &'static str {

@@ -1,0 +1,271 @@
+//! What is known of the run, and what is open on the screen.
+
+mod groups;
+mod input;
+mod popup;
+mod update;
+mod wish;
+
+use std::collections::{HashMap, VecDeque};
+
+use indexmap::IndexMap;
+use ratatui::layout::Rect;
+use rondel_event::{Event, How, Level, Outcome, RunView, State, StepName, What};
+use rondel_value::Digest;
+
+use crate::action::Pane;
+use crate::keys::Keys;
+use crate::news::{Mistake, News, Page, Planned, Row};
+use crate::picture::Shown;
+use crate::theme::Theme;
+use crate::words;
+pub use groups::{Group, Picture};
+pub use popup::{Form, Popup};
+
+/// The state of the screen.
+pub struct App {
+    pub view: RunView,
+    pub ui: UiState,
+}
+
+/// What the events do not tell: what a person has opened, chosen and been told.
+pub struct UiState {
+    pub theme: Theme,
+    pub keys: Keys,
+    pub screen: Rect,
+    pub focus: Pane,
+    pub zoom: Option<Pane>,
+    pub selected: Option<StepName>,
+    /// The selection goes with what runs, until somebody moves it.
+    pub is_following: bool,
+    pub popup: Option<Popup>,
+    pub picture_mode: PictureMode,
+    /// Whether imported graphs and sweeps are one box each; none for as the size of the graph asks.
+    pub folds: Option<bool>,
+    pub graph: Picture,
+    pub needle: String,
+    pub planned: Planned,
+    /// Inputs that were changed here and are not in the file.
+    pub changed: IndexMap<String, String>,
+    pub mistakes: Vec<Mistake>,
+    /// There is a run that can be told something.
+    pub is_commanding: bool,
+    pub is_paused: bool,
+    /// The newest words, in the place of the keys.
+    pub hint: Option<String>,
+    /// The newest last, over all runs.
+    pub log: VecDeque<LogLine>,
+    /// How many lines the log is scrolled up.
+    pub log_up: usize,
+    pub details: Option<(StepName, Vec<Row>)>,
+    pub page: Option<(Page, Vec<Row>)>,
+    /// Of each step, what its notes have told, in order.
+    pub curves: HashMap<StepName, Curves>,
+    /// Of each step the result before the newest, and the newest.
+    pub history: HashMap<StepName, (Option<Digest>, Digest)>,
+    pub shown: Shown,
+    /// The time of the run as a clock on the wall has it: events are no clock.
+    pub now_ms: f64,
+    pub n_runs: usize,
+}
+
+/// What the preview shows.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum PictureMode {
+    Newest,
+    Before,
+    Sheet,
+}
+
+#[derive(Clone, Debug, PartialEq)]
+pub struct LogLine {
+    pub at_ms: f64,
+    pub step: Option<StepName>,
+    pub level: Level,
+    pub text: String,
+}
+
+/// What a step told while it ran.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct Curves {
+    /// Values by name, as in `sigma 0.41, update 0.02`.
+    pub values: IndexMap<String, Vec<f64>>,
+    /// When each piece of progress came, and how much was done then.
+    pub done: Vec<(f64, u64)>,
+}
+
+/// The most lines that the log keeps.
+const LOG_LINES: usize = 1000;
+
+impl App {
+    pub fn new(theme: Theme, keys: Keys) -> App {
+        App {
+            view: RunView::default(),
+            ui: UiState {
+                theme,
+                keys,
+                screen: Rect::new(0, 0, 80, 24),
+                focus: Pane::Steps,
+                zoom: None,
+                selected: None,
+                is_following: true,
+                popup: None,
+                picture_mode: PictureMode::Newest,
+                folds: None,
+                graph: Picture::default(),
+                needle: String::new(),
+                planned: Planned::default(),
+                changed: IndexMap::new(),
+                mistakes: Vec::new(),
+                is_commanding: true,
+                is_paused: false,
+                hint: None,
+                log: VecDeque::new(),
+                log_up: 0,
+                details: None,
+                page: None,
+                curves: HashMap::new(),
+                history: HashMap::new(),
+                shown: Shown::default(),
+                now_ms: 0.0,
+                n_runs: 0,
+            },
+        }
+    }
+
+    /// Takes in news.
+    pub fn hear(&mut self, news: News) {
+        match news {
+            News::Event(event) => self.apply(&event),
+            News::Planned(planned) => {
+                if !self.ui.mistakes.is_empty() {
+                    self.ui.mistakes.clear();
+                    if matches!(self.ui.popup, Some(Popup::Mistakes { .. })) {
+                        self.ui.popup = None;
+                    }
+                }
+                self.ui.planned = *planned;
+            }
+            News::Mistakes(mistakes) => {
+                self.log(None, Level::Error, words::count(mistakes.len(), "mistake"));
+                self.ui.mistakes = mistakes;
+                self.ui.popup = Some(Popup::Mistakes { up: 0 });
+            }
+            News::Said(text) => {
+                let level = if text.starts_with("error") { Level::Error } else { Level::Info };
+                for line in text.lines().filter(|line| !line.trim().is_empty()) {
+                    self.log(None, level, line.trim_end().to_owned());
+                }
+            }
+            News::Resources { memory, cache } => (self.view.memory, self.view.cache) = (memory, cache),
+            News::Page(page, rows) => self.ui.page = Some((page, rows)),
+            News::Detail(step, rows) => self.ui.details = Some((step, rows)),
+            News::Changed(changed) => self.ui.changed = changed.into_iter().collect(),
+            News::Ended => {}
+        }
+    }
+
+    /// Takes in one event of a run.
+    pub fn apply(&mut self, event: &Event) {
+        self.view.apply(event);
+        self.ui.now_ms = event.at_ms;
+        match &event.what {
+            What::RunStarted { steps, .. } => {
+                self.ui.n_runs += 1;
+                self.ui.is_following = true;
+                self.ui.curves.clear();
+                self.ui.hint = None;
+                let is_there = |step: &StepName| self.view.steps.contains_key(step);
+                if !self.ui.selected.as_ref().is_some_and(is_there) {
+                    self.ui.selected = self.view.steps.keys().next().cloned();
+                }
+                self.arrange();
+                self.log(None, Level::Info, format!("a run of {}", words::count(steps.len(), "step")));
+            }
+            What::StepStarted { step, why, .. } => {
+                if self.ui.is_following {
+                    self.ui.selected = Some(step.clone());
+                }
+                self.log(Some(step), Level::Info, format!("runs: {why}"));
+            }
+            What::StepProgress { step, done, note, .. } => {
+                let curves = self.ui.curves.entry(step.clone()).or_default();
+                curves.done.push((event.at_ms, *done));
+                for (name, value) in named_values(note) {
+                    curves.values.entry(name.to_owned()).or_default().push(value);
+                }
+            }
+            What::StepFinished { step, how, outputs, .. } => {
+                if *how == How::KnownByContent {
+                    self.log(Some(step), Level::Info, "same content, kept".to_owned());
+                }
+                if let Some(newest) = outputs.first() {
+                    let was = self.ui.history.get(step).copied();
+                    match was {
+                        Some((_, same)) if same == *newest => {}
+                        _ => {
+                            self.ui.history.insert(step.clone(), (was.map(|(_, old)| old), *newest));
+                        }
+                    }
+                }
+            }
+            What::StepFailed { step, problem, .. } if problem.kind != "cancelled" => {
+                self.log(Some(step), Level::Error, problem.message.clone());
+            }
+            What::Log { step, level, text } if *level > Level::Debug => {
+                self.log(step.as_ref(), *level, text.clone());
+            }
+            What::RunFinished { outcome, .. } => {
+                let level = if *outcome == Outcome::Done { Level::Info } else { Level::Warn };
+                self.log(None, level, format!("{} in {}", words::outcome(Some(*outcome)), words::span(event.at_ms)));
+                if self.ui.is_following {
+                    self.show_what_came_of_it();
+                }
+            }
+            _ => {}
+        }
+    }
+
+    /// Moves the selection to what a person wants to see when a run is over: what failed, else the last that was made.
+    fn show_what_came_of_it(&mut self) {
+        let failed = self.view.steps.values().find(|step| step.state == State::Over(How::Failed));
+        let last = self.view.steps.values().rev().find(|step| step.state == State::Over(How::Ran));
+        if let Some(step) = failed.or(last) {
+            self.ui.selected = Some(step.info.name.clone());
+        }
+    }
+
+    fn log(&mut self, step: Option<&StepName>, level: Level, text: String) {
+        if self.ui.log.len() == LOG_LINES {
+            self.ui.log.pop_front();
+        }
+        self.ui.log.push_back(LogLine { at_ms: self.view.at_ms, step: step.cloned(), level, text });
+    }
+
+    /// Whether a run is going on.
+    pub fn is_running(&self) -> bool {
+        self.view.run.is_some() && self.view.outcome.is_none()
+    }
+
+    /// The index of the selected step.
+    pub fn selected_index(&self) -> Option<usize> {
+        self.view.steps.get_index_of(self.ui.selected.as_ref()?)
+    }
+}
+
+/// The numbers of a note, by the words before them: `sigma 0.41, update 0.02`.
+fn named_values(note: &str) -> impl Iterator<Item = (&str, f64)> {
+    let pairs = note.split(',').filter_map(|part| part.trim().rsplit_once(' '));
+    pairs.filter_map(|(name, value)| Some((name, value.parse().ok().filter(|value: &f64| value.is_finite())?)))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn notes_tell_numbers_by_name() {
+        let told: Vec<_> = named_values("sigma 0.41, update norm 0.02, loading, tile 3/4").collect();
+        assert_eq!(told, [("sigma", 0.41), ("update norm", 0.02)]);
+    }
+}

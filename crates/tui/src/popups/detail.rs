@@ -1,0 +1,50 @@
+//! All about one step: how it stands and why, what it is made of, and what it left.
+
+use ratatui::text::{Line, Span};
+use rondel_value::cost::bytes_text;
+
+use super::Sheet;
+use crate::app::App;
+use crate::theme::Role;
+use crate::words;
+
+pub fn sheet(app: &App, up: usize) -> Sheet<'_> {
+    let name = app.ui.selected.as_deref().unwrap_or_default();
+    let rows = lines(app).into_iter().map(|(key, text)| {
+        Line::from(vec![Span::styled(format!(" {key:<12} "), app.ui.theme.style(Role::Dim)), Span::raw(text)])
+    });
+    let title = format!("{}: {name}", words::DETAIL_TITLE);
+    Sheet { title, head: Vec::new(), rows: rows.collect(), at: up, is_list: false, width: 90 }
+}
+
+/// What is said, by what it is.
+pub fn lines(app: &App) -> Vec<(String, String)> {
+    let Some(step) = app.selected_index().map(|index| &app.view.steps[index]) else { return Vec::new() };
+    let mut lines: Vec<(&str, String)> = vec![
+        ("kind", step.info.kind.clone()),
+        ("lane", step.info.lane.name().to_owned()),
+        ("stands", words::state(step)),
+    ];
+    lines.extend(step.why.as_ref().map(|why| ("because", why.to_string())));
+    if let Some(problem) = &step.problem {
+        lines.extend(problem.message.lines().map(|line| ("problem", line.to_owned())));
+        lines.extend(problem.place.as_ref().map(|at| ("at", format!("{}:{}:{}", at.file, at.line, at.column))));
+    }
+    if step.ms > 0.0 {
+        lines.push(("took", words::span(step.ms)));
+    }
+    if step.peak_bytes > 0 {
+        lines.push(("peak", bytes_text(step.peak_bytes)));
+    }
+    lines.extend(step.took.as_ref().map(|took| ("hands on", took.clone())));
+    lines.extend(step.info.after.iter().map(|before| ("after", before.to_string())));
+    lines.extend(step.action.as_ref().map(|key| ("key", key.to_string())));
+    lines.extend(step.outputs.iter().map(|output| ("result", output.to_string())));
+    let mut lines: Vec<(String, String)> = lines.into_iter().map(|(key, text)| (key.to_owned(), text)).collect();
+    if let Some((of, rows)) = &app.ui.details
+        && *of == step.info.name
+    {
+        lines.extend(rows.iter().map(|row| (row.id.clone(), row.text.clone())));
+    }
+    lines
+}

@@ -1,0 +1,249 @@
+//! The terminal itself, and the one loop over all that comes in.
+//!
+//! The loop waits; it wakes for a key, for news, or for a picture that is ready, and while something runs once a second for the
+//! clock. It draws at most thirty times a second, and nothing at all while nothing comes.
+
+use std::io::{self, Write};
+use std::mem::ManuallyDrop;
+use std::sync::mpsc::{Receiver, RecvTimeoutError, Sender, channel};
+use std::time::{Duration, Instant};
+
+use crossterm::clipboard::CopyToClipboard;
+use crossterm::cursor::Show;
+use crossterm::event::{
+    self, DisableBracketedPaste, DisableMouseCapture, EnableBracketedPaste, EnableMouseCapture, Event as Input,
+};
+use crossterm::execute;
+use crossterm::terminal::{EnterAlternateScreen, LeaveAlternateScreen, SetTitle, disable_raw_mode, enable_raw_mode};
+use ratatui::Terminal;
+use ratatui::backend::CrosstermBackend;
+use ratatui_image::picker::Picker;
+use ratatui_image::picker::cap_parser::QueryStdioOptions;
+
+use crate::app::App;
+use crate::draw::draw;
+use crate::news::{News, Request};
+use crate::picture::{Fulfilled, Pictures};
+use crate::words;
+
+/// The least time between two frames.
+const FRAME: Duration = Duration::from_millis(33);
+
+/// How long a terminal has to say how it takes pictures: twice what a far one needs.
+const PATIENCE: Duration = Duration::from_millis(400);
+
+/// How long the last answer has to arrive. If it is later, a key is lost and nothing else.
+const ANSWER: Duration = Duration::from_millis(50);
+
+/// How often the clock is looked at while something runs.
+const TICK: Duration = Duration::from_secs(1);
+
+/// All that wakes the screen.
+pub enum Incoming {
+    Input(Input),
+    News(News),
+    Picture(Fulfilled),
+}
+
+/// What came of a request.
+pub enum Served {
+    GoOn,
+    /// Something that needs the terminal for itself, such as an editor; what it returns is said.
+    Outside(Box<dyn FnOnce() -> Option<String>>),
+}
+
+/// A terminal that shows a run. Whatever becomes of it, the terminal is as it was once it is dropped.
+pub struct Screen<W: Write> {
+    /// Never dropped: it would say on standard error that a terminal is gone, and panic because that is gone, too. [`leave`] does
+    /// all that its end would do.
+    terminal: ManuallyDrop<Terminal<CrosstermBackend<W>>>,
+}
+
+/// Reads keys on a thread of its own.
+pub struct Keyboard {
+    /// A turnstile: the next key is read once this one was dealt with. An editor that a key opens finds the keys its own, without
+    /// anybody having to ask every now and then whether one is open.
+    turnstile: Sender<()>,
+}
+
+impl Keyboard {
+    /// The thread ends with the program: nothing wakes it but a key.
+    pub fn listen(to: Sender<Incoming>) -> Keyboard {
+        let (turnstile, turned) = channel();
+        std::thread::spawn(move || {
+            while let Ok(input) = event::read() {
+                if to.send(Incoming::Input(input)).is_err() || turned.recv().is_err() {
+                    return;
+                }
+            }
+        });
+        Keyboard { turnstile }
+    }
+
+    fn next(&self) {
+        // A thread that is gone reads no more keys.
+        let _ = self.turnstile.send(());
+    }
+}
+
+impl<W: Write> Screen<W> {
+    pub fn open(mut out: W) -> io::Result<Screen<W>> {
+        enter(&mut out)?;
+        match Terminal::new(CrosstermBackend::new(out)) {
+            Ok(terminal) => Ok(Screen { terminal: ManuallyDrop::new(terminal) }),
+            Err(error) => {
+                let _ = disable_raw_mode();
+                Err(error)
+            }
+        }
+    }
+
+    /// Asks the terminal how it takes pictures, before anybody else reads from it. One that does not answer gets half blocks.
+    pub fn picker(&mut self) -> Picker {
+        let options = QueryStdioOptions { timeout: PATIENCE, ..QueryStdioOptions::default() };
+        let picker = Picker::from_query_stdio_with_options(options).unwrap_or_else(|_| Picker::halfblocks());
+        if picker.capabilities().is_empty() {
+            // Whoever asked still waits for the end of the answer, and would take the first key for it. In tmux the question went
+            // to the terminal around it, of which there may be none; this one tmux answers itself.
+            let _ = self.terminal.backend_mut().write_all(b"\x1b[5n");
+            let _ = Write::flush(self.terminal.backend_mut());
+            std::thread::sleep(ANSWER);
+        }
+        picker
+    }
+
+    /// Shows the state of a run, and what becomes of it, until a person or whoever runs it ends it.
+    pub fn show(
+        &mut self,
+        app: &mut App,
+        inbox: &Receiver<Incoming>,
+        keyboard: &Keyboard,
+        pictures: &Pictures,
+        serve: &mut dyn FnMut(Request) -> Served,
+    ) -> io::Result<()> {
+        let mut drawn: Option<Instant> = None;
+        let mut heard = Instant::now();
+        let mut is_stale = true;
+        loop {
+            let due = match (drawn, is_stale) {
+                (None, _) => Some(Instant::now()),
+                (Some(at), true) => Some(at + FRAME),
+                (Some(at), false) if app.is_running() => Some(at + TICK),
+                (Some(_), false) => None,
+            };
+            let mut next = match due {
+                None => inbox.recv().ok(),
+                Some(due) => match inbox.recv_timeout(due.saturating_duration_since(Instant::now())) {
+                    Ok(incoming) => Some(incoming),
+                    Err(RecvTimeoutError::Timeout) => {
+                        is_stale = true;
+                        None
+                    }
+                    Err(RecvTimeoutError::Disconnected) => return Ok(()),
+                },
+            };
+            if next.is_none() && due.is_none() {
+                return Ok(());
+            }
+            let began = Instant::now();
+            while let Some(incoming) = next.take() {
+                is_stale = true;
+                match incoming {
+                    Incoming::News(News::Ended) => return Ok(()),
+                    Incoming::News(news) => {
+                        heard = Instant::now();
+                        app.hear(news);
+                    }
+                    Incoming::Picture(picture) => app.ui.shown.put(picture),
+                    Incoming::Input(input) => {
+                        let goes_on = self.input(app, input, serve)?;
+                        keyboard.next();
+                        if !goes_on {
+                            return Ok(());
+                        }
+                    }
+                }
+                // A flood of events does not keep the screen from being drawn.
+                if began.elapsed() < FRAME {
+                    next = inbox.try_recv().ok();
+                }
+            }
+            if is_stale && drawn.is_none_or(|at| at.elapsed() >= FRAME) {
+                if app.is_running() {
+                    app.ui.now_ms = app.view.at_ms + heard.elapsed().as_secs_f64() * 1000.0;
+                }
+                self.draw(app, pictures)?;
+                drawn = Some(Instant::now());
+                is_stale = false;
+            }
+        }
+    }
+
+    fn draw(&mut self, app: &mut App, pictures: &Pictures) -> io::Result<()> {
+        let size = self.terminal.size()?;
+        app.ui.screen = ratatui::layout::Rect::new(0, 0, size.width, size.height);
+        if let Some(wish) = app.wish()
+            && app.ui.shown.ask(&wish)
+        {
+            pictures.ask(wish);
+        }
+        self.terminal.draw(|frame| draw(app, frame))?;
+        Ok(())
+    }
+
+    /// Deals with what a person did; false if the screen is to end.
+    fn input(&mut self, app: &mut App, input: Input, serve: &mut dyn FnMut(Request) -> Served) -> io::Result<bool> {
+        let requests = match input {
+            Input::Key(key) => app.key(key),
+            Input::Mouse(mouse) => app.mouse(mouse),
+            Input::Paste(text) => {
+                app.paste(&text);
+                Vec::new()
+            }
+            Input::Resize(..) | Input::FocusGained | Input::FocusLost => Vec::new(),
+        };
+        for request in requests {
+            match request {
+                Request::Quit => return Ok(false),
+                Request::Copy(text) => execute!(self.terminal.backend_mut(), CopyToClipboard::to_clipboard_from(text))?,
+                request => match serve(request) {
+                    Served::GoOn => {}
+                    Served::Outside(job) => {
+                        leave(self.terminal.backend_mut());
+                        let said = job();
+                        enter(self.terminal.backend_mut())?;
+                        self.terminal.clear()?;
+                        if let Some(said) = said {
+                            app.ui.hint = Some(said);
+                        }
+                    }
+                },
+            }
+        }
+        Ok(true)
+    }
+}
+
+impl<W: Write> Drop for Screen<W> {
+    fn drop(&mut self) {
+        leave(self.terminal.backend_mut());
+    }
+}
+
+fn enter(out: &mut impl Write) -> io::Result<()> {
+    enable_raw_mode()?;
+    let entered = execute!(out, EnterAlternateScreen, EnableMouseCapture, EnableBracketedPaste, SetTitle(words::TITLE));
+    if entered.is_err() {
+        let _ = disable_raw_mode();
+    }
+    entered
+}
+
+/// Gives the terminal back as it was; for a panic and a second signal too, when there is no [`Screen`] at hand.
+pub fn leave(out: &mut impl Write) {
+    // Each by itself: what fails leaves the others to be done.
+    let _ = execute!(out, DisableBracketedPaste);
+    let _ = execute!(out, DisableMouseCapture);
+    let _ = execute!(out, LeaveAlternateScreen, Show);
+    let _ = disable_raw_mode();
+}

@@ -1,0 +1,189 @@
+//! What the parts of the screen look like.
+//!
+//! Colour repeats what a glyph or a word says already, so that [`Theme::PLAIN`] and [`Theme::ASCII`] lose nothing.
+
+use ratatui::style::{Color, Modifier, Style};
+use ratatui::symbols::border;
+use rondel_event::{How, State};
+
+/// Colours and glyphs.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub struct Theme {
+    pub name: &'static str,
+    colors: Option<Colors>,
+    pub is_ascii: bool,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq)]
+struct Colors {
+    accent: Color,
+    good: Color,
+    known: Color,
+    bad: Color,
+    warn: Color,
+    dim: Color,
+}
+
+/// What a piece of the screen is.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Role {
+    Text,
+    Dim,
+    Accent,
+    Good,
+    Known,
+    Bad,
+    Warn,
+    Selected,
+    Border,
+    FocusedBorder,
+}
+
+impl Theme {
+    /// For terminals with many colours, dark or light: nothing is said of the background.
+    pub const FULL: Theme = Theme {
+        name: "full",
+        colors: Some(Colors {
+            accent: Color::Rgb(96, 165, 250),
+            good: Color::Rgb(74, 180, 110),
+            known: Color::Rgb(110, 160, 170),
+            bad: Color::Rgb(239, 83, 80),
+            warn: Color::Rgb(230, 160, 50),
+            dim: Color::Rgb(128, 128, 128),
+        }),
+        is_ascii: false,
+    };
+
+    /// For terminals with the colours that all have.
+    pub const SIXTEEN: Theme = Theme {
+        name: "sixteen",
+        colors: Some(Colors {
+            accent: Color::Blue,
+            good: Color::Green,
+            known: Color::Cyan,
+            bad: Color::Red,
+            warn: Color::Yellow,
+            dim: Color::DarkGray,
+        }),
+        is_ascii: false,
+    };
+
+    /// Without colours, for who says `NO_COLOR`.
+    pub const PLAIN: Theme = Theme { name: "plain", colors: None, is_ascii: false };
+
+    /// Without colours, and of the letters of a typewriter.
+    pub const ASCII: Theme = Theme { name: "ascii", colors: None, is_ascii: true };
+
+    pub const ALL: [Theme; 4] = [Theme::FULL, Theme::SIXTEEN, Theme::PLAIN, Theme::ASCII];
+
+    /// The theme after this one.
+    pub fn next(self) -> Theme {
+        let at = Theme::ALL.iter().position(|theme| *theme == self).unwrap_or(0);
+        Theme::ALL[(at + 1) % Theme::ALL.len()]
+    }
+
+    /// Whether pictures may have colours of their own.
+    pub fn has_pictures(&self) -> bool {
+        self.colors.is_some()
+    }
+
+    pub fn style(&self, role: Role) -> Style {
+        let plain = Style::default();
+        let Some(colors) = self.colors else {
+            return match role {
+                Role::Text | Role::Known | Role::Warn | Role::Good | Role::Border => plain,
+                Role::Dim => plain.add_modifier(Modifier::DIM),
+                Role::Accent | Role::Bad | Role::FocusedBorder => plain.add_modifier(Modifier::BOLD),
+                Role::Selected => plain.add_modifier(Modifier::REVERSED),
+            };
+        };
+        match role {
+            Role::Text => plain,
+            Role::Dim | Role::Border => plain.fg(colors.dim),
+            Role::Accent => plain.fg(colors.accent).add_modifier(Modifier::BOLD),
+            Role::FocusedBorder => plain.fg(colors.accent),
+            Role::Good => plain.fg(colors.good),
+            Role::Known => plain.fg(colors.known),
+            Role::Bad => plain.fg(colors.bad).add_modifier(Modifier::BOLD),
+            Role::Warn => plain.fg(colors.warn),
+            Role::Selected => plain.add_modifier(Modifier::REVERSED),
+        }
+    }
+
+    /// The glyph of a step and what it is drawn as. `is_lit` makes what runs pulse.
+    pub fn step(&self, state: State, is_lit: bool) -> (&'static str, Role) {
+        let (glyph, ascii, role) = match state {
+            State::Waiting => ("·", ".", Role::Dim),
+            State::Running if is_lit => ("▶", ">", Role::Accent),
+            State::Running => ("▷", ">", Role::Accent),
+            State::Over(How::Ran | How::Took) => ("✓", "+", Role::Good),
+            State::Over(How::KnownByRecipe | How::KnownByContent | How::UpToDate) => ("=", "=", Role::Known),
+            State::Over(How::Failed) => ("✗", "x", Role::Bad),
+            State::Over(How::Blocked) => ("–", "-", Role::Warn),
+            State::Over(How::NotNeeded) => ("○", "o", Role::Dim),
+        };
+        (if self.is_ascii { ascii } else { glyph }, role)
+    }
+
+    pub fn border(&self) -> border::Set<'static> {
+        match self.is_ascii {
+            false => border::PLAIN,
+            true => border::Set {
+                top_left: "+",
+                top_right: "+",
+                bottom_left: "+",
+                bottom_right: "+",
+                vertical_left: "|",
+                vertical_right: "|",
+                horizontal_top: "-",
+                horizontal_bottom: "-",
+            },
+        }
+    }
+
+    /// A bar that is `part` of 1 full.
+    pub fn bar(&self, part: f64, width: usize) -> String {
+        let (full, empty) = if self.is_ascii { ('#', '.') } else { ('█', '░') };
+        let n_full = (part.clamp(0.0, 1.0) * width as f64).round() as usize;
+        (0..width).map(|i| if i < n_full { full } else { empty }).collect()
+    }
+
+    /// A line of values, one column each, the lowest and the highest of them as far apart as can be.
+    pub fn curve(&self, values: &[f64]) -> String {
+        const FINE: [char; 8] = ['▁', '▂', '▃', '▄', '▅', '▆', '▇', '█'];
+        const ASCII: [char; 8] = ['_', '.', '-', '~', '=', '+', '*', '#'];
+        let glyphs = if self.is_ascii { ASCII } else { FINE };
+        let (low, high) = values.iter().fold((f64::MAX, f64::MIN), |(low, high), v| (low.min(*v), high.max(*v)));
+        let level = |value: &f64| match high > low {
+            true => ((value - low) / (high - low) * 7.0).round() as usize,
+            false => 3,
+        };
+        values.iter().map(|value| glyphs[level(value).min(7)]).collect()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn bars_and_curves_fill_their_columns() {
+        assert_eq!(Theme::FULL.bar(0.5, 4), "██░░");
+        assert_eq!(Theme::ASCII.bar(2.0, 4), "####");
+        assert_eq!(Theme::FULL.curve(&[1.0, 0.5, 0.0]), "█▅▁");
+        assert_eq!(Theme::ASCII.curve(&[2.0, 2.0]), "~~");
+    }
+
+    #[test]
+    fn without_colours_nothing_is_coloured_and_what_is_ascii_says_so() {
+        for role in [Role::Accent, Role::Bad, Role::Selected, Role::Dim] {
+            assert_eq!(Theme::PLAIN.style(role).fg, None);
+        }
+        for state in [State::Waiting, State::Running, State::Over(How::Failed), State::Over(How::Ran)] {
+            assert!(Theme::ASCII.step(state, true).0.is_ascii());
+        }
+        let mut theme = Theme::FULL;
+        (0..Theme::ALL.len()).for_each(|_| theme = theme.next());
+        assert_eq!(theme, Theme::FULL);
+    }
+}
