@@ -220,6 +220,9 @@ pub struct CommonRunArgs {
 pub struct RunArgs {
     #[command(flatten)]
     pub common: CommonRunArgs,
+    /// Show the run on a screen, which stays until `q`; closing it before the end cancels the run
+    #[arg(long, conflicts_with = "plain")]
+    pub tui: bool,
     /// Plain lines even on a terminal
     #[arg(long)]
     pub plain: bool,

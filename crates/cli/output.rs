@@ -50,12 +50,11 @@ enum People {
 /// Hands a run on to the screen.
 #[derive(Clone)]
 pub struct Onto {
-    pub teller: Teller,
-    /// The command that runs the graph, without its inputs.
-    pub command: String,
-    pub memory_budget_bytes: Option<u64>,
+    teller: Teller,
+    command: String,
+    memory_budget_bytes: Option<u64>,
     /// When the memory was last told.
-    pub measured: Option<Instant>,
+    measured: Option<Instant>,
 }
 
 /// Where events go, one JSON object a line.
@@ -128,6 +127,11 @@ impl Display {
         if let Some(People::Screen(_)) = self.people.take() {
             return;
         }
+        self.say_end(report);
+    }
+
+    /// The same for a run whose screen was closed.
+    pub fn say_end(&self, report: &Report) {
         if !self.is_quiet {
             words::say(lines::summary(report));
         }
@@ -145,6 +149,11 @@ impl Display {
 }
 
 impl Onto {
+    /// `command` runs the graph, without its inputs.
+    pub fn new(teller: Teller, command: String, memory_budget_bytes: Option<u64>) -> Onto {
+        Onto { teller, command, memory_budget_bytes, measured: None }
+    }
+
     fn event(&mut self, event: &Event) {
         self.teller.tell(News::Event(Box::new(event.clone())));
         if self.measured.is_none_or(|at| at.elapsed() >= BETWEEN_MEASURES) {

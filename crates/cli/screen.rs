@@ -72,7 +72,7 @@ impl Stage {
         let shown = self.play(cache, serve);
         let _ = std::panic::take_hook();
         words::hand_to(None);
-        shown.context("the terminal cannot be used as a screen; `--headless` prints lines")?;
+        shown.context("the terminal cannot be used as a screen; `--headless`, or no `--tui`, prints lines")?;
         Ok(if self.was_signalled.load(Ordering::Acquire) { Closed::BySignal } else { Closed::ByHand })
     }
 

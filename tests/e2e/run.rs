@@ -262,3 +262,14 @@ fn a_picture_gives_its_graph_back_to_the_letter() {
     image::RgbImage::new(4, 4).save(project.path("mute.png")).expect("a picture");
     assert_eq!(project.rondel(&["from", "mute.png"]).code, Some(4));
 }
+
+#[test]
+fn a_screen_needs_a_terminal_of_its_own() {
+    let project = Project::new();
+    let graph = graph("text_to_image.ron");
+    let said = project.rondel(&["run", &graph, "--tui"]);
+    assert_eq!(said.code, Some(2));
+    assert!(said.stderr.contains("`--tui` needs a terminal"), "{}", said.stderr);
+    let said = project.rondel(&["run", &graph, "--tui", "--events", "jsonl"]);
+    assert!(said.stderr.contains("leave out `--quiet`, `--events jsonl`"), "{}", said.stderr);
+}

@@ -1,5 +1,7 @@
 //! `rondel run`: runs a graph.
 
+mod on_screen;
+
 use std::path::Path;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -17,13 +19,17 @@ use crate::alloc::Probe;
 use crate::args::{CommonRunArgs, Places, RunArgs};
 use crate::memory::Memory;
 use crate::output::needs::refusals;
-use crate::output::{Display, files, hosted as prices};
+use crate::output::{Display, Onto, files, hosted as prices};
+use crate::screen::Stage;
 use crate::{size, words};
 
 pub fn run(places: &Places, args: RunArgs) -> Result<Exit> {
     let RunArgs { common, .. } = &args;
     if common.display.quiet {
         words::be_quiet();
+    }
+    if args.tui {
+        on_screen::check(&args)?;
     }
     let memory = Memory::find(&common.memory);
     let mut opened = Opened::new(places, &common.graph, memory.budget_bytes, false)?;
@@ -43,7 +49,6 @@ pub fn run(places: &Places, args: RunArgs) -> Result<Exit> {
     }
     make_report_folder(common)?;
     let control = Control::default();
-    stop_on_signals(&control)?;
     let with_bars = words::is_terminal() && !args.plain && !common.display.quiet;
     let mut display = Display::new(&common.display, with_bars, &opened.cache)?;
     let options = RunOptions {
@@ -51,9 +56,21 @@ pub fn run(places: &Places, args: RunArgs) -> Result<Exit> {
         keep_going: args.keep_going,
         rerun: args.rerun.clone(),
         verify: args.verify.unwrap_or(0.0),
+        previews: common.display.previews.is_some() || args.tui,
         ..options(common, &memory, &opened.hosted)
     };
-    let report = carry_out(&plan, &opened.cache, options, &control, &opened.hosted, &mut display);
+    let report = if args.tui {
+        let stage = Stage::new()?;
+        display = display.show_on(Onto::new(stage.teller(), common.graph.command(), memory.budget_bytes));
+        let report = on_screen::show(stage, &plan, &opened.cache, &control, || {
+            carry_out(&plan, &opened.cache, options, &control, &opened.hosted, &mut display)
+        })?;
+        display.say_end(&report);
+        report
+    } else {
+        stop_on_signals(&control)?;
+        carry_out(&plan, &opened.cache, options, &control, &opened.hosted, &mut display)
+    };
     let not_written = display.finish();
     write_report(common, &report)?;
     size::tidy(&opened.cache, opened.cache_limit_bytes);

@@ -18,6 +18,7 @@ use rondel_graph::Diagnostic;
 use rondel_tui::{Mistake, News, Spot};
 
 use self::desk::Desk;
+pub(super) use self::desk::detail;
 use super::reload::Plugins;
 use super::run::{carry_out, make_report_folder, options, write_report};
 use super::{Exit, Opened, Reading};
@@ -64,12 +65,7 @@ fn on_screen(
     let stage = Stage::new()?;
     let teller = stage.teller();
     let (desk, waker) = (watched.desk, watched.watcher.waker());
-    let display = display.show_on(Onto {
-        teller: teller.clone(),
-        command: args.graph.command(),
-        memory_budget_bytes: memory.budget_bytes,
-        measured: None,
-    });
+    let display = display.show_on(Onto::new(teller.clone(), args.graph.command(), memory.budget_bytes));
     watched.screen = Some(teller.clone());
     std::thread::scope(|scope| {
         let driver = std::thread::Builder::new().name(screen::DRIVER.to_owned());

@@ -167,7 +167,7 @@ impl Desk {
 }
 
 /// What a step is made of, and how long it took in earlier runs.
-fn detail(plan: &Plan, step: &str, cache: &Cache) -> Vec<Row> {
+pub fn detail(plan: &Plan, step: &str, cache: &Cache) -> Vec<Row> {
     let Some(id) = plan.find(step) else { return Vec::new() };
     let planned = plan.step(id);
     let mut rows = vec![Row { id: "declared".to_owned(), text: place(plan, step) }];
