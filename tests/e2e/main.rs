@@ -6,6 +6,7 @@
 //! - [`models`]: parts from elsewhere, LoRAs, and files that cannot be used
 //! - [`interrupt`]: Ctrl-C, once and twice
 //! - [`watch`]: files that change under a run
+//! - `edits`: hundreds of saves while a sampler runs
 //! - `soak`: the same for an hour
 //! - [`memory`]: what is needed before a run and used in it, and previews while it goes on
 //! - [`pictures`]: graphs that draw from other pictures
@@ -25,6 +26,8 @@
 
 mod architecture;
 mod cache;
+#[cfg(target_os = "linux")]
+mod edits;
 mod fixture;
 mod hosted;
 #[cfg(unix)]

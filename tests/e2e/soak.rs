@@ -71,11 +71,11 @@ impl Edit {
 }
 
 /// Equal seeds, equal numbers.
-struct Draws(u64);
+pub struct Draws(pub u64);
 
 impl Draws {
     /// A number below `n`.
-    fn below(&mut self, n: u64) -> u64 {
+    pub fn below(&mut self, n: u64) -> u64 {
         // SplitMix64, by Vigna.
         self.0 = self.0.wrapping_add(0x9E37_79B9_7F4A_7C15);
         let mut z = self.0;
@@ -148,13 +148,13 @@ fn memory_stays_bounded_however_long_a_graph_is_watched() {
 }
 
 /// The file that names the model in the box, as seen from a temporary folder.
-fn models() -> String {
+pub fn models() -> String {
     let folder = root().join("graphs/models/tiny-flux2").display().to_string();
     format!("Models(format: 1, models: {{\"tiny-flux2\": (family: Flux2, source: Folder({folder:?}))}})")
 }
 
 /// Saves the graph, in place or by renaming, as editors do.
-fn save(project: &Project, text: &str, in_place: bool) {
+pub fn save(project: &Project, text: &str, in_place: bool) {
     match in_place {
         true => project.write("graph.ron", text),
         false => {
