@@ -4,7 +4,7 @@ use anyhow::{Result, bail};
 use rondel_hosted::ledger::{Outcome, Sum, line, sums};
 use rondel_hosted::money::shown;
 use rondel_hosted::wire::day_of;
-use rondel_hosted::{Entry, painter};
+use rondel_hosted::{Entry, resume};
 use serde_json::json;
 
 use super::Exit;
@@ -14,7 +14,7 @@ use crate::{hosted, words};
 pub fn run(places: &Places, args: &CostsArgs) -> Result<Exit> {
     let ledger = hosted::ledger(places)?;
     if let Some(call) = &args.close {
-        return match painter::close(&ledger, call, hosted::now())? {
+        return match resume::close(&ledger, call, hosted::now())? {
             true => {
                 words::say(format!("call {call} is closed, and counts as billed"));
                 Ok(Exit::Done)

@@ -94,6 +94,10 @@ pub struct Fault {
     pub may_be_billed: bool,
     /// It is paid for and can still be fetched: nobody else is asked.
     pub is_open: bool,
+    /// It was told by the result of a job, and not on the way there.
+    pub is_result: bool,
+    /// The call that stays open, by its name in the ledger.
+    pub call: Option<String>,
 }
 
 impl Fault {
@@ -111,6 +115,8 @@ impl Fault {
             is_its_own: false,
             may_be_billed: false,
             is_open: false,
+            is_result: false,
+            call: None,
         }
     }
 
@@ -186,6 +192,9 @@ impl fmt::Display for Fault {
         }
         if self.is_unclear {
             f.write_str("; it may have been billed")?;
+        }
+        if let Some(call) = &self.call {
+            write!(f, "; to give it up, say `rondel costs --close {call}`")?;
         }
         Ok(())
     }

@@ -39,6 +39,8 @@ pub struct Http {
     local: reqwest::Client,
     /// For what answers name: resolves to public addresses alone.
     public: reqwest::Client,
+    /// `public` goes through a proxy, which resolves names for it.
+    has_proxy: bool,
 }
 
 /// Who is told how many bytes came, of how many.
@@ -46,7 +48,7 @@ pub type Told<'a> = &'a (dyn Fn(u64, Option<u64>) + Sync);
 
 impl Http {
     /// Fails if the system's certificates cannot be used.
-    pub fn new(connect_timeout: Duration) -> Result<Http, reqwest::Error> {
+    pub fn new(connect_timeout: Duration, has_proxy: bool) -> Result<Http, reqwest::Error> {
         // Someone may have installed it before, and then it is the same one.
         let _ = rustls::crypto::ring::default_provider().install_default();
         let builder = || {
@@ -59,7 +61,12 @@ impl Http {
         Ok(Http {
             api: builder().build()?,
             local: builder().no_proxy().build()?,
-            public: builder().dns_resolver(PublicOnly).build()?,
+            // The proxy itself is often in a private network, so that the resolver would not find it.
+            public: match has_proxy {
+                true => builder().build()?,
+                false => builder().no_proxy().dns_resolver(PublicOnly).build()?,
+            },
+            has_proxy,
         })
     }
 
@@ -140,6 +147,10 @@ impl Http {
                 return Err(bad(format!("{} is not fetched: pictures come by https", shown(&url))));
             }
             let client = self.client(endpoint, &url, true)?;
+            if self.has_proxy && !is_loopback(&url) {
+                let name = url.host_str().unwrap_or_default();
+                public_addresses(name).await.map_err(|error| Fault::new(Class::Network, error.to_string()))?;
+            }
             let response = client.get(url.clone()).send().await.map_err(|error| trouble(endpoint, &error))?;
             let status = response.status();
             if status.is_redirection() {
@@ -195,14 +206,16 @@ struct PublicOnly;
 
 impl Resolve for PublicOnly {
     fn resolve(&self, name: Name) -> Resolving {
-        Box::pin(async move {
-            let found = tokio::net::lookup_host((name.as_str(), 0)).await?;
-            let public: Vec<SocketAddr> = found.filter(|address| !is_private(address.ip())).collect();
-            if public.is_empty() {
-                return Err(format!("`{}` is in a private network, or nowhere", name.as_str()).into());
-            }
-            Ok(Box::new(public.into_iter()) as Addrs)
-        })
+        Box::pin(async move { Ok(Box::new(public_addresses(name.as_str()).await?.into_iter()) as Addrs) })
+    }
+}
+
+async fn public_addresses(name: &str) -> Result<Vec<SocketAddr>, Box<dyn Error + Send + Sync>> {
+    let found = tokio::net::lookup_host((name.trim_matches(['[', ']']), 0)).await?;
+    let public: Vec<SocketAddr> = found.filter(|address| !is_private(address.ip())).collect();
+    match public.is_empty() {
+        true => Err(format!("`{name}` is in a private network, or nowhere").into()),
+        false => Ok(public),
     }
 }
 

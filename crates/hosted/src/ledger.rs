@@ -27,10 +27,9 @@ use serde::{Deserialize, Serialize};
 use crate::fault::Class;
 use crate::money::Micros;
 use crate::protocol::{Job, Made};
-use crate::providers::Spend;
 use crate::wire::day_of;
 
-pub use limits::ReserveError;
+pub use limits::{Limits, ReserveError};
 pub use sums::{Sum, line, sums};
 
 /// The folder.
@@ -187,11 +186,11 @@ impl Ledger {
         call: &str,
         at: u64,
         reservation: Reservation,
-        (spend, file): (&Spend, &str),
+        limits: &Limits<'_>,
     ) -> Result<(), ReserveError> {
         let _lock = self.locked()?;
         let entries = self.entries_since(at)?;
-        limits::allowed(&entries, at, &reservation, spend, file)?;
+        limits::allowed(&entries, at, &reservation, limits)?;
         Ok(self.add(at, call, What::Reserved(reservation))?)
     }
 
@@ -246,15 +245,16 @@ impl Ledger {
     }
 
     fn entries(&self, files: &[PathBuf]) -> Result<Vec<Entry>, LedgerError> {
-        let mut text = String::new();
+        let mut lines = Vec::new();
         for path in files {
-            match File::open(path).and_then(|mut file| file.read_to_string(&mut text)) {
-                Ok(_) => {}
-                Err(error) if error.kind() == io::ErrorKind::NotFound => {}
-                Err(source) => return Err(LedgerError { doing: "read", path: path.clone(), source }),
+            let error = |source| LedgerError { doing: "read", path: path.clone(), source };
+            match fs::read(path) {
+                Ok(bytes) => lines.extend(read_lines(&bytes).map_err(error)?),
+                Err(problem) if problem.kind() == io::ErrorKind::NotFound => {}
+                Err(source) => return Err(error(source)),
             }
         }
-        Ok(fold(&text))
+        Ok(fold(lines))
     }
 
     /// Adds a line, and waits until the disk has it.
@@ -264,12 +264,17 @@ impl Ledger {
         let line = Line { at, call: call.to_owned(), what };
         let mut text = serde_json::to_string(&line).expect("texts and numbers have a JSON form");
         text.push('\n');
+        let is_new = !path.exists();
         let mut file = private().append(true).read(true).create(true).open(&path).map_err(error)?;
-        // A line that a crash cut short must not swallow this one.
-        if !ends_with_line(&mut file).map_err(error)? {
-            text.insert(0, '\n');
+        mend(&mut file)
+            .and_then(|()| file.write_all(text.as_bytes()))
+            .and_then(|()| file.sync_data())
+            .map_err(error)?;
+        // A new file is on the disk when its folder says so; elsewhere than on Unix, folders cannot be asked.
+        if is_new && cfg!(unix) {
+            File::open(&self.folder).and_then(|folder| folder.sync_all()).map_err(error)?;
         }
-        file.write_all(text.as_bytes()).and_then(|()| file.sync_data()).map_err(error)
+        Ok(())
     }
 }
 
@@ -281,22 +286,39 @@ fn private() -> OpenOptions {
     options
 }
 
-fn ends_with_line(file: &mut File) -> io::Result<bool> {
-    use std::io::{Seek, SeekFrom};
-    if file.seek(SeekFrom::End(0))? == 0 {
-        return Ok(true);
+/// Ends the last line of a file, or takes it away if a crash cut it short: what it was to precede was never done.
+fn mend(file: &mut File) -> io::Result<()> {
+    let mut bytes = Vec::new();
+    file.read_to_end(&mut bytes)?;
+    let whole = bytes.iter().rposition(|byte| *byte == b'\n').map_or(0, |end| end + 1);
+    match &bytes[whole..] {
+        [] => Ok(()),
+        last if serde_json::from_slice::<Line>(last).is_ok() => file.write_all(b"\n"),
+        _ => file.set_len(whole as u64),
     }
-    file.seek(SeekFrom::End(-1))?;
-    let mut last = [0];
-    file.read_exact(&mut last)?;
-    Ok(last == [b'\n'])
 }
 
-/// Calls from lines; what cannot be read is left out, since a crash may cut the last line.
-fn fold(text: &str) -> Vec<Entry> {
+/// The lines of a file. The last one may have been cut short by a crash; any other that cannot be read is an error, since it
+/// may be one that counts.
+fn read_lines(bytes: &[u8]) -> io::Result<Vec<Line>> {
+    let texts: Vec<&[u8]> = bytes.split(|byte| *byte == b'\n').collect();
+    let n = texts.len();
+    let mut lines = Vec::with_capacity(n);
+    for (i, text) in texts.into_iter().enumerate().filter(|(_, text)| !text.is_empty()) {
+        match serde_json::from_slice(text) {
+            Ok(line) => lines.push(line),
+            Err(_) if i + 1 == n => {}
+            Err(error) => return Err(io::Error::other(format!("line {} is none of its own: {error}", i + 1))),
+        }
+    }
+    Ok(lines)
+}
+
+/// Calls from lines.
+fn fold(lines: Vec<Line>) -> Vec<Entry> {
     let mut places: HashMap<String, usize> = HashMap::new();
     let mut entries: Vec<Entry> = Vec::new();
-    for Line { at, call, what } in text.lines().filter_map(|line| serde_json::from_str(line).ok()) {
+    for Line { at, call, what } in lines {
         match (what, places.get(&call)) {
             (What::Reserved(reserved), None) => {
                 places.insert(call.clone(), entries.len());
@@ -316,7 +338,7 @@ mod tests {
     use std::collections::BTreeMap;
 
     use super::*;
-    use crate::providers::UnknownPrices;
+    use crate::providers::{Spend, UnknownPrices};
 
     const NOON: u64 = 1_764_072_000;
 
@@ -349,7 +371,9 @@ mod tests {
     fn a_call_is_known_from_its_lines() {
         let (_folder, ledger) = ledger();
         let spend = Spend::default();
-        ledger.reserve("1", NOON, reservation("a", "fal", Some(12_000)), (&spend, "f")).unwrap();
+        ledger
+            .reserve("1", NOON, reservation("a", "fal", Some(12_000)), &Limits { spend: &spend, file: "f", step: None })
+            .unwrap();
         assert!(ledger.recent(NOON).unwrap()[0].is_unclear());
         let job = Job { id: "j".to_owned(), poll: "https://p".to_owned(), ..Job::default() };
         ledger.job("1", NOON, &job).unwrap();
@@ -372,7 +396,9 @@ mod tests {
             ..Spend::default()
         };
         let reserve = |call: &str, at, reservation| {
-            ledger.reserve(call, at, reservation, (&spend, "limits.ron")).map_err(|error| error.to_string())
+            ledger
+                .reserve(call, at, reservation, &Limits { spend: &spend, file: "limits.ron", step: None })
+                .map_err(|error| error.to_string())
         };
         assert_eq!(
             reserve("0", NOON, reservation("a", "fal", Some(60_000))).unwrap_err(),
@@ -395,21 +421,53 @@ mod tests {
     #[test]
     fn an_unknown_price_is_over_every_limit() {
         let (_folder, ledger) = ledger();
-        let refused = ledger.reserve("1", NOON, reservation("a", "fal", None), (&Spend::default(), "f"));
+        let refused = ledger.reserve(
+            "1",
+            NOON,
+            reservation("a", "fal", None),
+            &Limits { spend: &Spend::default(), file: "f", step: None },
+        );
         assert!(refused.unwrap_err().to_string().contains("unknown_prices: Allow"));
         let spend = Spend { unknown_prices: UnknownPrices::Allow, ..Spend::default() };
-        ledger.reserve("1", NOON, reservation("a", "fal", None), (&spend, "f")).unwrap();
+        ledger
+            .reserve("1", NOON, reservation("a", "fal", None), &Limits { spend: &spend, file: "f", step: None })
+            .unwrap();
         assert_eq!(sums(&ledger.all().unwrap(), |_| String::new())[""].unknown, 1);
     }
 
     #[test]
     fn a_line_that_was_cut_short_swallows_no_other() {
         let (_folder, ledger) = ledger();
-        ledger.reserve("1", NOON, reservation("a", "fal", Some(1)), (&Spend::default(), "f")).unwrap();
+        ledger
+            .reserve(
+                "1",
+                NOON,
+                reservation("a", "fal", Some(1)),
+                &Limits { spend: &Spend::default(), file: "f", step: None },
+            )
+            .unwrap();
         let path = ledger.file_of(NOON);
         OpenOptions::new().append(true).open(&path).unwrap().write_all(b"{\"at\": 17").unwrap();
         ledger.settle("1", NOON, done(Some(1))).unwrap();
         assert!(ledger.all().unwrap()[0].settled.is_some());
+    }
+
+    #[test]
+    fn a_month_that_was_cut_short_swallows_nothing_of_the_next() {
+        let (_folder, ledger) = ledger();
+        let reserve = |call: &str, at| {
+            let limits = Limits { spend: &Spend::default(), file: "f", step: None };
+            ledger.reserve(call, at, reservation(call, "fal", Some(1)), &limits)
+        };
+        reserve("1", NOON).unwrap();
+        let path = ledger.file_of(NOON);
+        OpenOptions::new().append(true).open(&path).unwrap().write_all(b"{\"at\": 17 \xff").unwrap();
+        reserve("2", NOON + 20 * 86_400).unwrap();
+        assert_eq!(ledger.all().unwrap().len(), 2);
+        // Anything but the last line counts, so it must be read.
+        OpenOptions::new().append(true).open(&path).unwrap().write_all(b"\n").unwrap();
+        let error = ledger.all().unwrap_err().to_string();
+        assert!(error.contains("cannot be read (line 2 is none of its own"), "{error}");
     }
 
     #[test]
@@ -423,7 +481,14 @@ mod tests {
                     let (ledger, spend) = (Ledger::new(ledger.folder().to_owned()), spend.clone());
                     scope.spawn(move || {
                         let reservation = reservation(&i.to_string(), "fal", Some(12_000));
-                        ledger.reserve(&i.to_string(), NOON, reservation, (&spend, "f")).is_ok()
+                        ledger
+                            .reserve(
+                                &i.to_string(),
+                                NOON,
+                                reservation,
+                                &Limits { spend: &spend, file: "f", step: None },
+                            )
+                            .is_ok()
                     })
                 })
                 .collect();

@@ -21,7 +21,8 @@
 //! - [`http`], [`picture`], [`patience`]: sending, the guards, how often
 //! - [`recording`]: pictures that were paid for, to be had again
 //! - [`keys`]: where keys are found
-//! - [`call`]: one paid call; `way`: one request, in as many calls as it takes; [`painter`]: all of it together; [`probe`]: whether it could be done
+//! - [`call`]: one paid call; [`resume`]: those that earlier processes left; `way`: one request, in as many calls as it takes
+//! - [`painter`]: all of it together; [`probe`]: whether it could be done
 //!
 //! This crate prints nothing and reads no environment variable: what it needs of the environment, and time and chance, are
 //! given in [`Settings`].
@@ -49,6 +50,7 @@ pub mod protocol;
 pub mod providers;
 pub mod recording;
 mod replicate;
+pub mod resume;
 pub mod route;
 pub mod size;
 mod together;

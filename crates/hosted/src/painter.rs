@@ -3,7 +3,7 @@
 use std::collections::HashMap;
 use std::path::PathBuf;
 use std::sync::{Arc, Mutex};
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use rondel_plugin::{CallHost, FailureKind, NodeFailure, PaintOrder, Painted, Painter};
 use rondel_value::HostedRequest;
@@ -13,7 +13,7 @@ use tokio::sync::Semaphore;
 use crate::endpoint::Endpoint;
 use crate::fault::{Class, Fault};
 use crate::http::Http;
-use crate::ledger::{Entry, Ledger, Outcome, Settlement};
+use crate::ledger::{Entry, Ledger};
 use crate::measure::measure;
 use crate::money::Micros;
 use crate::patience::Patience;
@@ -190,7 +190,9 @@ impl Hosted {
             .enable_all()
             .build()
             .map_err(|error| problem(&error))?;
-        let http = Http::new(self.settings.patience.connect).map_err(|error| problem(&error))?;
+        let variables = ["HTTPS_PROXY", "https_proxy", "ALL_PROXY", "all_proxy"];
+        let has_proxy = variables.iter().any(|name| (self.settings.variable)(name).is_some_and(|it| !it.is_empty()));
+        let http = Http::new(self.settings.patience.connect, has_proxy).map_err(|error| problem(&error))?;
         Ok(means.insert(Arc::new(Means { http, runtime })).clone())
     }
 
@@ -207,7 +209,7 @@ impl Painter for Hosted {
             let kind = match fault.class {
                 Class::Cancelled if host.cancelled() => FailureKind::Cancelled,
                 // Another attempt would pay once more.
-                _ if fault.is_unclear || fault.may_be_billed => FailureKind::Failed,
+                _ if fault.is_unclear || fault.may_be_billed || fault.is_open => FailureKind::Failed,
                 Class::RateLimited | Class::Timeout | Class::Network | Class::Server | Class::Empty => {
                     FailureKind::Transient
                 }
@@ -234,24 +236,7 @@ impl Hosted {
         let references = references
             .map_err(|error| told(Fault::new(Class::InvalidRequest, format!("a reference cannot be sent: {error}"))))?;
         let means = self.means().map_err(told)?;
-        let way = Way { hosted: self, order, host, means, references, request, began: Instant::now() };
+        let way = Way { hosted: self, order, host, means, references, request };
         way.go()
     }
-}
-
-/// Marks a call as looked up, so that the same may be asked for again. None if there is no such open call.
-pub fn close(ledger: &Ledger, call: &str, now: u64) -> Result<bool, crate::ledger::LedgerError> {
-    let is_open = ledger.all()?.iter().any(|entry| entry.call == call && entry.settled.is_none());
-    if is_open {
-        let settlement = Settlement {
-            outcome: Outcome::Closed,
-            micros: None,
-            is_reported: false,
-            ms: 0,
-            attempts: 0,
-            request_id: None,
-        };
-        ledger.settle(call, now, settlement)?;
-    }
-    Ok(is_open)
 }

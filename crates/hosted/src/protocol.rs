@@ -181,6 +181,19 @@ pub struct Made {
     pub flagged: Vec<bool>,
 }
 
+impl Made {
+    /// What of it can be fetched later. Pictures that came along cannot, and are not written down.
+    pub fn links(&self) -> Made {
+        let is_link = |source: &Source| matches!(source, Source::Link(_));
+        let flag = |i: usize| self.flagged.get(i).copied().unwrap_or(false);
+        let (pictures, flagged) = (self.pictures.iter().enumerate())
+            .filter(|(_, source)| is_link(source))
+            .map(|(i, source)| (source.clone(), flag(i)))
+            .unzip();
+        Made { pictures, flagged, ..self.clone() }
+    }
+}
+
 /// Where a picture is.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub enum Source {
@@ -232,4 +245,18 @@ pub fn success(response: &Response) -> Result<Value, Fault> {
         let request_id = response.request_id();
         Fault { request_id, ..Fault::unclear("the answer is no JSON, or was cut off") }
     })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn only_what_can_be_fetched_is_written_down() {
+        let pictures = vec![Source::Inline(Bytes::from_static(b"x")), Source::Link("https://example.org/".to_owned())];
+        let made = Made { pictures, flagged: vec![false, true], ..Made::default() };
+        let links = made.links();
+        assert_eq!((links.pictures.len(), &*links.flagged), (1, &[true][..]));
+        assert_eq!(serde_json::from_str::<Made>(&serde_json::to_string(&links).unwrap()).unwrap(), links);
+    }
 }

@@ -9,44 +9,60 @@ use rondel_value::{Digest, HostedDetails, HostedRequest};
 use crate::call::{Call, Got};
 use crate::endpoint::Endpoint;
 use crate::fault::{Class, Fault};
-use crate::ledger::{Entry, Reservation};
-use crate::measure::measure;
+use crate::ledger::{Limits, Reservation};
+use crate::measure::Measured;
 use crate::money::Micros;
 use crate::painter::{Hosted, Means};
+use crate::price::{Price, Work};
 use crate::protocol::{self, Ask, Reference};
-use crate::providers::{Fallback, OnUnclear, Providers};
+use crate::providers::{Fallback, Providers};
 use crate::recording::{Recorded, Recording};
 use crate::route::{Candidate, hint, work};
 
 /// One request on its way.
 pub(crate) struct Way<'a> {
-    pub hosted: &'a Hosted,
-    pub order: &'a PaintOrder<'a>,
-    pub host: &'a dyn CallHost,
-    pub means: Arc<Means>,
-    pub references: Vec<Reference>,
-    pub request: HostedRequest,
-    pub began: Instant,
+    pub(crate) hosted: &'a Hosted,
+    pub(crate) order: &'a PaintOrder<'a>,
+    pub(crate) host: &'a dyn CallHost,
+    pub(crate) means: Arc<Means>,
+    pub(crate) references: Vec<Reference>,
+    pub(crate) request: HostedRequest,
+}
+
+/// What a call is made with, beside the order.
+pub(crate) struct CallMeans<'c> {
+    pub price: &'c Price,
+    pub measured: Measured,
+    pub size: Option<[u32; 2]>,
 }
 
 impl Way<'_> {
-    fn now(&self) -> u64 {
+    pub(crate) fn now(&self) -> u64 {
         (self.hosted.settings().now)()
     }
 
     /// Asks until all pictures are there, in as many calls as it takes.
-    pub fn go(&self) -> Result<Painted, (Fault, String)> {
+    pub(crate) fn go(&self) -> Result<Painted, (Fault, String)> {
         let wanted = self.request.n.max(1);
         let mut pictures = Vec::new();
         let mut details = HostedDetails { seed_asked: self.request.seed, ..HostedDetails::default() };
         let mut cost = Some(Micros(0));
-        let (mut part, mut n_asked) = (0, 0);
-        while n_asked < wanted {
-            let Recorded { got, provider, model, n_asked: n } = self.recorded_part(part, n_asked, wanted - n_asked)?;
-            n_asked += n;
+        let (mut part, mut is_short) = (0, false);
+        while (pictures.len() as u32) < wanted {
+            let before = pictures.len() as u32;
+            let Recorded { got, provider, model, n_asked } = match self.recorded_part(part, before, wanted - before) {
+                Ok(recorded) => recorded,
+                // The rest of what came short is not worth more than what is there.
+                Err((fault, message)) if is_short && matches!(fault.class, Class::Limit | Class::Empty) => {
+                    self.host.log(Level::Warn, &format!("{before} of {wanted} pictures came: {message}"));
+                    break;
+                }
+                Err(failure) => return Err(failure),
+            };
             part += 1;
-            if (got.pictures.len() as u32) < n {
-                let words = format!("{n} pictures were asked for, {} came from {provider}", got.pictures.len());
+            is_short = (got.pictures.len() as u32) < n_asked;
+            if is_short {
+                let words = format!("{n_asked} pictures were asked for, {} came from {provider}", got.pictures.len());
                 self.host.log(Level::Warn, &words);
             }
             cost = cost.zip(got.cost).map(|(sum, cost)| sum + cost);
@@ -98,7 +114,7 @@ impl Way<'_> {
             Ok(None) | Err(_) => {
                 let (got, provider, model, n_asked) = self.part(part, before, left)?;
                 let recorded = Recorded { got, provider, model, n_asked };
-                if n_asked < left
+                if (recorded.got.pictures.len() as u32) < left
                     && let Err(error) = self.kept().put(&digest, &recorded)
                 {
                     self.host.log(Level::Warn, &error.to_string());
@@ -191,60 +207,13 @@ impl Way<'_> {
         Err(self.nobody(faults, &candidates))
     }
 
-    /// Goes on with a call that an earlier process left; nothing if it is to be made again.
-    fn open_call(&self, open: &Entry, entries: &[Entry]) -> Result<Option<Got>, (Fault, String)> {
-        let Entry { call, reserved, job, made, .. } = open;
-        if open.is_unclear() {
-            let same = entries.iter().filter(|entry| entry.reserved.request == reserved.request && entry.is_unclear());
-            let may_resend = self.hosted.providers().policy.on_unclear == OnUnclear::ResendOnce && same.count() < 2;
-            if may_resend {
-                let words = format!("call {call} at {} may have been billed; it is sent once more", reserved.provider);
-                self.host.log(Level::Warn, &words);
-                return Ok(None);
-            }
-            let message = format!(
-                "an earlier attempt at these pictures went out to {} and no answer came, so it may have been billed ({}): look \
-                 there for it, then say `rondel costs --close {call}` to ask anew",
-                reserved.provider,
-                crate::money::shown(reserved.micros),
-            );
-            let fault = Fault::unclear(message.clone());
-            return Err((fault, message));
-        }
-        let endpoint = self.hosted.endpoint(&reserved.provider).map_err(|reason| {
-            let message = format!("an earlier run paid {} for these pictures, and now: {reason}", reserved.provider);
-            (Fault::new(Class::Auth, message.clone()), message)
-        })?;
-        self.host.log(Level::Info, &format!("goes on with call {call} at {}, which is paid for", reserved.provider));
-        let offer = self
-            .hosted
-            .providers()
-            .by_name
-            .get(&reserved.provider)
-            .and_then(|provider| provider.models.values().find(|offer| offer.name == reserved.model).cloned());
-        let price = offer.map_or(crate::price::Price::Unknown, |offer| offer.price);
-        let measured = measure([].iter(), None, self.now());
-        let got = self.at(&endpoint, call, measured, &price).resume(job.as_ref(), made.clone());
-        match got {
-            Ok(got) => Ok(Some(got)),
-            // It is gone there: nothing is left to go on with.
-            Err(fault) if fault.class == Class::NotFound => {
-                self.host.log(Level::Warn, &format!("call {call} at {} is gone: {fault}", reserved.provider));
-                Ok(None)
-            }
-            Err(fault) => {
-                let message = format!("{}: {fault}", reserved.provider);
-                Err((fault, message))
-            }
-        }
-    }
-
-    fn at<'c>(
+    pub(crate) fn at<'c>(
         &'c self,
         endpoint: &'c Endpoint,
         id: &'c str,
-        measured: crate::measure::Measured,
-        price: &'c crate::price::Price,
+        n: u32,
+        reserved: Option<Micros>,
+        CallMeans { price, measured, size }: CallMeans<'c>,
     ) -> Call<'c> {
         Call {
             http: &self.means.http,
@@ -258,7 +227,11 @@ impl Way<'_> {
             id,
             now: &*self.hosted.settings().now,
             random: &*self.hosted.settings().random,
-            began: self.began,
+            began: Instant::now(),
+            is_old: false,
+            n,
+            size,
+            reserved,
             price,
             references: work([0, 0], &self.request).references,
         }
@@ -269,15 +242,17 @@ impl Way<'_> {
         let Candidate { provider, offer, size, ratio, measured, .. } = candidate;
         let endpoint = self.hosted.endpoint(provider).map_err(|reason| Fault::new(Class::InvalidRequest, reason))?;
         let id = format!("{:x}-{:08x}", self.now(), (self.hosted.settings().random)() >> 32);
-        let call = self.at(&endpoint, &id, *measured, &offer.price);
+        // Before the clock of the call starts.
         let _slot = self.slot(provider)?;
+        let work = Work { size: *size, n: n.into(), references: work([0, 0], &self.request).references };
+        let micros = offer.price.quote(&work).map(|quote| quote.high);
+        let means = CallMeans { price: &offer.price, measured: *measured, size: ratio.is_none().then_some(*size) };
+        let call = self.at(&endpoint, &id, n, micros, means);
         let mut references = self.references.clone();
         let inline_bytes = self.hosted.providers().by_name[provider].inline_bytes.unwrap_or(u64::MAX);
         call.upload(&mut references, inline_bytes)?;
         // Pictures of one request differ, also where each is a call of its own.
         let seed = self.request.seed.map(|seed| seed.wrapping_add(u64::from(before)));
-        let quote =
-            offer.price.quote(&crate::price::Work { size: *size, n: n.into(), references: call.references.clone() });
         let reservation = Reservation {
             run: self.order.run.to_owned(),
             step: self.order.step.to_owned(),
@@ -287,12 +262,16 @@ impl Way<'_> {
             size: *size,
             n,
             seed,
-            micros: quote.map(|quote| quote.high),
+            micros,
         };
+        if let Some(fault) = call.is_over() {
+            return Err(fault);
+        }
         let Providers { spend, spend_file, .. } = self.hosted.providers();
+        let limits = Limits { spend, file: spend_file, step: self.request.limit_micros.map(Micros) };
         self.hosted
             .ledger()
-            .reserve(&id, self.now(), reservation, (spend, spend_file))
+            .reserve(&id, self.now(), reservation, &limits)
             .map_err(|error| Fault::new(Class::Limit, error.to_string()))?;
         let first = offer.formats.first().map_or("png", String::as_str);
         call.run(&Ask {
@@ -337,8 +316,14 @@ impl Way<'_> {
                 }
                 _ => lines.join("; "),
             };
-            let unclear = faults.iter().find(|(_, fault)| fault.is_unclear).map(|(_, fault)| fault);
-            return (unclear.unwrap_or(fault).clone(), message);
+            // The engine goes by the worst of them: what was billed or refused is not to be tried again for the sake of another.
+            let badness = |fault: &Fault| match fault {
+                fault if fault.is_unclear || fault.is_open || fault.may_be_billed => 0,
+                fault if fault.class == Class::ContentPolicy => 1,
+                _ => 2,
+            };
+            let worst = faults.iter().map(|(_, fault)| fault).min_by_key(|fault| badness(fault)).unwrap_or(fault);
+            return (worst.clone(), message);
         }
         let model = &self.request.model;
         let message = match candidates.is_empty() {

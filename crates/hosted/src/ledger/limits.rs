@@ -1,9 +1,19 @@
-//! Hard limits: a call that would pass one is not made.
+//! Whether one more call keeps every limit. Asked under the lock of the ledger, so that no two calls pass one together.
 
 use crate::ledger::{Entry, LedgerError, Reservation};
 use crate::money::Micros;
 use crate::providers::{Spend, UnknownPrices};
 use crate::wire::day_of;
+
+/// What a call has to keep.
+#[derive(Clone, Copy, Debug)]
+pub struct Limits<'a> {
+    pub spend: &'a Spend,
+    /// The file that sets them, for messages.
+    pub file: &'a str,
+    /// For all that one step of a run asks for.
+    pub step: Option<Micros>,
+}
 
 /// Why a call was not reserved.
 #[derive(Debug, thiserror::Error)]
@@ -12,6 +22,8 @@ pub enum ReserveError {
     OverLimit { price: Micros, spent: Micros, limit: Micros, of: String, file: String },
     #[error("this call may cost {price}, the limit {of} is {limit}: raise it in {file}")]
     OverLimitAlone { price: Micros, limit: Micros, of: String, file: String },
+    #[error("this call may cost {price}, {spent} of this step's limit of {limit} is taken: raise its `spend`")]
+    OverStep { price: Micros, spent: Micros, limit: Micros },
     #[error("{n} calls were made today, the most that {file} allows")]
     TooManyCalls { n: u64, file: String },
     #[error(
@@ -23,13 +35,8 @@ pub enum ReserveError {
 }
 
 /// Whether one more call keeps every limit.
-pub(super) fn allowed(
-    entries: &[Entry],
-    at: u64,
-    next: &Reservation,
-    spend: &Spend,
-    file: &str,
-) -> Result<(), ReserveError> {
+pub(crate) fn allowed(entries: &[Entry], at: u64, next: &Reservation, limits: &Limits<'_>) -> Result<(), ReserveError> {
+    let Limits { spend, file, step } = *limits;
     let file = file.to_owned();
     let today = day_of(at);
     let of_today = || entries.iter().filter(|entry| day_of(entry.at) == today);
@@ -56,6 +63,13 @@ pub(super) fn allowed(
             sum(&mut of_today().filter(|entry| entry.reserved.provider == next.provider)),
         ),
     ];
+    if let Some(limit) = step {
+        let is_of_step = |entry: &&Entry| entry.reserved.run == next.run && entry.reserved.step == next.step;
+        let spent = sum(&mut entries.iter().filter(is_of_step));
+        if spent + price > limit {
+            return Err(ReserveError::OverStep { price, spent, limit });
+        }
+    }
     for (limit, of, spent) in limits {
         let Some(limit) = Spend::micros(limit) else { continue };
         if spent + price > limit {

@@ -1,4 +1,4 @@
-//! Sums of calls, by whatever they are told apart by.
+//! Sums of calls, and a call in a line.
 
 use std::collections::BTreeMap;
 

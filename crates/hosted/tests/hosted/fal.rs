@@ -78,11 +78,11 @@ fn what_may_have_been_billed_is_not() {
     check(
         &["submit reset_after", "submit reset_before", "submit cut", "submit 502 as=html"],
         expect![[r#"
-        submit reset_after: Failed: fal: the provider cannot be reached: Connection reset by peer; it may have been billed [1]
-        submit reset_before: Failed: fal: the provider cannot be reached: Connection reset by peer; it may have been billed [1]
-        submit cut: Failed: fal: the provider cannot be reached: the answer was cut off: error reading a body from connection; it may have been billed [1]
-        submit 502 as=html: Failed: fal: the provider failed (HTTP 502): 502 502 nginx; it may have been billed [1]
-    "#]],
+            submit reset_after: Failed: fal: the provider cannot be reached: Connection reset by peer; it may have been billed; to give it up, say `rondel costs --close ID` [1]
+            submit reset_before: Failed: fal: the provider cannot be reached: Connection reset by peer; it may have been billed; to give it up, say `rondel costs --close ID` [1]
+            submit cut: Failed: fal: the provider cannot be reached: the answer was cut off: error reading a body from connection; it may have been billed; to give it up, say `rondel costs --close ID` [1]
+            submit 502 as=html: Failed: fal: the provider failed (HTTP 502): 502 502 nginx; it may have been billed; to give it up, say `rondel costs --close ID` [1]
+        "#]],
     );
 }
 
@@ -127,7 +127,7 @@ fn a_job_is_paid_for_once_whatever_happens_to_questions() {
             poll 429 after=0 times=2: 512×512 of fal [1]
             result 503 times=2: 512×512 of fal [1]
             submit failed: Transient: fal: the provider failed (HTTP 500, runner_server_error): The runner did not finish [1]
-            submit aborted: Transient: fal: the provider failed (HTTP 503, runner_scheduling_failure): No runner could be had; its job 7e57417e-0000-4000-8000-00000000000a goes on, and the next run fetches it [1]
+            submit aborted: Failed: fal: the provider failed (HTTP 503, runner_scheduling_failure): No runner could be had; its job 7e57417e-0000-4000-8000-00000000000a goes on, and the next run fetches it; to give it up, say `rondel costs --close ID` [1]
         "#]],
     );
 }
@@ -163,15 +163,15 @@ fn pictures_are_fetched_again_and_checked() {
             picture no_type: 512×512 of fal [1]
             picture wrong_type: 512×512 of fal [1]
             picture 403: Failed: fal: what came is no usable picture (HTTP 403): the picture cannot be fetched from http://… [1]
-            picture truncated: Failed: fal: what came is no usable picture: it cannot be read (unexpected end of file) [1]
-            picture corrupt: Failed: fal: what came is no usable picture: it cannot be read (Format error decoding Png: Corrupt deflate stream. InvalidDistanceCode) [1]
-            picture html: Failed: fal: what came is no usable picture: it is no picture, but begins with `<html><body>an hour of m` [1]
-            picture bomb: Failed: fal: what came is no usable picture: it is 30000×30000, over the largest side of 8192 [1]
-            picture huge: Failed: fal: what came is no usable picture: the picture is longer than 64 MiB [1]
+            picture truncated: Failed: fal: what came is no usable picture: it cannot be read (unexpected end of file); to give it up, say `rondel costs --close ID` [1]
+            picture corrupt: Failed: fal: what came is no usable picture: it cannot be read (Format error decoding Png: Corrupt deflate stream. InvalidDistanceCode); to give it up, say `rondel costs --close ID` [1]
+            picture html: Failed: fal: what came is no usable picture: it is no picture, but begins with `<html><body>an hour of m`; to give it up, say `rondel costs --close ID` [1]
+            picture bomb: Failed: fal: what came is no usable picture: it is 30000×30000, over the largest side of 8192; to give it up, say `rondel costs --close ID` [1]
+            picture huge: Failed: fal: what came is no usable picture: the picture is longer than 64 MiB; to give it up, say `rondel costs --close ID` [1]
             picture redirect to=host: 512×512 of fal [1]
-            picture redirect to=private: Failed: fal: what came is no usable picture: http://10.0.0.1/… is not fetched: pictures come by https [1]
-            picture redirect to=loop: Failed: fal: what came is no usable picture: http://… sends on more than 5 times [1]
-            picture redirect to=file: Failed: fal: what came is no usable picture: file:///etc/hostname is not fetched: pictures come by https [1]
+            picture redirect to=private: Failed: fal: what came is no usable picture: http://10.0.0.1/… is not fetched: pictures come by https; to give it up, say `rondel costs --close ID` [1]
+            picture redirect to=loop: Failed: fal: what came is no usable picture: http://… sends on more than 5 times; to give it up, say `rondel costs --close ID` [1]
+            picture redirect to=file: Failed: fal: what came is no usable picture: file:///etc/hostname is not fetched: pictures come by https; to give it up, say `rondel costs --close ID` [1]
         "#]],
     );
 }

@@ -19,6 +19,10 @@ pub struct Lab {
     /// What stands in `providers.ron`, beside what is built in.
     pub file: String,
     pub patience: Patience,
+    /// How far its clock is ahead.
+    pub ahead_s: u64,
+    /// The variables are not set in which keys are looked for.
+    pub has_no_keys: bool,
     pub record: Option<Recording>,
     pub replay: Option<Recording>,
     /// Counts up, so that names of calls differ.
@@ -32,6 +36,8 @@ pub struct Run {
     pub is_cancelled: AtomicBool,
     /// Cancels when progress begins with this.
     pub cancels_at: Option<&'static str>,
+    /// Puts a file in place of a folder when progress begins with this.
+    pub breaks_at: Option<(&'static str, PathBuf)>,
 }
 
 impl Lab {
@@ -49,8 +55,8 @@ impl Lab {
         };
         let folder = TempDir::with_prefix("rondel-hosted-").unwrap();
         let file = "Providers(format: 1)".to_owned();
-        let (record, replay, random) = Default::default();
-        Lab { servers: Providers::start(), folder, file, patience, record, replay, random }
+        let (record, replay, random, ahead_s, has_no_keys) = Default::default();
+        Lab { servers: Providers::start(), folder, file, patience, ahead_s, has_no_keys, record, replay, random }
     }
 
     pub fn ledger_folder(&self) -> PathBuf {
@@ -59,7 +65,9 @@ impl Lab {
 
     /// A process that asks.
     pub fn hosted(&self) -> Hosted {
-        let variables = self.servers.environment();
+        let mut variables = self.servers.environment();
+        variables.retain(|(name, _)| !self.has_no_keys || name.ends_with("BASE_URL"));
+        let ahead_s = self.ahead_s;
         let random = self.random.clone();
         let settings = Settings {
             folder: self.ledger_folder(),
@@ -67,7 +75,7 @@ impl Lab {
                 variables.iter().find(|(known, _)| known == name).map(|(_, text)| text.clone())
             }),
             home: None,
-            now: Arc::new(|| SystemTime::now().duration_since(UNIX_EPOCH).unwrap().as_secs()),
+            now: Arc::new(move || SystemTime::now().duration_since(UNIX_EPOCH).unwrap().as_secs() + ahead_s),
             random: Arc::new(move || (random.fetch_add(1, Ordering::Relaxed) + 1) << 32),
             is_offline: false,
             record: self.record.clone(),
@@ -107,9 +115,19 @@ impl Lab {
     }
 }
 
-/// Addresses differ from run to run.
+/// Addresses and names of calls differ from run to run.
 fn without_addresses(text: &str) -> String {
-    let words = text.split(' ').map(|word| if word.starts_with("http://127.0.0.1") { "http://…" } else { word });
+    let mut is_name = false;
+    let words = text.split(' ').map(|word| {
+        let is_call = std::mem::replace(&mut is_name, word == "--close");
+        if word.starts_with("http://127.0.0.1") {
+            "http://…"
+        } else if is_call {
+            "ID`"
+        } else {
+            word
+        }
+    });
     words
         .map(|word| if word.starts_with("http://10.0.0.1") { "http://10.0.0.1/…" } else { word })
         .collect::<Vec<_>>()
@@ -150,6 +168,12 @@ impl CallHost for Run {
     fn progress(&self, _done: u64, _total: u64, note: &str) {
         if self.cancels_at.is_some_and(|at| note.starts_with(at)) {
             self.is_cancelled.store(true, Ordering::SeqCst);
+        }
+        if let Some((_, folder)) =
+            self.breaks_at.as_ref().filter(|(at, folder)| note.starts_with(at) && folder.is_dir())
+        {
+            std::fs::remove_dir_all(folder).unwrap();
+            std::fs::write(folder, "").unwrap();
         }
         self.say(note.to_owned());
     }

@@ -4,6 +4,7 @@
 //! - [`fal`]: every fault of a queue; [`others`]: the other protocols
 //! - [`on_the_way`]: what happens to questions and downloads of everybody else
 //! - [`protocols`]: what answers mean, without a server
+//! - [`paid`]: what is known of a job that is paid for, and what is not
 //! - [`once`]: what keeps anything from being paid for twice
 
 mod fal;
@@ -11,4 +12,5 @@ mod lab;
 mod on_the_way;
 mod once;
 mod others;
+mod paid;
 mod protocols;

@@ -52,26 +52,26 @@ fn replicate_is_paid_for_once() {
         "replicate",
         &[&SUBMITS[..], &POLLS, &PICTURES].concat(),
         expect![[r#"
-        submit 403: Failed: replicate: the key is refused (HTTP 403, Forbidden): You may not do that [1]
-        submit 429 date=1 times=1: 512×512 of replicate [2]
-        submit 429 after=3600: Transient: replicate: too many requests (HTTP 429, Too many requests): Request was throttled. Your rate limit resets in ~30s.; it asks for 3600 s of patience [1]
-        submit slow ms=1: 512×512 of replicate [1]
-        submit redirect: Transient: replicate: the provider failed (HTTP 307): http://… sends on elsewhere, where a request with a key does not follow [3]
-        submit aborted: Transient: replicate: the provider failed: aborted before it started [1]
-        poll 500 times=3: 512×512 of replicate [1]
-        poll reset_before times=1: 512×512 of replicate [1]
-        poll cut times=1: 512×512 of replicate [1]
-        poll html times=1: 512×512 of replicate [1]
-        poll 429 after=0 times=2: 512×512 of replicate [1]
-        poll redirect times=1: 512×512 of replicate [1]
-        picture reset_after times=1: 512×512 of replicate [1]
-        picture cut times=1: 512×512 of replicate [1]
-        picture corrupt: Failed: replicate: what came is no usable picture: it cannot be read (Format error decoding Png: Corrupt deflate stream. InvalidDistanceCode) [1]
-        picture wrong_type: 512×512 of replicate [1]
-        picture html: Failed: replicate: what came is no usable picture: it is no picture, but begins with `<html><body>an hour of m` [1]
-        picture redirect to=host: 512×512 of replicate [1]
-        picture redirect to=private: Failed: replicate: what came is no usable picture: http://10.0.0.1/… is not fetched: pictures come by https [1]
-    "#]],
+            submit 403: Failed: replicate: the key is refused (HTTP 403, Forbidden): You may not do that [1]
+            submit 429 date=1 times=1: 512×512 of replicate [2]
+            submit 429 after=3600: Transient: replicate: too many requests (HTTP 429, Too many requests): Request was throttled. Your rate limit resets in ~30s.; it asks for 3600 s of patience [1]
+            submit slow ms=1: 512×512 of replicate [1]
+            submit redirect: Transient: replicate: the provider failed (HTTP 307): http://… sends on elsewhere, where a request with a key does not follow [3]
+            submit aborted: Transient: replicate: the provider failed: aborted before it started [1]
+            poll 500 times=3: 512×512 of replicate [1]
+            poll reset_before times=1: 512×512 of replicate [1]
+            poll cut times=1: 512×512 of replicate [1]
+            poll html times=1: 512×512 of replicate [1]
+            poll 429 after=0 times=2: 512×512 of replicate [1]
+            poll redirect times=1: 512×512 of replicate [1]
+            picture reset_after times=1: 512×512 of replicate [1]
+            picture cut times=1: 512×512 of replicate [1]
+            picture corrupt: Failed: replicate: what came is no usable picture: it cannot be read (Format error decoding Png: Corrupt deflate stream. InvalidDistanceCode); to give it up, say `rondel costs --close ID` [1]
+            picture wrong_type: 512×512 of replicate [1]
+            picture html: Failed: replicate: what came is no usable picture: it is no picture, but begins with `<html><body>an hour of m`; to give it up, say `rondel costs --close ID` [1]
+            picture redirect to=host: 512×512 of replicate [1]
+            picture redirect to=private: Failed: replicate: what came is no usable picture: http://10.0.0.1/… is not fetched: pictures come by https; to give it up, say `rondel costs --close ID` [1]
+        "#]],
     );
 }
 
@@ -81,26 +81,26 @@ fn black_forest_labs_are_paid_for_once() {
         "bfl",
         &[&SUBMITS[..], &POLLS, &PICTURES].concat(),
         expect![[r#"
-        submit 403: Failed: bfl: the key is refused (HTTP 403): Not authenticated - Invalid Authentication [1]
-        submit 429 date=1 times=1: 512×512 of bfl [2]
-        submit 429 after=3600: Transient: bfl: too many requests (HTTP 429): Too many running tasks: 24 at once; it asks for 3600 s of patience [1]
-        submit slow ms=1: 512×512 of bfl [1]
-        submit redirect: Transient: bfl: the provider failed (HTTP 307): http://… sends on elsewhere, where a request with a key does not follow [3]
-        submit aborted: Transient: bfl: the provider failed: the task is `Failed` [1]
-        poll 500 times=3: 512×512 of bfl [1]
-        poll reset_before times=1: 512×512 of bfl [1]
-        poll cut times=1: 512×512 of bfl [1]
-        poll html times=1: 512×512 of bfl [1]
-        poll 429 after=0 times=2: 512×512 of bfl [1]
-        poll redirect times=1: 512×512 of bfl [1]
-        picture reset_after times=1: 512×512 of bfl [1]
-        picture cut times=1: 512×512 of bfl [1]
-        picture corrupt: Failed: bfl: what came is no usable picture: it cannot be read (Format error decoding Png: Corrupt deflate stream. InvalidDistanceCode) [1]
-        picture wrong_type: 512×512 of bfl [1]
-        picture html: Failed: bfl: what came is no usable picture: it is no picture, but begins with `<html><body>an hour of m` [1]
-        picture redirect to=host: 512×512 of bfl [1]
-        picture redirect to=private: Failed: bfl: what came is no usable picture: http://10.0.0.1/… is not fetched: pictures come by https [1]
-    "#]],
+            submit 403: Failed: bfl: the key is refused (HTTP 403): Not authenticated - Invalid Authentication [1]
+            submit 429 date=1 times=1: 512×512 of bfl [2]
+            submit 429 after=3600: Transient: bfl: too many requests (HTTP 429): Too many running tasks: 24 at once; it asks for 3600 s of patience [1]
+            submit slow ms=1: 512×512 of bfl [1]
+            submit redirect: Transient: bfl: the provider failed (HTTP 307): http://… sends on elsewhere, where a request with a key does not follow [3]
+            submit aborted: Transient: bfl: the provider failed: the task is `Failed` [1]
+            poll 500 times=3: 512×512 of bfl [1]
+            poll reset_before times=1: 512×512 of bfl [1]
+            poll cut times=1: 512×512 of bfl [1]
+            poll html times=1: 512×512 of bfl [1]
+            poll 429 after=0 times=2: 512×512 of bfl [1]
+            poll redirect times=1: 512×512 of bfl [1]
+            picture reset_after times=1: 512×512 of bfl [1]
+            picture cut times=1: 512×512 of bfl [1]
+            picture corrupt: Failed: bfl: what came is no usable picture: it cannot be read (Format error decoding Png: Corrupt deflate stream. InvalidDistanceCode); to give it up, say `rondel costs --close ID` [1]
+            picture wrong_type: 512×512 of bfl [1]
+            picture html: Failed: bfl: what came is no usable picture: it is no picture, but begins with `<html><body>an hour of m`; to give it up, say `rondel costs --close ID` [1]
+            picture redirect to=host: 512×512 of bfl [1]
+            picture redirect to=private: Failed: bfl: what came is no usable picture: http://10.0.0.1/… is not fetched: pictures come by https; to give it up, say `rondel costs --close ID` [1]
+        "#]],
     );
 }
 

@@ -108,8 +108,14 @@ pub enum Fault {
     Black,
     /// `fewer`: one picture less than asked for.
     Fewer,
+    /// `more`: one picture more than asked for.
+    More,
+    /// `smaller`: pictures of half the size.
+    Smaller,
     /// `empty`: success, without pictures.
     Empty,
+    /// `echo`: an error in which everything that can be a text is the key that was sent.
+    Echo,
 }
 
 /// An error as an answer.
@@ -261,7 +267,10 @@ fn named(word: &str) -> Option<Fault> {
         "refused" => Fault::Refused { is_output: false },
         "black" => Fault::Black,
         "fewer" => Fault::Fewer,
+        "more" => Fault::More,
+        "smaller" => Fault::Smaller,
         "empty" => Fault::Empty,
+        "echo" => Fault::Echo,
         code => {
             let code = code.parse().ok().filter(|code| (300..600).contains(code))?;
             Fault::Status(Status { code, ..Status::default() })

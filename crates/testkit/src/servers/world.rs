@@ -130,6 +130,7 @@ impl World {
         match fault {
             Fault::Status(status) => refusal(request, provider, status),
             Fault::Redirect(to) => self.redirect(request, *to),
+            Fault::Echo => echo(request),
             // Where there is no job to ask about, the answer is what does not come.
             Fault::Never if request.origin.is_at_once() => hang(),
             _ => spoil(self.act(request, Some(fault)), fault),
@@ -178,14 +179,19 @@ impl World {
         let n_pictures = match fault {
             Some(Fault::Empty) => 0,
             Some(Fault::Fewer) => commission.n_pictures.saturating_sub(1),
+            Some(Fault::More) => commission.n_pictures + 1,
             _ => commission.n_pictures,
+        };
+        let size_px = match fault {
+            Some(Fault::Smaller) => (commission.size_px.0 / 2, commission.size_px.1 / 2),
+            _ => commission.size_px,
         };
         // Whoever asks for no seed gets another picture each time.
         let seed = commission.seed.unwrap_or(self.drawn.len() as u64);
         let mut files = Vec::new();
         for picture_idx in 0..n_pictures {
             let order = Order {
-                size_px: commission.size_px,
+                size_px,
                 top: match fault {
                     Some(Fault::Black) => [0; 3],
                     _ => picture::colour(commission.provider, &commission.prompt, seed, picture_idx),
@@ -280,6 +286,14 @@ fn refusal(request: &Request, provider: Option<Provider>, status: &Status) -> An
     answer
 }
 
+/// What a service says that repeats what it was sent.
+fn echo(request: &Request) -> Answer {
+    let header = request.header("authorization").or_else(|| request.header("x-key")).unwrap_or_default();
+    let key = header.rsplit(' ').next().unwrap_or_default();
+    let error = json!({ "message": format!("{key} is not valid"), "code": key, "param": key });
+    Answer::json(400, &json!({ "error": error })).with("x-request-id", key.to_owned())
+}
+
 /// Does to an answer what a fault does to it on its way.
 fn spoil(mut answer: Answer, fault: &Fault) -> Answer {
     let typed = |mut answer: Answer, content_type: Option<&str>| {
@@ -310,8 +324,10 @@ fn spoil(mut answer: Answer, fault: &Fault) -> Answer {
         | Fault::Refused { .. }
         | Fault::Black
         | Fault::Fewer
+        | Fault::More
+        | Fault::Smaller
         | Fault::Empty => {}
-        Fault::Status(_) | Fault::Redirect(_) | Fault::ResetBefore | Fault::Hang => {
+        Fault::Status(_) | Fault::Redirect(_) | Fault::Echo | Fault::ResetBefore | Fault::Hang => {
             unreachable!("takes the place of an answer")
         }
     }

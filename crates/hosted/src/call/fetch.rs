@@ -1,0 +1,185 @@
+//! Fetches and checks what a call made, and settles it.
+
+use rondel_plugin::Level;
+use rondel_value::Image;
+
+use super::{Call, Got, Sent};
+use crate::fault::{Class, Fault};
+use crate::ledger::Outcome;
+use crate::money::Micros;
+use crate::picture::{self, PictureError};
+use crate::price::Work;
+use crate::protocol::{Job, Made, Source};
+
+impl Call<'_> {
+    /// Fetches and checks pictures, and settles the call.
+    pub(super) fn finish(&self, made: Made, sent: Sent) -> Result<Got, Fault> {
+        let made = self.no_more_than_asked(made);
+        if made.pictures.is_empty() {
+            let fault = Fault::new(Class::Empty, "the provider said that it was done").billed();
+            return Err(self.end(fault, sent));
+        }
+        let links = made.links();
+        if !links.pictures.is_empty() {
+            self.warn_if(self.ledger.made(self.id, (self.now)(), &links));
+        }
+        match self.fetch(&made) {
+            Ok(pictures) => Ok(self.done(made, pictures, sent)),
+            Err(fault) if fault.is_open => Err(fault),
+            Err(fault) => Err(self.end(fault, sent)),
+        }
+    }
+
+    /// Fetches what an earlier process left. Links grow old: the job may know new ones, and if not, nothing is left to fetch.
+    pub(super) fn finish_left(&self, made: Made, job: Option<&Job>) -> Result<Got, Fault> {
+        let is_gone =
+            |fault: &Fault| matches!(fault.status, Some(403 | 410)) || (fault.status == Some(404) && self.is_old);
+        let gone = match self.fetch(&made) {
+            Ok(pictures) => return Ok(self.done(made, pictures, Sent::default())),
+            Err(fault) if is_gone(&fault) => fault,
+            Err(fault) if fault.is_open => return Err(fault),
+            Err(fault) => return Err(self.end(fault, Sent::default())),
+        };
+        let again = match job {
+            Some(job) => self.made_again(job).map_err(|fault| Fault { is_open: true, ..fault })?,
+            None => None,
+        };
+        let gone = match again.filter(|again| !again.pictures.is_empty()) {
+            None => gone,
+            Some(again) => {
+                let again = self.no_more_than_asked(Made { cost: made.cost, ..again });
+                match self.fetch(&again) {
+                    Ok(pictures) => return Ok(self.done(again, pictures, Sent::default())),
+                    Err(fault) if fault.is_open && !is_gone(&fault) => return Err(fault),
+                    Err(fault) => fault,
+                }
+            }
+        };
+        let gone = Fault { class: Class::NotFound, is_open: false, ..gone };
+        Err(self.end(gone.billed(), Sent::default()))
+    }
+
+    fn no_more_than_asked(&self, mut made: Made) -> Made {
+        let (n, came) = (self.n as usize, made.pictures.len());
+        if came > n {
+            self.host
+                .log(Level::Warn, &format!("{n} pictures were asked for and {came} came; the first {n} are taken"));
+            made.pictures.truncate(n);
+        }
+        made
+    }
+
+    /// All pictures that can be had; a fault if there are none, or if some may still be had later.
+    fn fetch(&self, made: &Made) -> Result<Vec<Image>, Fault> {
+        let n = made.pictures.len();
+        let (mut pictures, mut faults) = (Vec::with_capacity(n), Vec::new());
+        for (i, source) in made.pictures.iter().enumerate() {
+            let is_flagged = made.flagged.get(i).copied().unwrap_or(false);
+            match self.picture(source, is_flagged, (i + 1, n)) {
+                Ok(picture) => pictures.push(picture),
+                // All are still there, and fetched by the next run.
+                Err(fault) if !matches!(fault.class, Class::BadImage | Class::ContentPolicy) => {
+                    return Err(Fault { is_open: true, ..fault });
+                }
+                Err(fault) => faults.push((i + 1, fault)),
+            }
+        }
+        if pictures.is_empty() {
+            let refused = faults.iter().position(|(_, fault)| fault.class == Class::ContentPolicy);
+            let open = faults.iter().position(|(_, fault)| fault.is_open);
+            return Err(faults.swap_remove(open.or(refused).unwrap_or(0)).1);
+        }
+        for (i, fault) in faults {
+            let words = format!("picture {i} of {n} is left out: {}", self.blotted(fault));
+            self.host.log(Level::Warn, &words);
+        }
+        Ok(pictures)
+    }
+
+    /// One picture, if it is one.
+    fn picture(&self, source: &Source, is_flagged: bool, (i, n): (usize, usize)) -> Result<Image, Fault> {
+        let picture = match source {
+            Source::Inline(bytes) => picture::decode(bytes).map_err(|error| unreadable(&error).billed())?,
+            Source::Link(link) => self.download(link, (i, n)).map_err(|fault| match fault.status {
+                // It is gone, or was never meant for us.
+                Some(403 | 410) => fault.billed(),
+                // It cannot be read here; it is there all the same, and another program may.
+                _ => Fault { is_open: true, ..fault },
+            })?,
+        };
+        let is_black = picture::is_black(&picture);
+        if is_flagged {
+            let what = if is_black { "a black picture with a flag" } else { "a picture with a flag" };
+            let fault = Fault::new(Class::ContentPolicy, format!("{what} came"));
+            return Err(Fault { is_its_own: true, ..fault }.billed());
+        }
+        if is_black {
+            self.host.log(Level::Warn, &format!("picture {i} of {n} is all black, without a flag"));
+        }
+        if let Some([width, height]) = self.size.filter(|size| *size != size_of(&picture)) {
+            let [came_width, came_height] = size_of(&picture);
+            let words =
+                format!("{width}×{height} was asked for, {came_width}×{came_height} came as picture {i} of {n}");
+            self.host.log(Level::Warn, &words);
+        }
+        Ok(picture)
+    }
+
+    fn done(&self, made: Made, pictures: Vec<Image>, sent: Sent) -> Got {
+        let quote = |picture: &Image| {
+            let work = Work { size: size_of(picture), n: 1, references: self.references.clone() };
+            Some(self.price.quote(&work)?.high)
+        };
+        let own: Option<Micros> = match pictures.len() < self.n as usize {
+            // What is missing may be on the bill as well.
+            true => self.reserved,
+            false => pictures.iter().map(quote).sum(),
+        };
+        let cost = made.cost.or(own);
+        self.settle(Outcome::Done, cost, made.cost.is_some(), &sent);
+        Got {
+            pictures,
+            seed: made.seed,
+            cost,
+            is_cost_reported: made.cost.is_some(),
+            request_id: sent.request_id,
+            revised_prompt: made.revised_prompt.map(|prompt| self.blotted_text(&prompt)),
+        }
+    }
+
+    /// Fetches one picture.
+    fn download(&self, link: &str, (i, n): (usize, usize)) -> Result<Image, Fault> {
+        let mut attempt = 0;
+        loop {
+            let note = format!("downloading {i} of {n} from {}", self.endpoint.name);
+            let told = |done: u64, total: Option<u64>| self.host.progress(done, total.unwrap_or(0), &note);
+            let fetched = self.wait(self.http.download(self.endpoint, link, &told));
+            let picture = fetched.and_then(|bytes| picture::decode(&bytes).map_err(|error| unreadable(&error)));
+            let fault = match picture {
+                Ok(picture) => return Ok(picture),
+                Err(fault) => fault,
+            };
+            attempt += 1;
+            let most = match fault.class {
+                // It may have been damaged on its way.
+                Class::BadImage if fault.status.is_none() => 3,
+                // Not everywhere yet.
+                Class::Network if fault.status == Some(404) => 3,
+                Class::Network | Class::Server => self.patience.downloads,
+                _ => 1,
+            };
+            if attempt >= most {
+                return Err(Fault { is_unclear: false, ..fault });
+            }
+            self.pause_after(&fault, attempt - 1)?;
+        }
+    }
+}
+
+fn size_of(picture: &Image) -> [u32; 2] {
+    [picture.width() as u32, picture.height() as u32]
+}
+
+fn unreadable(error: &PictureError) -> Fault {
+    Fault::new(Class::BadImage, error.to_string())
+}

@@ -1,0 +1,90 @@
+//! Calls that an earlier process left: gone on with, or closed by hand.
+
+use rondel_plugin::Level;
+
+use crate::call::Got;
+use crate::fault::{Class, Fault};
+use crate::ledger::{Entry, Ledger, LedgerError, Outcome, Settlement};
+use crate::measure::measure;
+use crate::providers::OnUnclear;
+use crate::way::{CallMeans, Way};
+
+/// After so long, what cannot be found is gone. Links of some providers live for ten minutes.
+const OLD_S: u64 = 600;
+
+impl Way<'_> {
+    /// Goes on with a call that an earlier process left; nothing if it is to be made again.
+    pub(crate) fn open_call(&self, open: &Entry, entries: &[Entry]) -> Result<Option<Got>, (Fault, String)> {
+        let Entry { call, reserved, job, made, .. } = open;
+        if open.is_unclear() {
+            let same = entries.iter().filter(|entry| entry.reserved.request == reserved.request && entry.is_unclear());
+            let may_resend = self.hosted.providers().policy.on_unclear == OnUnclear::ResendOnce && same.count() < 2;
+            if may_resend {
+                let words = format!("call {call} at {} may have been billed; it is sent once more", reserved.provider);
+                self.host.log(Level::Warn, &words);
+                return Ok(None);
+            }
+            let message = format!(
+                "an earlier attempt at these pictures went out to {} and no answer came, so it may have been billed ({}): look \
+                 there for it, then say `rondel costs --close {call}` to ask anew",
+                reserved.provider,
+                crate::money::shown(reserved.micros),
+            );
+            let fault = Fault::unclear(message.clone());
+            return Err((fault, message));
+        }
+        let unasked = |reason: String| {
+            let message = format!(
+                "an earlier run paid {} for these pictures, and now: {reason}; to give them up, say `rondel costs --close {call}`",
+                reserved.provider
+            );
+            (Fault { is_open: true, ..Fault::new(Class::Auth, message.clone()) }, message)
+        };
+        let endpoint = self.hosted.endpoint(&reserved.provider).map_err(unasked)?;
+        // Asked without its key, it would say that the job is not ours.
+        if let Some(Err(missing)) = self.hosted.key(&reserved.provider) {
+            return Err(unasked(missing));
+        }
+        self.host.log(Level::Info, &format!("goes on with call {call} at {}, which is paid for", reserved.provider));
+        let offer = self
+            .hosted
+            .providers()
+            .by_name
+            .get(&reserved.provider)
+            .and_then(|provider| provider.models.values().find(|offer| offer.name == reserved.model).cloned());
+        let price = offer.map_or(crate::price::Price::Unknown, |offer| offer.price);
+        let means = CallMeans { price: &price, measured: measure([].iter(), None, self.now()), size: None };
+        let mut resumed = self.at(&endpoint, call, reserved.n, reserved.micros, means);
+        resumed.is_old = self.now().saturating_sub(open.at) > OLD_S;
+        let got = resumed.resume(job.as_ref(), made.clone());
+        match got {
+            Ok(got) => Ok(Some(got)),
+            // It is gone there: nothing is left to go on with.
+            Err(fault) if fault.class == Class::NotFound => {
+                self.host.log(Level::Warn, &format!("call {call} at {} is gone: {fault}", reserved.provider));
+                Ok(None)
+            }
+            Err(fault) => {
+                let message = format!("{}: {fault}", reserved.provider);
+                Err((fault, message))
+            }
+        }
+    }
+}
+
+/// Marks a call as looked up, so that the same may be asked for again. None if there is no such open call.
+pub fn close(ledger: &Ledger, call: &str, now: u64) -> Result<bool, LedgerError> {
+    let is_open = ledger.all()?.iter().any(|entry| entry.call == call && entry.settled.is_none());
+    if is_open {
+        let settlement = Settlement {
+            outcome: Outcome::Closed,
+            micros: None,
+            is_reported: false,
+            ms: 0,
+            attempts: 0,
+            request_id: None,
+        };
+        ledger.settle(call, now, settlement)?;
+    }
+    Ok(is_open)
+}
