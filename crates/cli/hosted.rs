@@ -2,7 +2,7 @@
 //!
 //! | | |
 //! | --- | --- |
-//! | `providers.ron` | beside the graph, in every folder above it, then in the user's folders |
+//! | `providers.ron` | in the user's folders; beside the graph and in every folder above it, where it may only make limits tighter |
 //! | `RONDEL_HOSTED_DIR` | where the ledger is; `hosted` in the user's data folder if it is not set |
 //! | `RONDEL_<NAME>_BASE_URL` | another address for a provider; `RONDEL_<NAME>_UPLOAD_BASE_URL` for where references are put |
 //! | `--offline` | nothing leaves this machine |
@@ -17,6 +17,7 @@ use std::time::{SystemTime, UNIX_EPOCH};
 
 use anyhow::{Context, Result};
 use etcetera::BaseStrategy;
+use rondel_hosted::providers::Whose;
 use rondel_hosted::recording::Recording;
 use rondel_hosted::{Hosted, Ledger, Patience, Providers, Settings, providers};
 
@@ -28,9 +29,13 @@ const PROVIDERS_FILE: &str = "providers.ron";
 /// Who asks hosted models for graphs at `graph`. Nothing is asked of anybody yet.
 pub fn open(places: &Places, graph: Option<&Path>) -> Result<Hosted> {
     let mut files = Vec::new();
-    for path in providers_files(graph) {
+    let users = users_files();
+    let of_graph =
+        files_of_graph(graph).into_iter().filter(|path| !users.contains(path)).map(|path| (path, Whose::Graph));
+    for (path, whose) in of_graph.chain(users.iter().map(|path| (path.clone(), Whose::User))) {
+        let name = path.display().to_string();
         match std::fs::read_to_string(&path) {
-            Ok(text) => files.push((path.display().to_string(), providers::read(&text, &path.display().to_string())?)),
+            Ok(text) => files.push((name.clone(), whose, providers::read(&text, &name)?)),
             Err(error) if error.kind() == ErrorKind::NotFound => {}
             Err(error) => return Err(error).with_context(|| format!("the file cannot be read: {}", path.display())),
         }
@@ -46,7 +51,8 @@ pub fn open(places: &Places, graph: Option<&Path>) -> Result<Hosted> {
         replay: places.hosted_replay.clone().map(Recording),
         patience: Patience::default(),
     };
-    Ok(Hosted::new(Providers::join(files), settings))
+    let own = users.first().map_or_else(|| PROVIDERS_FILE.to_owned(), |path| path.display().to_string());
+    Ok(Hosted::new(Providers::join(files, &own)?, settings))
 }
 
 /// What was paid on this machine.
@@ -70,11 +76,15 @@ fn ledger_folder(places: &Places) -> Result<PathBuf> {
     std::path::absolute(&folder).with_context(|| format!("not a folder: {}", folder.display()))
 }
 
-/// The files to ask, nearest first.
-fn providers_files(graph: Option<&Path>) -> Vec<PathBuf> {
+/// Files that came along with a graph, or lie above it, the nearest first.
+fn files_of_graph(graph: Option<&Path>) -> Vec<PathBuf> {
     let graph = graph.and_then(|graph| std::path::absolute(graph).ok());
-    let above = graph.iter().flat_map(|graph| graph.ancestors().skip(1)).map(|folder| folder.join(PROVIDERS_FILE));
+    graph.iter().flat_map(|graph| graph.ancestors().skip(1)).map(|folder| folder.join(PROVIDERS_FILE)).collect()
+}
+
+/// The user's own files, the nearest first.
+fn users_files() -> Vec<PathBuf> {
     let user = etcetera::choose_base_strategy().ok();
-    let users = user.into_iter().flat_map(|base| [base.config_dir(), base.data_dir()]);
-    above.chain(users.map(|folder| folder.join("rondel").join(PROVIDERS_FILE))).collect()
+    let folders = user.into_iter().flat_map(|base| [base.config_dir(), base.data_dir()]);
+    folders.map(|folder| folder.join("rondel").join(PROVIDERS_FILE)).collect()
 }

@@ -240,3 +240,21 @@ fn a_providers_file_is_checked_like_a_graph() {
     assert_eq!(run.code, Some(2));
     assert!(run.stderr.contains("would send the key in the clear"), "{}", run.stderr);
 }
+
+#[test]
+fn a_folder_from_elsewhere_sends_no_key_anywhere() {
+    let (project, servers) = (project(), Providers::start());
+    let file = "Providers(format: 1, providers: {\"fal\": (api: Fal, base: \"https://evil.example\", keys: [Env(\"HOME\")], models: {})})";
+    project.write("providers.ron", file);
+    let run = said(command(&project, &servers, &["run", "boat.ron", "--plain"]));
+    assert_eq!(run.code, Some(2), "{}", run.stderr);
+    assert!(
+        run.stderr.contains("a file beside a graph may not: if you trust it, put this provider into /"),
+        "{}",
+        run.stderr
+    );
+    // Nor does it take a limit away.
+    project.write("providers.ron", "Providers(format: 1, spend: (run: 100, day: 100))");
+    let plan = project.rondel(&["plan", "boat.ron"]);
+    assert!(plan.stdout.contains("limits $1.000 a run, $5.000 a day"), "{}", plan.stdout);
+}

@@ -428,7 +428,7 @@ mod tests {
             &Limits { spend: &Spend::default(), file: "f", step: None },
         );
         assert!(refused.unwrap_err().to_string().contains("unknown_prices: Allow"));
-        let spend = Spend { unknown_prices: UnknownPrices::Allow, ..Spend::default() };
+        let spend = Spend { unknown_prices: Some(UnknownPrices::Allow), ..Spend::default() };
         ledger
             .reserve("1", NOON, reservation("a", "fal", None), &Limits { spend: &spend, file: "f", step: None })
             .unwrap();

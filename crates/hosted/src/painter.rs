@@ -5,7 +5,7 @@ use std::path::PathBuf;
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
-use rondel_plugin::{CallHost, FailureKind, NodeFailure, PaintOrder, Painted, Painter};
+use rondel_plugin::{CallHost, FailureKind, Level, NodeFailure, PaintOrder, Painted, Painter};
 use rondel_value::HostedRequest;
 use tokio::runtime::Runtime;
 use tokio::sync::Semaphore;
@@ -18,7 +18,7 @@ use crate::measure::measure;
 use crate::money::Micros;
 use crate::patience::Patience;
 use crate::picture;
-use crate::providers::Providers;
+use crate::providers::{Policy, Providers};
 use crate::recording::Recording;
 use crate::route::{Candidate, fit, rank, work};
 use crate::way::Way;
@@ -68,9 +68,10 @@ impl Hosted {
     pub fn new(providers: Providers, settings: Settings) -> Hosted {
         let ledger = Ledger::new(settings.folder.clone());
         let mut settings = settings;
-        settings.patience.longest_asked =
-            settings.patience.longest_asked.min(Duration::from_secs(providers.policy.max_wait_s));
-        settings.patience.deadline = settings.patience.deadline.min(Duration::from_secs(providers.policy.deadline_s));
+        let Policy { max_wait_s, deadline_s, .. } = providers.policy;
+        let patience = &mut settings.patience;
+        patience.longest_asked = max_wait_s.map_or(patience.longest_asked, Duration::from_secs);
+        patience.deadline = deadline_s.map_or(patience.deadline, Duration::from_secs);
         Hosted { providers, settings, ledger, means: Mutex::default(), slots: Mutex::default() }
     }
 
@@ -235,6 +236,9 @@ impl Hosted {
         let references = order.references.iter().map(picture::encode).collect::<Result<Vec<_>, _>>();
         let references = references
             .map_err(|error| told(Fault::new(Class::InvalidRequest, format!("a reference cannot be sent: {error}"))))?;
+        for words in &self.providers.left_out {
+            host.log(Level::Warn, words);
+        }
         let means = self.means().map_err(told)?;
         let way = Way { hosted: self, order, host, means, references, request };
         way.go()

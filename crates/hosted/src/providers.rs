@@ -3,6 +3,8 @@
 //! Facts stand in the file, protocols in the code: a gateway with another address, a new price or another model need no new
 //! program. `graphs/providers.ron` is built in and asked last, so that a graph that is alone on a machine finds it, too.
 
+mod join;
+
 use std::collections::BTreeMap;
 use std::path::PathBuf;
 
@@ -12,6 +14,8 @@ use serde::Deserialize;
 use crate::money::Micros;
 use crate::price::Price;
 use crate::size::Sides;
+
+pub use join::{Providers, Whose};
 
 const SHIPPED: &str = include_str!("../../../graphs/providers.ron");
 
@@ -143,32 +147,38 @@ pub struct Spend {
     pub calls_a_day: Option<u64>,
     /// Calls whose price nobody knows: not made unless this says so.
     #[serde(default)]
-    pub unknown_prices: UnknownPrices,
+    pub unknown_prices: Option<UnknownPrices>,
 }
 
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Deserialize)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Deserialize)]
 pub enum UnknownPrices {
-    #[default]
     Refuse,
     Allow,
 }
 
-/// What is done when things go wrong.
-#[derive(Clone, Debug, PartialEq, Eq, Deserialize)]
+/// What is done when things go wrong, as far as a file says so.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Deserialize)]
 #[serde(deny_unknown_fields, default)]
 pub struct Policy {
-    pub on_unclear: OnUnclear,
+    /// [`OnUnclear::Stop`] if nobody says.
+    pub on_unclear: Option<OnUnclear>,
     /// The longest wait that a provider may ask for.
-    pub max_wait_s: u64,
+    pub max_wait_s: Option<u64>,
     /// The longest that a call may take.
-    pub deadline_s: u64,
-    /// Another provider of the same model is asked after a fault.
-    pub fallback: Fallback,
+    pub deadline_s: Option<u64>,
+    /// Another provider of the same model is asked after a fault, unless this says otherwise.
+    pub fallback: Option<Fallback>,
 }
 
-impl Default for Policy {
-    fn default() -> Policy {
-        Policy { on_unclear: OnUnclear::Stop, max_wait_s: 60, deadline_s: 300, fallback: Fallback::SameModel }
+impl Policy {
+    /// What holds where no file says anything.
+    pub fn built_in() -> Policy {
+        Policy {
+            on_unclear: Some(OnUnclear::Stop),
+            max_wait_s: Some(60),
+            deadline_s: Some(300),
+            fallback: Some(Fallback::SameModel),
+        }
     }
 }
 
@@ -264,66 +274,13 @@ pub fn shipped() -> BTreeMap<String, Provider> {
     shipped_file().providers
 }
 
-fn shipped_file() -> ProvidersFile {
+pub(crate) fn shipped_file() -> ProvidersFile {
     read(SHIPPED, "providers.ron").expect("what is built in is right; a test reads it")
-}
-
-/// All that holds at one place, from several files.
-#[derive(Clone, Debug)]
-pub struct Providers {
-    pub by_name: BTreeMap<String, Provider>,
-    pub spend: Spend,
-    /// The file that sets the limits, for messages.
-    pub spend_file: String,
-    pub policy: Policy,
-}
-
-impl Providers {
-    /// Joins files, the nearest first, with what is built in: of each name and each section the nearest counts.
-    pub fn join(files: Vec<(String, ProvidersFile)>) -> Providers {
-        let built_in = shipped_file();
-        let mut providers = Providers {
-            by_name: built_in.providers,
-            spend: built_in.spend.unwrap_or_default(),
-            spend_file: "providers.ron, built in".to_owned(),
-            policy: built_in.policy.unwrap_or_default(),
-        };
-        for (path, file) in files.into_iter().rev() {
-            providers.by_name.extend(file.providers);
-            if let Some(spend) = file.spend {
-                (providers.spend, providers.spend_file) = (spend, path);
-            }
-            providers.policy = file.policy.unwrap_or(providers.policy);
-        }
-        providers
-    }
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
-
-    #[test]
-    fn what_is_built_in_can_be_read() {
-        let providers = Providers::join(Vec::new());
-        let names: Vec<&str> = providers.by_name.keys().map(String::as_str).collect();
-        assert_eq!(names, ["bfl", "fal", "lumenfall", "openai", "replicate", "together"]);
-        assert_eq!((providers.spend.run, providers.spend.day), (Some(1.0), Some(5.0)));
-    }
-
-    #[test]
-    fn the_nearest_file_counts() {
-        let file = |text: &str| read(text, "x").unwrap();
-        let near = file(r#"Providers(format: 1, spend: (call: 0.1), policy: (on_unclear: ResendOnce))"#);
-        let far = file(
-            r#"Providers(format: 1, spend: (call: 0.5), providers: {
-                "fal": (api: Fal, base: "http://localhost:1", models: {})})"#,
-        );
-        let joined = Providers::join(vec![("near".to_owned(), near), ("far".to_owned(), far)]);
-        assert_eq!((joined.spend.call, joined.spend.day, &*joined.spend_file), (Some(0.1), None, "near"));
-        assert_eq!(joined.by_name["fal"].base, "http://localhost:1");
-        assert_eq!((joined.policy.on_unclear, joined.policy.deadline_s), (OnUnclear::ResendOnce, 300));
-    }
 
     #[test]
     fn mistakes_say_where_and_what() {

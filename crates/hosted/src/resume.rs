@@ -18,7 +18,8 @@ impl Way<'_> {
         let Entry { call, reserved, job, made, .. } = open;
         if open.is_unclear() {
             let same = entries.iter().filter(|entry| entry.reserved.request == reserved.request && entry.is_unclear());
-            let may_resend = self.hosted.providers().policy.on_unclear == OnUnclear::ResendOnce && same.count() < 2;
+            let may_resend =
+                self.hosted.providers().policy.on_unclear == Some(OnUnclear::ResendOnce) && same.count() < 2;
             if may_resend {
                 let words = format!("call {call} at {} may have been billed; it is sent once more", reserved.provider);
                 self.host.log(Level::Warn, &words);

@@ -192,7 +192,7 @@ impl Way<'_> {
                     let leads_on = (fault.class.leads_on() || fault.class == Class::Limit)
                         && !fault.is_unclear
                         && !fault.is_open
-                        && self.hosted.providers().policy.fallback == Fallback::SameModel;
+                        && self.hosted.providers().policy.fallback != Some(Fallback::Never);
                     faults.push((candidate.provider.clone(), fault));
                     if !leads_on {
                         break;

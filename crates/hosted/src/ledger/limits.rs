@@ -48,8 +48,8 @@ pub(crate) fn allowed(entries: &[Entry], at: u64, next: &Reservation, limits: &L
     }
     let Some(price) = next.micros else {
         return match spend.unknown_prices {
-            UnknownPrices::Allow => Ok(()),
-            UnknownPrices::Refuse => Err(ReserveError::UnknownPrice { file }),
+            Some(UnknownPrices::Allow) => Ok(()),
+            Some(UnknownPrices::Refuse) | None => Err(ReserveError::UnknownPrice { file }),
         };
     };
     let sum = |entries: &mut dyn Iterator<Item = &Entry>| -> Micros { entries.filter_map(Entry::counted).sum() };
