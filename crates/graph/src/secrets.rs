@@ -13,7 +13,10 @@ pub(crate) fn find(text: &str) -> Vec<(Span, &'static str)> {
     while let Some(start) = text[end..].find(is_part).map(|start| start + end) {
         end = text[start..].find(|letter| !is_part(letter)).map_or(text.len(), |n_bytes| start + n_bytes);
         let word = text[start..end].trim_end_matches(['.', ':', '-']);
-        found.extend(service(word).map(|service| (start..start + word.len(), service)));
+        // `key:r8_…` is one word, and a key behind its colon.
+        let mut starts = std::iter::once(0).chain(word.match_indices(':').map(|(colon, _)| colon + 1));
+        let key = starts.find_map(|at| Some((start + at..start + word.len(), service(&word[at..])?)));
+        found.extend(key);
     }
     found
 }
@@ -58,6 +61,7 @@ mod tests {
             Key 01234567-89ab-cdef-0123-456789abcdef:0123456789abcdef0123456789abcdef tgp_v1_0123456789abcdefghij";
         let expected = ["Replicate", "Lumenfall", "OpenAI or another service", "Hugging Face", "fal.ai", "Together"];
         assert_eq!(services(text), expected);
+        assert_eq!(services("// key:r8_0123456789abcdefghijklmnopqrstuvwxyzA"), ["Replicate"]);
     }
 
     #[test]
