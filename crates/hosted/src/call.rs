@@ -76,9 +76,13 @@ struct Sent {
 }
 
 impl Call<'_> {
-    /// [blocking] Puts references where the provider finds them, those that are too large to go along.
+    /// [blocking] Puts references where the provider finds them, those that are too large to go along. Settles the call if it fails.
     pub fn upload(&self, references: &mut [Reference], inline_bytes: u64) -> Result<(), Fault> {
-        self.put_references(references, inline_bytes).map_err(|fault| self.handed(fault))
+        self.put_references(references, inline_bytes).map_err(|fault| {
+            // Nothing was asked for yet.
+            let fault = Fault { is_unclear: false, may_be_billed: false, ..fault };
+            self.handed(self.end(fault, Sent::default()))
+        })
     }
 
     fn put_references(&self, references: &mut [Reference], inline_bytes: u64) -> Result<(), Fault> {

@@ -1,7 +1,7 @@
 //! Where a provider is, and who may see its key.
 
 use std::fmt;
-use std::net::IpAddr;
+use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 
 use url::{Host, Url};
 
@@ -74,12 +74,12 @@ pub fn address(text: &str) -> Result<Url, AddressError> {
     }
 }
 
-/// Whether an address is on this machine by its name.
+/// Whether an address is on this machine by its name: one of the three that nobody can give another meaning.
 pub fn is_loopback(url: &Url) -> bool {
     match url.host() {
-        Some(Host::Domain(name)) => name == "localhost" || name.ends_with(".localhost"),
-        Some(Host::Ipv4(ip)) => ip.is_loopback(),
-        Some(Host::Ipv6(ip)) => ip.is_loopback(),
+        Some(Host::Domain(name)) => name == "localhost",
+        Some(Host::Ipv4(ip)) => ip == Ipv4Addr::LOCALHOST,
+        Some(Host::Ipv6(ip)) => ip == Ipv6Addr::LOCALHOST,
         None => false,
     }
 }
@@ -243,6 +243,16 @@ mod tests {
         }
         for ip in ["1.1.1.1", "100.128.0.1", "2606:4700::1111"] {
             assert!(!is_private(ip.parse().unwrap()), "{ip}");
+        }
+    }
+
+    #[test]
+    fn http_is_for_three_names_of_this_machine() {
+        for url in ["http://localhost:1", "http://127.0.0.1:1", "http://[::1]:1"] {
+            assert!(address(url).is_ok(), "{url}");
+        }
+        for url in ["http://x.localhost", "http://127.0.0.2", "http://localhost.example"] {
+            assert!(address(url).is_err(), "{url}");
         }
     }
 

@@ -132,9 +132,12 @@ impl Fault {
     pub fn of_response(response: &Response, now: u64) -> Fault {
         let json = response.json();
         let said = json.as_ref().and_then(Said::read);
-        let is_its_own = said.is_some();
+        // What stands in the provider's place may speak JSON, too, but has no code of the provider's.
+        let is_gateway = matches!(response.status, 502 | 504 | 520..=530);
+        let is_its_own = said.as_ref().is_some_and(|said| !is_gateway || said.code.is_some());
         let said = said.unwrap_or_else(|| Said { message: plain(&response.body), ..Said::default() });
-        let message = said.message.split_whitespace().collect::<Vec<_>>().join(" ");
+        let message = said.message.split(|c: char| c.is_whitespace() || c.is_control());
+        let message = message.filter(|word| !word.is_empty()).collect::<Vec<_>>().join(" ");
         // A few lines are read; more is a page, or somebody who fills a log.
         let message: String = message.chars().take(600).collect();
         let code = said.code.clone().unwrap_or_default();
@@ -162,6 +165,8 @@ impl Fault {
     pub fn may_be_sent_again(&self) -> bool {
         match (self.should_retry, self.is_unclear, self.class) {
             (Some(false), ..) | (_, true, _) => false,
+            // Whoever says that it may be sent again does not mean these.
+            (_, _, Class::ContentPolicy | Class::Billing | Class::Auth) => false,
             (_, _, Class::RateLimited | Class::Server | Class::Network) => true,
             // A time-out of theirs, not of ours.
             (_, _, Class::Timeout) => self.status.is_some(),
@@ -371,6 +376,23 @@ mod tests {
         );
         // Nothing was started.
         check(503, "<html>busy</html>", "Server: the provider failed (HTTP 503): busy");
+    }
+
+    #[test]
+    fn a_gateway_that_speaks_json_is_no_provider_and_no_terminal_is_told_what_to_do() {
+        check(
+            504,
+            r#"{"message":"Endpoint request timed out"}"#,
+            "Timeout: it took too long (HTTP 504): Endpoint request timed out; it may have been billed",
+        );
+        check(400, r#"{"error":"a\u001b[2Jb"}"#, "InvalidRequest: the request is refused (HTTP 400): a [2Jb");
+    }
+
+    #[test]
+    fn a_refusal_is_not_sent_again_whatever_its_header_says() {
+        let headers = [("x-should-retry".to_owned(), "true".to_owned())].into();
+        let response = |status| Response { status, headers, body: "{}".into() };
+        assert!(!Fault::of_response(&response(401), 0).may_be_sent_again());
     }
 
     #[test]

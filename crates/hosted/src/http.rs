@@ -114,7 +114,9 @@ impl Http {
         let status = response.status();
         if status.is_redirection() {
             let message = format!("{} sends on elsewhere, where a request with a key does not follow", shown(url));
-            return Err(Fault { status: Some(status.as_u16()), ..Fault::new(Class::Server, message) });
+            // It would be the same the next time.
+            let should_retry = Some(false);
+            return Err(Fault { status: Some(status.as_u16()), should_retry, ..Fault::new(Class::Server, message) });
         }
         let headers = response
             .headers()

@@ -229,7 +229,7 @@ impl Hosted {
         };
         if self.settings.is_offline && self.settings.replay.is_none() {
             let message = "`--offline` was given, and a hosted model is asked over the network";
-            return Err((Fault::new(Class::Network, message), message.to_owned()));
+            return Err((Fault::new(Class::Limit, message), message.to_owned()));
         }
         let sizes = order.references.iter().map(|image| [image.width() as u32, image.height() as u32]).collect();
         let request = HostedRequest { references: Some(sizes), ..order.request.clone() };

@@ -61,7 +61,7 @@ impl Way<'_> {
         match got {
             Ok(got) => Ok(Some(got)),
             // It is gone there: nothing is left to go on with.
-            Err(fault) if fault.class == Class::NotFound => {
+            Err(fault) if fault.class == Class::NotFound && !fault.is_open => {
                 self.host.log(Level::Warn, &format!("call {call} at {} is gone: {fault}", reserved.provider));
                 Ok(None)
             }

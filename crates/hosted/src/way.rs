@@ -52,8 +52,12 @@ impl Way<'_> {
             let before = pictures.len() as u32;
             let Recorded { got, provider, model, n_asked } = match self.recorded_part(part, before, wanted - before) {
                 Ok(recorded) => recorded,
-                // The rest of what came short is not worth more than what is there.
-                Err((fault, message)) if is_short && matches!(fault.class, Class::Limit | Class::Empty) => {
+                // The rest of what came short is not worth more than what is there; nor was it when that was recorded.
+                Err((fault, message))
+                    if is_short
+                        && (matches!(fault.class, Class::Limit | Class::Empty)
+                            || self.hosted.settings().replay.is_some()) =>
+                {
                     self.host.log(Level::Warn, &format!("{before} of {wanted} pictures came: {message}"));
                     break;
                 }
@@ -248,9 +252,6 @@ impl Way<'_> {
         let micros = offer.price.quote(&work).map(|quote| quote.high);
         let means = CallMeans { price: &offer.price, measured: *measured, size: ratio.is_none().then_some(*size) };
         let call = self.at(&endpoint, &id, n, micros, means);
-        let mut references = self.references.clone();
-        let inline_bytes = self.hosted.providers().by_name[provider].inline_bytes.unwrap_or(u64::MAX);
-        call.upload(&mut references, inline_bytes)?;
         // Pictures of one request differ, also where each is a call of its own.
         let seed = self.request.seed.map(|seed| seed.wrapping_add(u64::from(before)));
         let reservation = Reservation {
@@ -273,6 +274,10 @@ impl Way<'_> {
             .ledger()
             .reserve(&id, self.now(), reservation, &limits)
             .map_err(|error| Fault::new(Class::Limit, error.to_string()))?;
+        // Not before the limits are kept: they become public, for a while.
+        let mut references = self.references.clone();
+        let inline_bytes = self.hosted.providers().by_name[provider].inline_bytes.unwrap_or(u64::MAX);
+        call.upload(&mut references, inline_bytes)?;
         let first = offer.formats.first().map_or("png", String::as_str);
         call.run(&Ask {
             offer,

@@ -56,7 +56,7 @@ fn replicate_is_paid_for_once() {
             submit 429 date=1 times=1: 512×512 of replicate [2]
             submit 429 after=3600: Transient: replicate: too many requests (HTTP 429, Too many requests): Request was throttled. Your rate limit resets in ~30s.; it asks for 3600 s of patience [1]
             submit slow ms=1: 512×512 of replicate [1]
-            submit redirect: Transient: replicate: the provider failed (HTTP 307): http://… sends on elsewhere, where a request with a key does not follow [3]
+            submit redirect: Transient: replicate: the provider failed (HTTP 307): http://… sends on elsewhere, where a request with a key does not follow [1]
             submit aborted: Transient: replicate: the provider failed: aborted before it started [1]
             poll 500 times=3: 512×512 of replicate [1]
             poll reset_before times=1: 512×512 of replicate [1]
@@ -85,7 +85,7 @@ fn black_forest_labs_are_paid_for_once() {
             submit 429 date=1 times=1: 512×512 of bfl [2]
             submit 429 after=3600: Transient: bfl: too many requests (HTTP 429): Too many running tasks: 24 at once; it asks for 3600 s of patience [1]
             submit slow ms=1: 512×512 of bfl [1]
-            submit redirect: Transient: bfl: the provider failed (HTTP 307): http://… sends on elsewhere, where a request with a key does not follow [3]
+            submit redirect: Transient: bfl: the provider failed (HTTP 307): http://… sends on elsewhere, where a request with a key does not follow [1]
             submit aborted: Transient: bfl: the provider failed: the task is `Failed` [1]
             poll 500 times=3: 512×512 of bfl [1]
             poll reset_before times=1: 512×512 of bfl [1]
@@ -110,12 +110,12 @@ fn lumenfall_is_paid_for_once() {
         "lumenfall",
         &SUBMITS,
         expect![[r#"
-        submit 403: Failed: lumenfall: the key is refused (HTTP 403, AUTHENTICATION_FAILED): the key is not valid [1]
-        submit 429 date=1 times=1: 512×512 of lumenfall [2]
-        submit 429 after=3600: Transient: lumenfall: too many requests (HTTP 429, RATE_LIMITED): too many requests; it asks for 3600 s of patience [1]
-        submit slow ms=1: 512×512 of lumenfall [1]
-        submit redirect: Transient: lumenfall: the provider failed (HTTP 307): http://… sends on elsewhere, where a request with a key does not follow [3]
-    "#]],
+            submit 403: Failed: lumenfall: the key is refused (HTTP 403, AUTHENTICATION_FAILED): the key is not valid [1]
+            submit 429 date=1 times=1: 512×512 of lumenfall [2]
+            submit 429 after=3600: Transient: lumenfall: too many requests (HTTP 429, RATE_LIMITED): too many requests; it asks for 3600 s of patience [1]
+            submit slow ms=1: 512×512 of lumenfall [1]
+            submit redirect: Transient: lumenfall: the provider failed (HTTP 307): http://… sends on elsewhere, where a request with a key does not follow [1]
+        "#]],
     );
 }
 
@@ -125,12 +125,12 @@ fn together_is_paid_for_once() {
         "together",
         &SUBMITS,
         expect![[r#"
-        submit 403: Failed: together: the key is refused (HTTP 403, invalid_api_key): Invalid API key provided. [1]
-        submit 429 date=1 times=1: 512×512 of together [2]
-        submit 429 after=3600: Transient: together: too many requests (HTTP 429, rate_limit): You have reached the rate limit.; it asks for 3600 s of patience [1]
-        submit slow ms=1: 512×512 of together [1]
-        submit redirect: Transient: together: the provider failed (HTTP 307): http://… sends on elsewhere, where a request with a key does not follow [3]
-    "#]],
+            submit 403: Failed: together: the key is refused (HTTP 403, invalid_api_key): Invalid API key provided. [1]
+            submit 429 date=1 times=1: 512×512 of together [2]
+            submit 429 after=3600: Transient: together: too many requests (HTTP 429, rate_limit): You have reached the rate limit.; it asks for 3600 s of patience [1]
+            submit slow ms=1: 512×512 of together [1]
+            submit redirect: Transient: together: the provider failed (HTTP 307): http://… sends on elsewhere, where a request with a key does not follow [1]
+        "#]],
     );
 }
 

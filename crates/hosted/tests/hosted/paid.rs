@@ -49,6 +49,8 @@ fn no_answer_to_a_question_ends_a_job() {
         let outcome = lab.of("fal", "a boat");
         assert!(outcome.starts_with("Failed: fal: ") && outcome.ends_with("[1]"), "{fault}: {outcome}");
         assert!(entries(&lab)[0].settled.is_none(), "{fault}");
+        let again = lab.of("fal", "a boat");
+        assert!(again.starts_with("Failed: fal: ") && again.ends_with("[0]"), "{fault}: {again}");
         lab.servers.recover();
         assert_eq!(lab.of("fal", "a boat"), "512×512 of fal [0]", "{fault}");
     }
@@ -100,6 +102,16 @@ fn a_link_that_is_gone_for_good_stops_no_graph() {
     assert!(lab.of("lumenfall", "a boat").ends_with("[1]"));
     let first = &entries(&lab)[0];
     assert!(matches!(first.settled.as_ref().unwrap().outcome, Outcome::Failed(_)) && first.counted() > Some(Micros(0)));
+}
+
+#[test]
+fn a_job_that_is_gone_for_good_stops_no_graph() {
+    let mut lab = Lab::new();
+    lab.servers.fail("poll 404");
+    assert!(lab.of("fal", "a boat").ends_with("[1]"));
+    lab.ahead_s = 3600;
+    assert!(lab.of("fal", "a boat").ends_with("[1]"), "it is asked for anew");
+    assert!(entries(&lab)[0].settled.is_some() && entries(&lab)[0].counted() == Some(Micros(12_000)));
 }
 
 #[test]
