@@ -3,6 +3,7 @@
 use std::path::{Path, PathBuf};
 
 use clap::{Args as ClapArgs, Parser, Subcommand, ValueEnum};
+use rondel_value::Digest;
 
 use crate::words;
 
@@ -396,9 +397,15 @@ pub struct CheckPluginArgs {
 pub struct ExamineArgs {
     /// The shared object
     pub file: PathBuf,
-    /// The folder for copies that are opened
+    /// The copy of it that is opened
+    #[arg(long, value_name = "FILE")]
+    pub copy: PathBuf,
+    /// The digest of its content
+    #[arg(long)]
+    pub digest: Digest,
+    /// A folder for what is temporary
     #[arg(long, value_name = "DIR")]
-    pub copies: PathBuf,
+    pub temp: PathBuf,
     /// The file that what is found is written to
     #[arg(long, value_name = "FILE")]
     pub to: PathBuf,

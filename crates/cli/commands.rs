@@ -147,7 +147,7 @@ fn install(
     before: Option<&Registry>,
 ) -> Result<Installed> {
     let known = KnownPlugins::new(&cache.join("v1"));
-    let ask = |file: &Path| plugins::apart::facts(file, known.copies());
+    let ask = |file: &Path| plugins::apart::facts(file, &known);
     let mut installed = Installed::find(folders::plugins(places, graph), &known, &ask);
     let policy = Policy::new(places)?;
     policy.check_names(&installed, registry)?;

@@ -5,6 +5,8 @@
 
 use std::ffi::OsString;
 use std::path::Path;
+#[cfg(target_os = "linux")]
+use std::path::PathBuf;
 
 use anyhow::{Result, bail};
 use rondel_engine::installed::Installed;
@@ -34,28 +36,29 @@ impl Policy {
         Ok(Policy { isolate, trust, config: config::read()? })
     }
 
-    /// Whether the plugin in a file is kept apart; `is_checked` says that a check looked at all of it and
-    /// found nothing wrong.
+    /// Whether the plugin in a file is kept apart; `is_checked` says that a check looked at all of it and found nothing wrong.
     pub fn is_isolated(&self, file: &Path, facts: &Facts, is_checked: bool) -> bool {
-        cfg!(target_os = "linux") && self.is_apart(&[&name_of(file), &facts.name], is_checked)
+        cfg!(target_os = "linux") && self.is_apart(&name_of(file), &facts.name, is_checked)
     }
 
-    fn is_apart(&self, names: &[&str], is_checked: bool) -> bool {
-        let is_named =
-            |list: &[String]| list.iter().any(|named| named == ALL || names.iter().any(|name| is_same(named, name)));
-        match (is_named(&self.isolate), is_named(&self.trust)) {
+    /// Whoever takes rights away may use either name; only the file's gives some, because the other is the plugin's own word.
+    fn is_apart(&self, of_file: &str, own: &str, is_checked: bool) -> bool {
+        let names = |list: &[String], name: &str| list.iter().any(|named| named == ALL || is_same(named, name));
+        let kept_apart = |list: &[String]| names(list, of_file) || names(list, own);
+        match (kept_apart(&self.isolate), names(&self.trust, of_file)) {
             (true, _) => true,
             (false, true) => false,
-            (false, false) => is_named(&self.config.isolate) || !(is_checked || is_named(&self.config.trust)),
+            (false, false) => kept_apart(&self.config.isolate) || !(is_checked || names(&self.config.trust, of_file)),
         }
     }
 
     /// Fails if an option names a plugin that is not there: it was meant to protect from something.
     pub fn check_names(&self, installed: &Installed, builtin: &Registry) -> Result<()> {
-        let mut names: Vec<String> = installed.plugins.iter().map(|plugin| name_of(&plugin.path)).collect();
-        let also = installed.plugins.iter().filter_map(|plugin| Some(plugin.facts.as_ref()?.name.clone()));
-        names.extend(also.filter(|name| !names.iter().any(|known| is_same(known, name))).collect::<Vec<_>>());
-        for (option, asked) in [("--isolate", &self.isolate), ("--trust", &self.trust)] {
+        let of_files: Vec<String> = installed.plugins.iter().map(|plugin| name_of(&plugin.path)).collect();
+        let own = installed.plugins.iter().filter_map(|plugin| Some(plugin.facts.as_ref()?.name.clone()));
+        let own = own.filter(|name| !of_files.iter().any(|known| is_same(known, name)));
+        let all: Vec<String> = of_files.iter().cloned().chain(own).collect();
+        for (option, asked, names) in [("--isolate", &self.isolate, &all), ("--trust", &self.trust, &of_files)] {
             let unknown = |named: &&String| *named != ALL && !names.iter().any(|name| is_same(name, named));
             let Some(named) = asked.iter().find(unknown) else { continue };
             if builtin.plugins().iter().any(|plugin| is_same(&plugin.name, named)) {
@@ -134,22 +137,28 @@ fn is_same(a: &str, b: &str) -> bool {
 
 /// What a plugin may see of the environment: where libraries are, how many threads and which devices to use, and how people
 /// write. Keys and passwords are often in other variables.
-const SEEN: &[&str] = &[
-    "CUDA_VISIBLE_DEVICES",
-    "LANG",
-    "LC_ALL",
-    "LD_LIBRARY_PATH",
-    "MKL_NUM_THREADS",
-    "OMP_NUM_THREADS",
-    "PATH",
-    "RAYON_NUM_THREADS",
-    "RUST_BACKTRACE",
-    "TZ",
-];
+pub fn environment() -> Vec<(OsString, OsString)> {
+    const SEEN: &[&str] = &[
+        "CUDA_VISIBLE_DEVICES",
+        "LANG",
+        "LC_ALL",
+        "LD_LIBRARY_PATH",
+        "MKL_NUM_THREADS",
+        "OMP_NUM_THREADS",
+        "PATH",
+        "RAYON_NUM_THREADS",
+        "RUST_BACKTRACE",
+        // Programs on Windows do not start without it.
+        "SYSTEMROOT",
+        "TZ",
+    ];
+    SEEN.iter().filter_map(|name| Some(((*name).into(), std::env::var_os(name)?))).collect()
+}
 
-/// The environment of a process that a plugin is opened in.
-pub fn environment() -> impl Iterator<Item = (OsString, OsString)> {
-    SEEN.iter().filter_map(|name| Some(((*name).into(), std::env::var_os(name)?)))
+/// Folders that a plugin's libraries are read from, beside the system's.
+#[cfg(target_os = "linux")]
+pub fn libraries() -> Vec<PathBuf> {
+    std::env::var_os("LD_LIBRARY_PATH").iter().flat_map(std::env::split_paths).collect()
 }
 
 /// How children are started: this very program, even if its file was replaced since.
@@ -158,8 +167,8 @@ fn children(copies: &Path) -> rondel_plugin::Isolation {
     rondel_plugin::Isolation {
         program: "/proc/self/exe".into(),
         arguments: vec![crate::args::PLUGIN_CHILD.into()],
-        environment: environment().collect(),
-        libraries: std::env::var_os("LD_LIBRARY_PATH").iter().flat_map(std::env::split_paths).collect(),
+        environment: environment(),
+        libraries: libraries(),
         temp: copies.join("temp"),
         grace: std::time::Duration::from_secs(2),
     }
@@ -176,7 +185,7 @@ mod tests {
     fn is_apart(isolate: &[&str], trust: &[&str], config: (&[&str], &[&str]), is_checked: bool) -> bool {
         let config = Config { isolate: owned(config.0), trust: owned(config.1) };
         let policy = Policy { isolate: owned(isolate), trust: owned(trust), config };
-        policy.is_apart(&["acme_glow", "glow"], is_checked)
+        policy.is_apart("acme_glow", "glow", is_checked)
     }
 
     #[test]
@@ -194,6 +203,12 @@ mod tests {
         assert!(is_apart(&["all"], &["acme-glow"], (&[], &["all"]), true));
         assert!(is_apart(&[], &[], (&["acme-glow"], &["all"]), true));
         assert!(is_apart(&[], &["other"], (&[], &[]), false));
+    }
+
+    #[test]
+    fn no_plugin_is_trusted_by_the_name_that_it_gives_itself() {
+        assert!(is_apart(&[], &["glow"], (&[], &[]), false));
+        assert!(is_apart(&[], &[], (&[], &["glow"]), false));
     }
 
     #[test]

@@ -44,7 +44,7 @@ fn a_plugin_is_opened_when_it_is_new_and_when_a_step_needs_it() {
     project.build_c("plugins", "glow", &TELLTALE.replace("PLACE", &place));
     project.write("glow.ron", GLOW);
     project.write("other.ron", NO_GLOW);
-    assert_eq!(opens(&project, "other.ron").as_deref(), Some("no key"), "it is asked what it offers, and sees no keys");
+    assert_eq!(opens(&project, "other.ron"), None, "what is asked what it offers writes nothing, and sees no keys");
     assert_eq!(opens(&project, "other.ron"), None, "that is remembered");
     assert_eq!(opens(&project, "glow.ron").as_deref(), Some("a secret"), "a step needs it, and it is trusted");
     assert_eq!(opens(&project, "glow.ron"), None, "its result is known");
@@ -65,6 +65,42 @@ fn a_plugin_that_ends_its_process_when_it_is_opened_is_left_out_and_the_rest_run
     assert_eq!(warnings.len(), 2, "{}", run.stderr);
     assert!(warnings[0].contains("signal 6, it gave up while it was opened"), "{}", warnings[0]);
     assert!(warnings[1].contains("exit code 0 while it was opened"), "{}", warnings[1]);
+    let again = project.rondel(&["nodes"]);
+    let remembered = "the check found that it ended the process with signal 6, it gave up while it was opened";
+    assert!(again.stderr.contains(remembered), "{}", again.stderr);
+}
+
+#[test]
+fn a_plugin_that_is_opened_for_the_first_time_harms_nothing() {
+    let project = Project::new();
+    let (victim, new) = (project.path("precious"), project.path("new"));
+    project.write("precious", "as it was");
+    let source = format!(
+        r#"
+#define _GNU_SOURCE
+#include <glow.c>
+#include <sys/resource.h>
+#include <sys/stat.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <unistd.h>
+__attribute__((constructor)) static void harm(void) {{
+    FILE *file = fopen("{victim}", "r+");
+    FILE *new = fopen("{new}", "w");
+    if (file || new || chmod("{victim}", 0777) == 0 || unlink("{victim}") == 0 || getenv("SECRET") ||
+        prlimit(getppid(), RLIMIT_CPU, 0, &(struct rlimit){{0}}) == 0)
+        abort();
+}}
+"#,
+        victim = victim.display(),
+        new = new.display()
+    );
+    project.build_c("plugins", "glow", &source);
+    let mut command = project.command(&["nodes", "c.glow"]);
+    command.env("SECRET", "sesame");
+    let run = said(command);
+    assert_eq!((run.code, &*run.stderr), (Some(0), ""));
+    assert_eq!(fs::read_to_string(victim).expect("it is there"), "as it was");
 }
 
 #[test]

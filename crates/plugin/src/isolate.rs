@@ -18,10 +18,12 @@
 //! Large values cross by sealed shared memory, with one copy.
 //!
 //! In reading order: `message` and `conversation`, what both sides say; `process` and [`child`], the two ends; `parcel` and
-//! `wire`, how it gets there; `reach`, [`sandbox`] and `limits`, what a child may do.
+//! `wire`, how it gets there; `reach`, [`sandbox`] and `limits`, what a child may do; [`examination`], the same for a process
+//! that looks at a plugin for the first time.
 
 pub mod child;
 mod conversation;
+pub mod examination;
 mod limits;
 mod line;
 mod message;

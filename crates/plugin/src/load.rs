@@ -89,6 +89,12 @@ impl SharedObject<'_> {
     }
 }
 
+/// Places the content of a file in `copies` under its own name and digest, unless it is there: the copy, and the digest.
+pub fn place(path: &Path, copies: &Path) -> Result<(PathBuf, Digest), LoadError> {
+    let file = SharedObject::read(path)?;
+    Ok((file.copy_into(copies)?, file.digest))
+}
+
 /// Where the copy of a file with this content is.
 fn copy_of(path: &Path, digest: &Digest, copies: &Path) -> PathBuf {
     let extension = path.extension().unwrap_or_default().to_string_lossy();

@@ -109,8 +109,8 @@ impl Registry {
         self.add_copy(path, &file.copy_into(copies)?, file.digest())
     }
 
-    /// Opens a copy of the shared object at `path`.
-    pub(crate) fn add_copy(&mut self, path: &Path, copy: &Path, digest: Digest) -> Result<(), LoadError> {
+    /// Opens a copy of the shared object at `path`, made by [`load::place`], and takes the caller's word for its digest.
+    pub fn add_copy(&mut self, path: &Path, copy: &Path, digest: Digest) -> Result<(), LoadError> {
         let entry = load::open(path, copy)?;
         let origin = Origin::File(path.to_owned());
         // SAFETY: what was opened is never closed.

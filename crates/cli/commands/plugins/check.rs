@@ -1,13 +1,11 @@
 //! `rondel plugins check`: whether a plugin does what it says, and nothing else, as far as that can be seen.
 
 use std::collections::BTreeSet;
-use std::fs;
 use std::path::Path;
 
-use anyhow::{Context, Result};
+use anyhow::Result;
 use rondel_engine::installed::{KnownPlugins, Verdict};
 use rondel_plugin::Facts;
-use rondel_value::Digest;
 use serde_json::json;
 
 use super::apart;
@@ -38,8 +36,9 @@ struct Checked {
 }
 
 fn check(file: &Path, known: &KnownPlugins, seconds: f64) -> Result<Checked> {
-    let bytes = fs::read(file).with_context(|| format!("the plugin cannot be read: {}", file.display()))?;
-    let heard = apart::examine(file, known.copies(), Some(seconds)).context("the plugin cannot be examined")?;
+    let heard = apart::examine(file, known.copies(), Some(seconds))?;
+    // The file may have been built anew meanwhile, so the verdict is on what was opened.
+    let digest = heard.digest;
     if let Some(refusal) = heard.refusal {
         // Why it does not load may lie elsewhere, so that is no verdict on this file.
         return Ok(Checked { facts: None, verdict: Verdict::new(vec![refusal], Vec::new(), BTreeSet::new()) });
@@ -47,18 +46,13 @@ fn check(file: &Path, known: &KnownPlugins, seconds: f64) -> Result<Checked> {
     let mut problems = heard.problems;
     problems.extend(heard.crash);
     let verdict = Verdict::new(problems, heard.remarks, heard.ran);
-    // It may have been built anew meanwhile, so the verdict is on what was opened.
-    let (digest, facts) = match heard.offers {
-        Some((digest, facts)) => (digest, Some(facts)),
-        None => (Digest::of(&bytes), None),
-    };
-    if let Some(facts) = &facts {
+    if let Some(facts) = &heard.facts {
         known.keep_facts(file, &digest, facts);
     }
     if let Err(error) = known.keep_verdict(file, &digest, &verdict) {
         words::say(format!("warning: the verdict is not remembered ({error}): {}", known.copies().display()));
     }
-    Ok(Checked { facts, verdict })
+    Ok(Checked { facts: heard.facts, verdict })
 }
 
 fn print(file: &Path, Checked { facts, verdict }: &Checked) {

@@ -1,16 +1,17 @@
 //! The side of an examination that the plugin is on: `rondel plugins examine`, in a process that [`apart`](super::apart) starts.
 //!
 //! What is found goes to a file line by line, so that whoever reads it knows what was going on when the process ended. Standard
-//! output would do as well if plugins never printed.
+//! output would do as well if plugins never printed. Before the plugin is opened, the process gives up what it will not need.
 
-use std::fs::File;
+use std::fs::{self, File};
 use std::io::Write;
-use std::path::Path;
 use std::time::Duration;
 
 use anyhow::{Context, Result};
 use rondel_plugin::check::{self, CheckOptions, Finding};
-use rondel_plugin::{Facts, HostOptions, Registry};
+#[cfg(target_os = "linux")]
+use rondel_plugin::isolate::examination::{self, Confinement};
+use rondel_plugin::{Facts, HostOptions, LoadError, Registry};
 use rondel_value::Digest;
 use serde::{Deserialize, Serialize};
 
@@ -22,8 +23,8 @@ use crate::commands::Exit;
 pub enum Line {
     /// What is about to happen, as a part of a sentence: `it ended the process while …`.
     Begins(String),
-    /// It is open, the digest of its content is the first, and it offers the second.
-    Offers(Digest, Facts),
+    /// It is open, and offers this.
+    Offers(Facts),
     /// It does not load; the reason ends with the path.
     Refused(String),
     /// Something is wrong with it.
@@ -48,12 +49,14 @@ impl Findings {
 }
 
 pub fn run(args: &ExamineArgs) -> Result<Exit> {
+    #[cfg(target_os = "linux")]
+    examination::begin();
     let mut findings = Findings(File::create(&args.to).context("what is found cannot be written")?);
     let mut registry = Registry::new(host());
     findings.add(&Line::Begins("it was opened".to_owned()))?;
-    match open(&mut registry, &args.file, &args.copies) {
-        Ok((digest, facts)) => {
-            findings.add(&Line::Offers(digest, facts))?;
+    match confine(args).and_then(|()| open(&mut registry, args)) {
+        Ok(facts) => {
+            findings.add(&Line::Offers(facts))?;
             if let Some(patience) = args.patience {
                 check(&registry, Duration::from_secs_f64(patience), &mut findings)?;
             }
@@ -89,8 +92,28 @@ fn host() -> HostOptions {
     HostOptions { name, version, ..HostOptions::default() }
 }
 
-fn open(registry: &mut Registry, file: &Path, copies: &Path) -> Result<(Digest, Facts), String> {
-    registry.add_file(file, copies).map_err(|error| error.to_string())?;
-    let plugin = &registry.plugins()[0];
-    Ok((plugin.digest.expect("it came from a file"), registry.facts(plugin)))
+/// Gives up, for good, all but the folder that the process was started in.
+#[cfg(target_os = "linux")]
+fn confine(args: &ExamineArgs) -> Result<(), String> {
+    let folder = std::env::current_dir().map_err(|error| format!("the current folder is gone: {error}"))?;
+    let (libraries, runs) = (crate::isolation::libraries(), args.patience.is_some());
+    let (copy, temp) = (&args.copy, &args.temp);
+    let confined = examination::confine(&Confinement { copy, libraries: &libraries, folder: &folder, temp, runs });
+    confined.map_err(|error| format!("the process of a plugin cannot be closed ({error}): {}", args.file.display()))
+}
+
+/// There is no such thing here.
+#[cfg(not(target_os = "linux"))]
+fn confine(_: &ExamineArgs) -> Result<(), String> {
+    Ok(())
+}
+
+fn open(registry: &mut Registry, args: &ExamineArgs) -> Result<Facts, String> {
+    let ExamineArgs { file, copy, digest, .. } = args;
+    let found = fs::read(copy).map(|bytes| Digest::of(&bytes));
+    if found.as_ref().ok() != Some(digest) {
+        return Err(LoadError::Changed { path: file.clone() }.to_string());
+    }
+    registry.add_copy(file, copy, *digest).map_err(|error| error.to_string())?;
+    Ok(registry.facts(&registry.plugins()[0]))
 }

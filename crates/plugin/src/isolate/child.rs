@@ -133,15 +133,18 @@ fn take_stdin() -> io::Result<UnixStream> {
     Ok(socket)
 }
 
-/// Closes whatever else the program, or who started it, left open to its children: the plugin could use it. A kernel older
-/// than this call (5.9) leaves it open.
+/// Closes whatever else the program, or who started it, left open to its children: the plugin could use it.
 fn close_all_but(socket: &UnixStream) {
     let kept = socket.as_raw_fd() as u32;
-    for (first, last) in [(3, kept - 1), (kept + 1, u32::MAX)] {
-        if first <= last {
-            // SAFETY: this process has one thread that opened nothing but `socket`, so nobody here owns what is closed.
-            unsafe { libc::syscall(libc::SYS_close_range, first, last, 0) };
-        }
+    close_from(3, kept - 1);
+    close_from(kept + 1, u32::MAX);
+}
+
+/// Closes these descriptors, of which this process uses none. A kernel older than the call (5.9) leaves them open.
+pub(super) fn close_from(first: u32, last: u32) {
+    if first <= last {
+        // SAFETY: this process has one thread and opened none of these itself, so nobody here owns what is closed.
+        unsafe { libc::syscall(libc::SYS_close_range, first, last, 0) };
     }
 }
 
