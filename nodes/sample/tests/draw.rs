@@ -168,6 +168,12 @@ fn a_size_that_is_not_drawn_is_refused_with_one_that_is() {
     assert!(refused(4096, 4096).starts_with("`size`: 4096x4096 has more pixels than 2048x2048"));
 }
 
+/// What was said, without the noise level and the update of each step.
+fn steps(cx: &Cx<'static>) -> Vec<String> {
+    let count = |said: String| said.split(" sigma ").next().unwrap_or_default().to_owned();
+    cx.said().into_iter().map(count).collect()
+}
+
 #[test]
 fn a_draw_keeps_how_far_it_is_and_goes_on_from_there_to_the_same_bits() {
     for sampler in [SamplerChoice::Euler, SamplerChoice::Dpmpp2m, SamplerChoice::EulerAncestral { eta: 1.0 }] {
@@ -180,7 +186,7 @@ fn a_draw_keeps_how_far_it_is_and_goes_on_from_there_to_the_same_bits() {
         let (step, state) = whole.latest_checkpoint().expect("a checkpoint");
         let mut again = cx().with_checkpoint(step, state);
         let found = long().run(&mut again).expect("a latent").tensor().to_f32();
-        assert_eq!(again.said(), ["11/12", "12/12"]);
+        assert_eq!(steps(&again), ["11/12", "12/12"]);
         assert_eq!(found, expected, "{sampler:?}");
     }
 }
@@ -196,7 +202,7 @@ fn a_checkpoint_of_another_draw_or_of_no_draw_is_left_out_with_a_warning() {
         let mut cx = cx().with_checkpoint(step, state);
         let found = twelve((32, 32)).run(&mut cx).expect("a latent").tensor().to_f32();
         assert!(cx.said()[0].starts_with("warn: what an earlier attempt kept is left out"), "{:?}", cx.said());
-        assert_eq!((cx.said()[1].as_str(), found), ("1/12", drawn(twelve((32, 32)))));
+        assert_eq!((steps(&cx)[1].as_str(), found), ("1/12", drawn(twelve((32, 32)))));
     }
 }
 
@@ -228,7 +234,7 @@ fn a_draw_in_less_memory_than_its_weights_gives_the_same_picture_and_so_do_all_o
 fn previews_are_made_for_those_who_watch() {
     let mut watched = cx().with_previews();
     sample().run(&mut watched).expect("a latent");
-    assert_eq!(watched.said(), ["1/2", "preview 4x4", "2/2", "preview 4x4"]);
+    assert_eq!(steps(&watched), ["1/2", "preview 4x4", "2/2", "preview 4x4"]);
 }
 
 #[test]
