@@ -186,6 +186,8 @@ struct Dispatcher<'a, 'b> {
     /// Steps to take up. A worklist instead of calls, because a chain may be long.
     open: VecDeque<StepId>,
     n_running: usize,
+    /// Nothing is started, as of this turn of the loop.
+    is_paused: bool,
     /// Steps that are looked at again at some moment: between two attempts, or because another run computes them.
     n_pausing: usize,
     n_jobs: u64,
@@ -247,6 +249,7 @@ pub async fn dispatch(
         missing: vec![None; n_steps],
         open: VecDeque::new(),
         n_running: 0,
+        is_paused: false,
         n_pausing: 0,
         n_jobs: 0,
         n_failed: 0,

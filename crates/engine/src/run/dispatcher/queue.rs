@@ -26,7 +26,10 @@ impl Dispatcher<'_, '_> {
     /// Starts the most urgent steps for which there is a thread and memory. Of those for which there is none it looks at the
     /// first few only, each time that something ends: there may be thousands.
     pub(super) fn start_ready(&mut self) {
-        if self.shared.control.is_paused() {
+        // Asked once a turn: if starting steps and waiting for news did not go by the same word, a pause that ends between the two
+        // would leave nothing running and nobody waiting. The news that it ended makes the next turn.
+        self.is_paused = self.shared.control.is_paused();
+        if self.is_paused {
             return;
         }
         let mut without_room = Vec::new();
@@ -57,7 +60,7 @@ impl Dispatcher<'_, '_> {
     /// Whether steps are ready that only a pause keeps from starting.
     pub(super) fn is_held(&self) -> bool {
         let is_ready = |queued: &Queued| matches!(self.phases[queued.1.0.index()], Phase::Ready(_));
-        self.shared.control.is_paused() && !self.is_stopped() && self.queues.values().flatten().any(is_ready)
+        self.is_paused && !self.is_stopped() && self.queues.values().flatten().any(is_ready)
     }
 
     pub(super) fn is_stopped(&self) -> bool {
