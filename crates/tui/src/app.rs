@@ -144,12 +144,23 @@ impl App {
                         self.ui.popup = None;
                     }
                 }
+                let names =
+                    |planned: &Planned| planned.fields.iter().map(|field| field.name.clone()).collect::<Vec<_>>();
+                if let Some(Popup::Inputs(form)) = &mut self.ui.popup
+                    && names(&self.ui.planned) != names(&planned)
+                {
+                    // Another input may be in the row by now.
+                    form.text = None;
+                }
                 self.ui.planned = *planned;
             }
             News::Mistakes(mistakes) => {
                 self.log(None, Level::Error, words::count(mistakes.len(), "mistake"));
                 self.ui.mistakes = mistakes;
-                self.ui.popup = Some(Popup::Mistakes { up: 0 });
+                // Whoever types goes on typing; the header says that there are mistakes.
+                if self.ui.popup.is_none() && !self.ui.mistakes.is_empty() {
+                    self.ui.popup = Some(Popup::Mistakes { up: 0 });
+                }
             }
             News::Said(text) => {
                 let level = if text.starts_with("error") { Level::Error } else { Level::Info };

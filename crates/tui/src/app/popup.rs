@@ -78,7 +78,11 @@ impl App {
         match self.ui.popup.as_mut()? {
             Popup::Help { at } | Popup::Palette { at, .. } | Popup::Page { at } => Some(at),
             Popup::Detail { up } | Popup::Mistakes { up } => Some(up),
-            Popup::Inputs(form) => Some(&mut form.row),
+            Popup::Inputs(form) => {
+                // What was typed is meant for the row that it was typed in.
+                form.text = None;
+                Some(&mut form.row)
+            }
             Popup::Search { .. } => None,
         }
     }

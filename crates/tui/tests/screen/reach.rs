@@ -136,3 +136,24 @@ fn a_changed_value_is_typed_into_the_form() {
     screen.app.hear(News::Changed(Vec::new()));
     assert!(!screen.draw().contains("not in the file"));
 }
+
+#[test]
+fn what_is_typed_goes_to_no_other_input() {
+    let mut screen = Screen::new(80, 24);
+    screen.done().act("select text; inputs");
+    for code in [KeyCode::Enter, KeyCode::Char('8'), KeyCode::Down, KeyCode::Enter] {
+        assert_eq!(press(&mut screen, code), [], "{code:?}");
+    }
+    // Enter opens the other input with its own value.
+    assert_eq!(press(&mut screen, KeyCode::Enter), []);
+}
+
+#[test]
+fn a_mistake_in_the_file_takes_no_keys_from_whoever_types() {
+    let mut screen = Screen::new(80, 24);
+    screen.done().act("inputs");
+    press(&mut screen, KeyCode::Enter);
+    screen.mistake();
+    assert_eq!(press(&mut screen, KeyCode::Char('c')), [], "a letter, and no command");
+    assert!(screen.draw().contains("1 mistake (m)"));
+}
