@@ -23,15 +23,15 @@ const GRAPH: &str = r##"Graph(
 /// A project with the plugin `tone`, and what its library looks like.
 struct Lab {
     project: Project,
-    library: Vec<u8>,
+    built: Vec<u8>,
 }
 
 impl Lab {
     fn new() -> Lab {
         let project = Project::new();
         project.write("graph.ron", GRAPH);
-        let library = fs::read(project.build_c("plugins", "tone", "#include <zoo/tone.c>")).expect("a library");
-        let lab = Lab { project, library };
+        let built = fs::read(project.build_c("plugins", "tone", "#include <zoo/tone.c>")).expect("a library");
+        let lab = Lab { project, built };
         lab.build(1);
         lab
     }
@@ -39,8 +39,8 @@ impl Lab {
     /// Builds the plugin anew: it returns this number from now on.
     fn build(&self, level: i64) {
         let mark = b"<level>\0";
-        let at = self.library.windows(mark.len()).position(|bytes| bytes == mark).expect("the mark is there");
-        let mut library = self.library.clone();
+        let at = self.built.windows(mark.len()).position(|bytes| bytes == mark).expect("the mark is there");
+        let mut library = self.built.clone();
         library[at + mark.len()..][..8].copy_from_slice(&level.to_le_bytes());
         self.put(&library);
     }
@@ -97,7 +97,7 @@ fn cycles(n: i64, args: &[&str]) {
         resident.push(resident_bytes(watch.id()));
     }
     let (early, late) = (resident[resident.len().min(10) - 1], resident[resident.len() - 1]);
-    let bound = n as u64 * (lab.library.len() as u64 + (64 << 10)) + (32 << 20);
+    let bound = n as u64 * (lab.built.len() as u64 + (64 << 10)) + (32 << 20);
     assert!(late <= early + bound, "{early} bytes, then {late}; {bound} more are allowed");
     // A code that was there before is known.
     lab.build(n - 1);

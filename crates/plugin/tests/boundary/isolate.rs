@@ -13,7 +13,7 @@ use crate::host::{Recorder, registry};
 
 /// The child that the other tests of this file start: this very program, told to run this very test.
 #[test]
-#[ignore = "it is no test; the others start it, and by hand it does nothing"]
+#[ignore = "a process that other tests start: cargo test -p rondel-plugin --test boundary isolate"]
 fn child_of_the_others() {
     match isolate::serve() {
         Err(isolate::ServeError::NoSocket(_)) => {}
