@@ -10,8 +10,8 @@ use std::sync::LazyLock;
 
 use rondel_event::How;
 use rondel_event::report::StepReport;
-use rondel_plugin::{CallHost, HostOptions, Level, Origin, Registry};
-use rondel_value::{Bundle, Digest, Image, InputSpec, ModelRef, Value, coerce};
+use rondel_plugin::{HostOptions, Origin, Registry, Unwatched};
+use rondel_value::{Digest, Image, InputSpec, Value, coerce};
 use serde_json::json;
 
 use crate::fixture::{Project, ran, root};
@@ -111,43 +111,6 @@ fn apart(_other: &Registry, project: &Project) -> Registry {
     here
 }
 
-/// A call that nobody watches; the kinds of `node-edit` ask for no files.
-struct Alone;
-
-impl CallHost for Alone {
-    fn cancelled(&self) -> bool {
-        false
-    }
-
-    fn progress(&self, _done: u64, _total: u64, _note: &str) {}
-
-    fn preview(&self, _image: Bundle) {}
-
-    fn preview_wanted(&self) -> bool {
-        false
-    }
-
-    fn put_checkpoint(&self, _step: u64, _state: Bundle) {}
-
-    fn latest_checkpoint(&self) -> Option<(u64, Bundle)> {
-        None
-    }
-
-    fn log(&self, _level: Level, _text: &str) {}
-
-    fn model_part(&self, model: &ModelRef, _part: &str) -> Result<Vec<PathBuf>, String> {
-        Err(format!("there is no model `{}` here", model.name))
-    }
-
-    fn output_folder(&self) -> PathBuf {
-        std::env::temp_dir()
-    }
-
-    fn provenance(&self) -> String {
-        "{}".to_owned()
-    }
-}
-
 /// Runs a kind with inputs by name, as they would come from a graph; the rest has its default.
 fn run(registry: &Registry, kind: &str, given: &[(&str, Value)]) -> Vec<Digest> {
     let kind = registry.kind(kind).expect("a kind of node-edit");
@@ -162,7 +125,7 @@ fn run(registry: &Registry, kind: &str, given: &[(&str, Value)]) -> Vec<Digest> 
         coerce::to(&value, &input.ty).expect("a value of the type")
     };
     let inputs: Vec<Value> = kind.spec().inputs.iter().map(value).collect();
-    kind.run(&inputs, &Alone).expect("a result").iter().map(Value::digest).collect()
+    kind.run(&inputs, &Unwatched::default()).expect("a result").iter().map(Value::digest).collect()
 }
 
 #[test]

@@ -21,8 +21,8 @@ mod on_linux {
     use std::time::Duration;
 
     use divan::Bencher;
-    use rondel_plugin::{CallHost, HostOptions, Isolation, Level, Registry, isolate};
-    use rondel_value::{Bundle, Digest, Image, ModelRef, Value};
+    use rondel_plugin::{HostOptions, Isolation, Registry, Unwatched, isolate};
+    use rondel_value::{Digest, Image, Value};
     use tempfile::TempDir;
 
     const CHILD: &str = "child";
@@ -33,33 +33,6 @@ mod on_linux {
             panic!("{error}");
         }
         divan::main();
-    }
-
-    struct Nobody;
-
-    impl CallHost for Nobody {
-        fn cancelled(&self) -> bool {
-            false
-        }
-        fn progress(&self, _done: u64, _total: u64, _note: &str) {}
-        fn preview(&self, _image: Bundle) {}
-        fn preview_wanted(&self) -> bool {
-            false
-        }
-        fn put_checkpoint(&self, _step: u64, _state: Bundle) {}
-        fn latest_checkpoint(&self) -> Option<(u64, Bundle)> {
-            None
-        }
-        fn log(&self, _level: Level, _text: &str) {}
-        fn model_part(&self, _model: &ModelRef, _part: &str) -> Result<Vec<PathBuf>, String> {
-            Err("there are no models here".to_owned())
-        }
-        fn output_folder(&self) -> PathBuf {
-            PathBuf::new()
-        }
-        fn provenance(&self) -> String {
-            String::new()
-        }
     }
 
     static FOLDER: LazyLock<TempDir> = LazyLock::new(|| TempDir::new().expect("a temporary folder"));
@@ -106,7 +79,7 @@ mod on_linux {
 
     fn echo(bencher: Bencher<'_, '_>, registry: &Registry, kib: usize) {
         let (kind, inputs) = (registry.kind("zoo.echo").expect("a kind"), [picture(kib)]);
-        bencher.bench_local(|| kind.run(&inputs, &Nobody).expect("a result"));
+        bencher.bench_local(|| kind.run(&inputs, &Unwatched::default()).expect("a result"));
     }
 
     #[divan::bench(args = [1, 1024, 65536])]
@@ -125,7 +98,7 @@ mod on_linux {
         let crash = APART.kind("zoo.leaves").expect("a kind");
         let (kind, inputs) = (APART.kind("zoo.echo").expect("a kind"), [picture(1)]);
         bencher
-            .with_inputs(|| crash.run(&[], &Nobody).expect_err("it leaves"))
-            .bench_local_values(|_| kind.run(&inputs, &Nobody).expect("a result"));
+            .with_inputs(|| crash.run(&[], &Unwatched::default()).expect_err("it leaves"))
+            .bench_local_values(|_| kind.run(&inputs, &Unwatched::default()).expect("a result"));
     }
 }

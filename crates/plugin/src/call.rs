@@ -47,6 +47,46 @@ pub trait CallHost: Sync {
     }
 }
 
+/// A call that nobody looks at, and that offers nothing but a folder to write to: for trials, tests and benchmarks.
+#[derive(Clone, Debug, Default)]
+pub struct Unwatched {
+    pub out: PathBuf,
+}
+
+impl CallHost for Unwatched {
+    fn cancelled(&self) -> bool {
+        false
+    }
+
+    fn progress(&self, _done: u64, _total: u64, _note: &str) {}
+
+    fn preview(&self, _image: Bundle) {}
+
+    fn preview_wanted(&self) -> bool {
+        false
+    }
+
+    fn put_checkpoint(&self, _step: u64, _state: Bundle) {}
+
+    fn latest_checkpoint(&self) -> Option<(u64, Bundle)> {
+        None
+    }
+
+    fn log(&self, _level: Level, _text: &str) {}
+
+    fn model_part(&self, model: &ModelRef, _part: &str) -> Result<Vec<PathBuf>, String> {
+        Err(format!("there is no model `{}` here", model.name))
+    }
+
+    fn output_folder(&self) -> PathBuf {
+        self.out.clone()
+    }
+
+    fn provenance(&self) -> String {
+        "{}".to_owned()
+    }
+}
+
 /// Asks hosted models for pictures: who knows addresses, keys and prices.
 pub trait Painter: Send + Sync {
     /// [blocking] Asks until there are pictures or a reason why there are none. Progress and log go to `call`, which is also

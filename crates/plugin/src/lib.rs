@@ -54,7 +54,7 @@ mod on_demand;
 pub mod registry;
 pub mod services;
 
-pub use call::{CallHost, FailureKind, Level, NodeFailure, PaintOrder, Painted, Painter};
+pub use call::{CallHost, FailureKind, Level, NodeFailure, PaintOrder, Painted, Painter, Unwatched};
 pub use error::LoadError;
 pub use estimate::{Estimate, FindPart};
 pub use facts::Facts;

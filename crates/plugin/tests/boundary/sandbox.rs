@@ -5,8 +5,8 @@ use std::path::{Path, PathBuf};
 use std::sync::LazyLock;
 
 use rondel_plugin::isolate::sandbox::offered;
-use rondel_plugin::{CallHost, Level, Registry};
-use rondel_value::{Bundle, ModelRef, Value};
+use rondel_plugin::{Registry, Unwatched};
+use rondel_value::Value;
 
 use crate::c_plugin::compile;
 use crate::isolate::{FOLDER, isolated};
@@ -15,34 +15,6 @@ static NOSY: LazyLock<Registry> = LazyLock::new(|| {
     let library = FOLDER.join(format!("libnosy.{}", std::env::consts::DLL_EXTENSION));
     isolated(compile("zoo/nosy.c", &library, &[]))
 });
-
-/// A host that writes to a folder.
-struct Writes(PathBuf);
-
-impl CallHost for Writes {
-    fn cancelled(&self) -> bool {
-        false
-    }
-    fn progress(&self, _done: u64, _total: u64, _note: &str) {}
-    fn preview(&self, _image: Bundle) {}
-    fn preview_wanted(&self) -> bool {
-        false
-    }
-    fn put_checkpoint(&self, _step: u64, _state: Bundle) {}
-    fn latest_checkpoint(&self) -> Option<(u64, Bundle)> {
-        None
-    }
-    fn log(&self, _level: Level, _text: &str) {}
-    fn model_part(&self, _model: &ModelRef, _part: &str) -> Result<Vec<PathBuf>, String> {
-        Err("there are no models here".to_owned())
-    }
-    fn output_folder(&self) -> PathBuf {
-        self.0.clone()
-    }
-    fn provenance(&self) -> String {
-        "{}".to_owned()
-    }
-}
 
 /// What became of an attempt.
 #[derive(Debug, PartialEq, Eq)]
@@ -70,7 +42,7 @@ fn can_take_calls() -> bool {
 
 fn could(kind: &str, what: &str, path: &Path) -> Could {
     let inputs = [Value::text(what), Value::text(path.to_str().unwrap())];
-    let outputs = NOSY.kind(kind).unwrap().run(&inputs, &Writes(FOLDER.join("out"))).unwrap();
+    let outputs = NOSY.kind(kind).unwrap().run(&inputs, &Unwatched { out: FOLDER.join("out") }).unwrap();
     match outputs[..] {
         [Value::Int(0)] => Could::Do,
         [Value::Int(1..)] => Could::Not,
@@ -165,7 +137,7 @@ fn nothing_that_is_open_here_is_open_there() {
     // A process of its own, which is started now.
     let nosy = crate::isolate::isolated_with(&NOSY, &FOLDER.join("temp of another"));
     let inputs = [Value::text("descriptor"), Value::text(open.as_raw_fd().to_string())];
-    let outputs = nosy.kind("nosy.pure").unwrap().run(&inputs, &Writes(PathBuf::new())).unwrap();
+    let outputs = nosy.kind("nosy.pure").unwrap().run(&inputs, &Unwatched::default()).unwrap();
     assert_ne!(outputs, [Value::Int(0)]);
 }
 
@@ -182,7 +154,7 @@ fn the_folder_for_what_is_temporary_goes_with_the_process() {
     {
         let nosy = crate::isolate::isolated_with(&NOSY, &temp);
         let inputs = [Value::text("temp"), Value::text("")];
-        let outputs = nosy.kind("nosy.pure").unwrap().run(&inputs, &Writes(PathBuf::new())).unwrap();
+        let outputs = nosy.kind("nosy.pure").unwrap().run(&inputs, &Unwatched::default()).unwrap();
         assert_eq!(outputs, [Value::Int(0)]);
         assert_eq!(std::fs::read_dir(&temp).unwrap().count(), 1);
     }
