@@ -16,6 +16,7 @@ Exit codes:
   2    the graph or the command is wrong, or `plan` finds a step that cannot run
   3    done in part (--keep-going)
   4    nothing matched
+  5    with `--locked`, what the graph stands on is not what is locked
   130  cancelled
 
 Data goes to standard output, everything else to standard error.";
@@ -103,6 +104,8 @@ pub enum Command {
     Check(CheckArgs),
     /// Say what would run, and why
     Plan(PlanArgs),
+    /// Write down what a graph stands on, for `--locked`: weights, plugins, versions of kinds, imports
+    Lock(LockArgs),
     /// List the kinds of nodes, or show one
     Nodes(NodesArgs),
     /// Print the JSON Schema of graphs with every installed kind
@@ -241,6 +244,9 @@ pub struct RunArgs {
     /// Run a step even if it is known; may be given again
     #[arg(long, value_name = "STEP")]
     pub rerun: Vec<String>,
+    /// Exit with 5 if what the graph stands on is not what `rondel lock` wrote down
+    #[arg(long)]
+    pub locked: bool,
 }
 
 #[derive(Debug, ClapArgs)]
@@ -304,6 +310,9 @@ pub struct PlanArgs {
     /// Short for `--format json`
     #[arg(long, conflicts_with = "format")]
     pub json: bool,
+    /// Exit with 5 if what the graph stands on is not what `rondel lock` wrote down
+    #[arg(long)]
+    pub locked: bool,
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
@@ -311,6 +320,15 @@ pub enum PlanFormat {
     Human,
     Json,
     Dot,
+}
+
+#[derive(Debug, ClapArgs)]
+pub struct LockArgs {
+    /// The graph file
+    pub graph: PathBuf,
+    /// Use other weights for one of the graph's models
+    #[arg(long, value_name = "NAME=OTHER")]
+    pub model: Vec<String>,
 }
 
 #[derive(Debug, ClapArgs)]

@@ -6,6 +6,7 @@ mod costs;
 mod doctor;
 mod from;
 mod given;
+mod lock;
 mod models;
 mod named;
 mod nodes;
@@ -48,6 +49,8 @@ pub enum Exit {
     /// The graph or the command is wrong.
     Wrong,
     NothingMatched,
+    /// What the graph stands on is not what is locked.
+    NotAsLocked,
     /// The outcome of a run.
     Run(u8),
 }
@@ -59,6 +62,7 @@ impl From<Exit> for ExitCode {
             Exit::Failed => 1,
             Exit::Wrong => 2,
             Exit::NothingMatched => 4,
+            Exit::NotAsLocked => 5,
             Exit::Run(code) => code,
         })
     }
@@ -71,6 +75,7 @@ pub fn run(args: Args) -> Result<Exit> {
         Command::Watch(args) => watch::run(&places, &args),
         Command::Check(args) => check::run(&places, args),
         Command::Plan(args) => plan::run(&places, args),
+        Command::Lock(args) => lock::run(&places, &args),
         Command::Nodes(args) => nodes::run(&places, args),
         Command::Schema(args) => schema::run(&places, &args),
         Command::Plugins(args) => plugins::run(&places, &args),

@@ -3,6 +3,7 @@
 //! - [`run`]: from a graph file to a picture, a report and an exit code
 //! - [`cache`]: what runs again after a change, and what survives a crash
 //! - [`kept`]: results that somebody keeps
+//! - [`lock`]: what a graph stands on, written down and held to
 //! - [`models`]: parts from elsewhere, LoRAs, and files that cannot be used
 //! - [`interrupt`]: Ctrl-C, once and twice
 //! - [`watch`]: files that change under a run
@@ -33,6 +34,7 @@ mod hosted;
 #[cfg(unix)]
 mod interrupt;
 mod kept;
+mod lock;
 mod memory;
 mod models;
 mod pages;

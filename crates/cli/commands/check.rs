@@ -7,7 +7,7 @@ use rondel_engine::site::reason;
 use rondel_graph::{Diagnostic, Source};
 use rondel_hosted::providers;
 
-use super::{Exit, site, swaps};
+use super::{Exit, lock, site, swaps};
 use crate::args::{CheckArgs, MessageFormat, Places};
 use crate::output::diagnostics;
 use crate::words;
@@ -19,6 +19,10 @@ pub fn run(places: &Places, args: CheckArgs) -> Result<Exit> {
         let is_called = |name: &str| graph.file_name().is_some_and(|file| file == name);
         if is_called("providers.ron") {
             n_wrong += usize::from(!is_providers_file_right(graph));
+            continue;
+        }
+        if graph.to_string_lossy().ends_with(lock::ENDING) {
+            n_wrong += usize::from(!is_lock_right(graph));
             continue;
         }
         let mistakes = match is_called("models.ron") {
@@ -50,6 +54,17 @@ fn is_providers_file_right(path: &Path) -> bool {
             false
         }
     }
+}
+
+/// Says what is wrong with what `rondel lock` wrote, if anything is.
+fn is_lock_right(path: &Path) -> bool {
+    let mistake = match lock::read(path) {
+        Ok(Some(_)) => return true,
+        Ok(None) => format!("the file is not there: {}", path.display()),
+        Err(error) => format!("{error:#}"),
+    };
+    words::say(format!("error: {mistake}"));
+    false
 }
 
 /// The mistakes of a `models.ron`.

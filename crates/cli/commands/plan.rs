@@ -11,7 +11,7 @@ use rondel_engine::plan::Edge;
 use rondel_engine::{Forecast, KeyParts, Plan, StepNeed, Weighed, failure, forecast, key_parts, needs, weigh};
 use serde_json::json;
 
-use super::{Exit, Opened};
+use super::{Exit, Opened, lock};
 use crate::args::{Places, PlanArgs, PlanFormat};
 use crate::memory::Memory;
 use crate::output::hosted;
@@ -26,6 +26,11 @@ pub fn run(places: &Places, args: PlanArgs) -> Result<Exit> {
         Ok(plan) => plan,
         Err(exit) => return Ok(exit),
     };
+    if args.locked
+        && let Err(exit) = lock::hold(&opened.site, &plan.graph)?
+    {
+        return Ok(exit);
+    }
     for trouble in cache.take_remote_troubles() {
         words::say(format!("warning: the remote tier {trouble}"));
     }

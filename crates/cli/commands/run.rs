@@ -14,7 +14,7 @@ use rondel_event::{How, Report};
 use rondel_hosted::Hosted;
 use uuid::Uuid;
 
-use super::{Exit, Opened};
+use super::{Exit, Opened, lock};
 use crate::alloc::Probe;
 use crate::args::{CommonRunArgs, Places, RunArgs};
 use crate::memory::Memory;
@@ -37,6 +37,11 @@ pub fn run(places: &Places, args: RunArgs) -> Result<Exit> {
         Ok(plan) => plan,
         Err(exit) => return Ok(exit),
     };
+    if args.locked
+        && let Err(exit) = lock::hold(&opened.site, &plan.graph)?
+    {
+        return Ok(exit);
+    }
     for name in &args.rerun {
         if !plan.steps.node_weights().any(|step| Plan::is_called(step, name)) {
             // Of a node that is a step at many points, its name means them all.

@@ -6,14 +6,17 @@
 //! - [`mod@plan`]: what is to be done for one run, and why
 //! - [`mod@run`]: doing it: dispatcher, lanes, events
 //! - [`watch`]: when to do it again
+//! - [`lock`]: what a graph stands on, by content
 //! - [`record`], [`last`]: what a run leaves behind; [`mod@because`], [`mod@difference`]: what can be read from it
 //!
 //! The engine links no tensor library, prints nothing and reads no environment: time, randomness and folders are given.
 
 pub mod because;
 pub mod difference;
+mod imports;
 pub mod installed;
 pub mod last;
+pub mod lock;
 pub mod plan;
 pub mod record;
 pub mod run;
@@ -24,6 +27,7 @@ pub mod weights;
 
 pub use because::{Because, BecauseError, because};
 pub use difference::{Compared, Difference, StepDifference, difference};
+pub use lock::Lock;
 pub use plan::explain::{Forecast, KeyParts, forecast, key_parts};
 pub use plan::flatten::{PlanError, PlanOptions, plan};
 pub use plan::inputs::Given;

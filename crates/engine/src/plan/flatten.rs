@@ -30,6 +30,7 @@ use rondel_graph::{Arg, Diagnostic, Expr, Graph, Node, NodeKind, Source, Span};
 use rondel_value::{Digest, InputSpec, Value, spec};
 
 use self::lazy::Part;
+pub(crate) use self::values::LOAD_IMAGE;
 use self::values::Wanted;
 use self::wanted::Gathered;
 use super::inputs::{self, Given};

@@ -16,10 +16,10 @@ use std::path::Path;
 use std::sync::{Arc, OnceLock};
 
 use indexmap::IndexMap;
-use rondel_graph::{Graph, NodeKind};
 use rondel_value::ModelRef;
 use serde::{Deserialize, Serialize};
 
+use crate::imports::imports;
 use crate::plan::{InputValue, Plan, Repeat, Slot, StepId};
 
 /// The version of the form.
@@ -94,19 +94,7 @@ fn at_point(plan: &Plan, made: &Made, point: usize) -> Made {
 
 fn describe(plan: &Plan, program: &str) -> Made {
     let graph = &plan.graph;
-    let mut imports = BTreeMap::new();
-    let mut open: Vec<Arc<Graph>> = vec![graph.clone()];
-    let folder = graph.path.parent();
-    while let Some(next) = open.pop() {
-        for node in next.nodes.values() {
-            if let NodeKind::Graph(imported) | NodeKind::Each { graph: imported, .. } = &node.kind {
-                let path = folder.and_then(|folder| relative(&imported.path, folder)).unwrap_or(imported.name.clone());
-                if imports.insert(path, imported.text.to_string()).is_none() {
-                    open.push(imported.clone());
-                }
-            }
-        }
-    }
+    let imports = imports(graph).into_iter().map(|(path, imported)| (path, imported.text.to_string())).collect();
     let mut models = BTreeMap::new();
     let mut kinds = BTreeMap::new();
     for step in plan.steps.node_weights() {
@@ -146,14 +134,4 @@ fn without_folders(input: &InputValue) -> serde_json::Value {
         }
     }
     if input.is_file { cut(&input.json) } else { input.json.clone() }
-}
-
-/// The way from `folder` to `path`, with `..` where it leads upwards.
-fn relative(path: &Path, folder: &Path) -> Option<String> {
-    let mut ups = String::new();
-    folder.ancestors().find_map(|base| {
-        let rest = path.strip_prefix(base).ok().map(|rest| format!("{ups}{}", rest.display()));
-        ups.push_str("../");
-        rest
-    })
 }

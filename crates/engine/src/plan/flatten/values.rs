@@ -11,7 +11,7 @@ use crate::plan::{Slot, StepId, StepPlace, mistakes};
 use crate::site::reason;
 
 /// The kind that reads a picture named by `File("…")`.
-const LOAD_IMAGE: &str = "load_image";
+pub(crate) const LOAD_IMAGE: &str = "load_image";
 
 /// What a value is for.
 pub(super) struct Wanted<'a> {
