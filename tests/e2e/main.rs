@@ -14,6 +14,7 @@
 //! - [`sweeps`]: many points in one run
 //! - [`hosted`]: models that others run, what they cost, and what must not get out
 //! - [`providers`]: every provider of hosted models, asked by the program
+//! - `paid`: processes that end at the worst moment, and several at once: nothing is paid for twice, and no limit passed
 //! - [`pages`]: what the README and the tutorial show is what happens
 //! - [`remote`]: results that machines share
 //! - `server`: one for them to share by
@@ -38,6 +39,8 @@ mod lock;
 mod memory;
 mod models;
 mod pages;
+#[cfg(unix)]
+mod paid;
 mod pictures;
 mod plugin;
 #[cfg(unix)]

@@ -13,9 +13,9 @@ use rondel_testkit::servers::{Body, Origin, Provider, Providers, Stage, colour};
 use crate::fixture::{Project, Said, how, said};
 
 /// A project whose providers are stand-ins.
-struct Hosted {
-    project: Project,
-    servers: Providers,
+pub struct Hosted {
+    pub project: Project,
+    pub servers: Providers,
 }
 
 impl Hosted {
@@ -24,7 +24,7 @@ impl Hosted {
     }
 
     /// A graph with one picture, asked of a provider.
-    fn with(provider: &str, more: &str) -> Self {
+    pub fn with(provider: &str, more: &str) -> Self {
         let hosted = Self::new();
         hosted.write("hosted.ron", provider, more);
         hosted
@@ -51,18 +51,18 @@ impl Hosted {
         );
     }
 
-    fn command(&self, args: &[&str]) -> Command {
+    pub fn command(&self, args: &[&str]) -> Command {
         let mut command = self.project.command(args);
         command.envs(self.servers.environment());
         command
     }
 
-    fn rondel(&self, args: &[&str]) -> Said {
+    pub fn rondel(&self, args: &[&str]) -> Said {
         said(self.command(args))
     }
 
     /// Runs the graph, whatever becomes of it.
-    fn run(&self, args: &[&str]) -> (Said, Report) {
+    pub fn run(&self, args: &[&str]) -> (Said, Report) {
         let _ = fs::remove_file(self.project.path("report.json"));
         let said = self.rondel(&[&["run", "hosted.ron", "--report", "report.json"], args].concat());
         let Ok(report) = fs::read(self.project.path("report.json")) else { panic!("no report: {}", said.stderr) };
@@ -70,24 +70,29 @@ impl Hosted {
     }
 
     /// Runs the graph, which must come to a good end.
-    fn made(&self, args: &[&str]) -> Report {
+    pub fn made(&self, args: &[&str]) -> Report {
         let (said, report) = self.run(args);
         assert_eq!(said.code, Some(0), "{}", said.stderr);
         report
     }
 
-    fn n_submits(&self) -> usize {
+    pub fn n_submits(&self) -> usize {
         Provider::ALL.into_iter().map(|provider| self.servers.n_submits(provider)).sum()
     }
 
     /// Starts a run and waits until it asks after its job, which does not end.
     fn until_it_waits(&self) -> Child {
         self.servers.fail("submit never");
+        self.until_it_is_at(Stage::Poll)
+    }
+
+    /// Starts a run and waits until a server has a request of it.
+    pub fn until_it_is_at(&self, stage: Stage) -> Child {
         let mut command = self.command(&["run", "hosted.ron", "--quiet"]);
         let child = command.stdout(Stdio::null()).stderr(Stdio::null()).spawn().expect("the program starts");
         let began = Instant::now();
-        while !self.servers.journal().iter().any(|entry| entry.stage == Some(Stage::Poll)) {
-            assert!(began.elapsed() < Duration::from_secs(60), "it never asks after its job");
+        while !self.servers.journal().iter().any(|entry| entry.stage == Some(stage)) {
+            assert!(began.elapsed() < Duration::from_secs(60), "it never asks");
             std::thread::yield_now();
         }
         child

@@ -48,8 +48,11 @@ impl Protocol for Bfl {
     fn polled(&self, response: &Response) -> Result<Polled, Fault> {
         let json = success(response)?;
         let status = json.get("status").and_then(Value::as_str).unwrap_or_default();
-        let own = |class, message: &str| Fault { is_its_own: true, ..Fault::new(class, message) };
         match status {
+            // It has no word of its own for a task that runs, but says how far it is.
+            "Pending" if json.get("progress").and_then(Value::as_f64).is_some_and(|share| share > 0.0) => {
+                Ok(Polled::Running)
+            }
             "Pending" | "Queued" => Ok(Polled::Queued(None)),
             "Processing" | "Running" => Ok(Polled::Running),
             "Ready" => {
@@ -59,10 +62,13 @@ impl Protocol for Bfl {
                 let seed = json.pointer("/result/seed").and_then(whole);
                 Ok(Polled::Made(Made { pictures: pictures.into_iter().collect(), seed, ..Made::default() }))
             }
-            "Request Moderated" => Err(own(Class::ContentPolicy, status)),
-            "Content Moderated" => Err(own(Class::ContentPolicy, status).billed()),
-            "Task not found" => Err(Fault { status: Some(404), ..own(Class::NotFound, status) }),
-            _ => Err(own(Class::Server, &format!("the task is `{status}`"))),
+            "Request Moderated" => Err(Fault::said(Class::ContentPolicy, status)),
+            "Content Moderated" => Err(Fault::said(Class::ContentPolicy, status).billed()),
+            "Task not found" => Err(Fault { status: Some(404), ..Fault::said(Class::NotFound, status) }),
+            // Whether it is billed all the same is written nowhere.
+            "Error" | "Failed" => Err(Fault::said(Class::Server, &format!("the task is `{status}`")).billed()),
+            // A word that is not known ends nothing.
+            _ => Err(Fault { is_its_own: false, ..Fault::said(Class::Server, &format!("the task is `{status}`")) }),
         }
     }
 }

@@ -17,8 +17,9 @@ use rondel_plugin::{CallHost, Level};
 use rondel_value::Image;
 
 use crate::endpoint::Endpoint;
-use crate::fault::Fault;
+use crate::fault::{Fault, words};
 use crate::http::Http;
+use crate::kept::Kept;
 use crate::ledger::{Ledger, LedgerError, Outcome, Settlement};
 use crate::measure::Measured;
 use crate::money::Micros;
@@ -32,6 +33,8 @@ pub struct Call<'a> {
     pub http: &'a Http,
     pub runtime: &'a tokio::runtime::Runtime,
     pub ledger: &'a Ledger,
+    /// Where pictures wait until the step is through.
+    pub kept: &'a Kept,
     pub host: &'a dyn CallHost,
     pub endpoint: &'a Endpoint,
     pub protocol: &'static dyn Protocol,
@@ -172,6 +175,7 @@ impl Call<'_> {
     fn end(&self, fault: Fault, sent: Sent) -> Fault {
         if !fault.is_unclear {
             let micros = if fault.may_be_billed { None } else { Some(Micros(0)) };
+            self.kept.remove(self.id);
             self.settle(Outcome::Failed(fault.class), micros, false, &sent);
         }
         fault
@@ -214,6 +218,7 @@ impl Call<'_> {
     }
 
     fn blotted_text(&self, text: &str) -> String {
-        self.endpoint.key.as_ref().map_or_else(|| text.to_owned(), |key| key.blot(text))
+        let text = words(text);
+        self.endpoint.key.as_ref().map_or_else(|| text.clone(), |key| key.blot(&text))
     }
 }

@@ -4,13 +4,17 @@
 //! [`Fault`] says what it means: whether trying again helps, whether another provider may be asked, whether it may have cost
 //! money.
 
+mod said;
+
 use std::fmt;
 use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
-use serde_json::Value;
 
 use crate::wire::Response;
+use said::{Said, few_words, plain};
+
+pub use said::words;
 
 /// What kind of fault it is.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
@@ -120,6 +124,11 @@ impl Fault {
         }
     }
 
+    /// What a provider says of a job, in its own words.
+    pub fn said(class: Class, message: &str) -> Fault {
+        Fault { is_its_own: true, ..Fault::new(class, few_words(message)) }
+    }
+
     pub fn unclear(message: impl Into<String>) -> Fault {
         Fault { is_unclear: true, may_be_billed: true, ..Fault::new(Class::Network, message) }
     }
@@ -136,10 +145,7 @@ impl Fault {
         let is_gateway = matches!(response.status, 502 | 504 | 520..=530);
         let is_its_own = said.as_ref().is_some_and(|said| !is_gateway || said.code.is_some());
         let said = said.unwrap_or_else(|| Said { message: plain(&response.body), ..Said::default() });
-        let message = said.message.split(|c: char| c.is_whitespace() || c.is_control());
-        let message = message.filter(|word| !word.is_empty()).collect::<Vec<_>>().join(" ");
-        // A few lines are read; more is a page, or somebody who fills a log.
-        let message: String = message.chars().take(600).collect();
+        let message = few_words(&said.message);
         let code = said.code.clone().unwrap_or_default();
         let class = class_of(response.status, &code, &message);
         let is_quiet_proxy = matches!(response.status, 500 | 502 | 504 | 520..=530) && !is_its_own;
@@ -256,71 +262,6 @@ pub fn is_refusal(words: &str) -> bool {
     known.iter().any(|known| words.contains(known))
 }
 
-/// What an error body says.
-#[derive(Default)]
-struct Said {
-    message: String,
-    code: Option<String>,
-    field: Option<String>,
-}
-
-impl Said {
-    /// Any of the shapes that are met; none if it is none.
-    fn read(json: &Value) -> Option<Said> {
-        let text = |value: &Value| value.as_str().filter(|text| !text.is_empty()).map(str::to_owned);
-        if let Some(error) = json.get("error").filter(|error| !error.is_null()) {
-            if let Some(message) = text(error) {
-                let code = ["error_type", "code", "type"].iter().find_map(|name| json.get(name).and_then(text));
-                return Some(Said { message, code, field: None });
-            }
-            let code = ["code", "type"].iter().find_map(|name| error.get(name).and_then(text));
-            let message = ["message", "detail"].iter().find_map(|name| error.get(name).and_then(text));
-            let field = error.get("param").and_then(text);
-            return Some(Said { message: message.unwrap_or_else(|| error.to_string()), code, field });
-        }
-        match json.get("detail") {
-            Some(Value::Array(items)) => {
-                let message = |item: &Value| item.get("msg").and_then(text).or_else(|| text(item));
-                let messages: Vec<String> = items.iter().filter_map(message).collect();
-                let first = items.first();
-                let place = first.and_then(|item| item.get("loc")).and_then(Value::as_array);
-                let names = place.into_iter().flatten().filter_map(text).filter(|name| name != "body");
-                let field = names.collect::<Vec<_>>().join(".");
-                let code = first.and_then(|item| item.get("type")).and_then(text);
-                return Some(Said { message: messages.join("; "), code, field: (!field.is_empty()).then_some(field) });
-            }
-            Some(detail) if !detail.is_null() => {
-                let code = ["error_type", "title"].iter().find_map(|name| json.get(name).and_then(text));
-                let message = text(detail).unwrap_or_else(|| detail.to_string());
-                return Some(Said { message, code, field: None });
-            }
-            _ => {}
-        }
-        let message = json.get("message").and_then(text).or_else(|| json.get("title").and_then(text))?;
-        Some(Said { message, code: json.get("code").and_then(text), field: None })
-    }
-}
-
-/// A few words of a body that is no JSON, without its tags.
-fn plain(body: &[u8]) -> String {
-    let text = String::from_utf8_lossy(&body[..body.len().min(2000)]).into_owned();
-    let mut is_in_tag = false;
-    let without_tags = text.chars().map(|c| match c {
-        '<' => {
-            is_in_tag = true;
-            ' '
-        }
-        '>' => {
-            is_in_tag = false;
-            ' '
-        }
-        c if is_in_tag || c.is_control() => ' ',
-        c => c,
-    });
-    let words: Vec<String> = without_tags.collect::<String>().split_whitespace().map(str::to_owned).collect();
-    words.join(" ").chars().take(200).collect()
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -385,7 +326,8 @@ mod tests {
             r#"{"message":"Endpoint request timed out"}"#,
             "Timeout: it took too long (HTTP 504): Endpoint request timed out; it may have been billed",
         );
-        check(400, r#"{"error":"a\u001b[2Jb"}"#, "InvalidRequest: the request is refused (HTTP 400): a [2Jb");
+        check(400, r#"{"error":"a\u001b[2Jb\u202ec"}"#, "InvalidRequest: the request is refused (HTTP 400): a [2Jb c");
+        assert_eq!(Fault::said(Class::Server, &"word\n".repeat(1000)).message.len(), 600);
     }
 
     #[test]

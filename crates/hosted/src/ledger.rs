@@ -5,20 +5,23 @@
 //! ```text
 //! {"at": 1764028800, "call": "…", "what": {"reserved": {"run": …, "provider": "fal", "micros": 12000, …}}}
 //! {"at": …, "call": "…", "what": {"job": {"id": "…", "poll": "https://…", …}}}
+//! {"at": …, "call": "…", "what": {"made": {"pictures": [{"Link": "https://…"}, "Here"], …}}}
 //! {"at": …, "call": "…", "what": {"settled": {"outcome": "done", "micros": 12000, …}}}
 //! ```
 //!
 //! A line is on the disk before what follows it: the reservation before the request leaves, the job before it is first asked
-//! after. So whatever ends the process, the next one finds the job that is paid for, or a call that *may* have been paid for
+//! after, and the pictures themselves as they come, beside it ([`crate::kept`]). So whatever ends the process, the next one finds the job that is paid for, or a call that *may* have been paid for
 //! and is not repeated by itself. Every read and write happens under a lock of the folder, which goes with the process:
 //! two of them cannot pass a limit together that each would keep.
 
 mod limits;
+mod lines;
 mod sums;
+#[cfg(test)]
+mod tests;
 
-use std::collections::HashMap;
-use std::fs::{self, File, OpenOptions};
-use std::io::{self, Read, Write};
+use std::fs::{self, File};
+use std::io::{self, Write};
 use std::path::{Path, PathBuf};
 
 use rondel_value::Digest;
@@ -29,32 +32,16 @@ use crate::money::Micros;
 use crate::protocol::{Job, Made};
 use crate::wire::day_of;
 
+use lines::{Line, What, fold, mend, read_lines};
+
 pub use limits::{Limits, ReserveError};
+pub(crate) use lines::private;
 pub use sums::{Sum, line, sums};
 
 /// The folder.
 #[derive(Clone, Debug)]
 pub struct Ledger {
     folder: PathBuf,
-}
-
-/// One line.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
-struct Line {
-    /// Seconds since 1970.
-    at: u64,
-    call: String,
-    what: What,
-}
-
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
-#[serde(rename_all = "snake_case")]
-enum What {
-    Reserved(Reservation),
-    Job(Job),
-    /// A result that is still to be fetched.
-    Made(Made),
-    Settled(Settlement),
 }
 
 /// A call that is about to be made.
@@ -275,235 +262,5 @@ impl Ledger {
             File::open(&self.folder).and_then(|folder| folder.sync_all()).map_err(error)?;
         }
         Ok(())
-    }
-}
-
-/// Readable by its owner alone: links to results are in it.
-fn private() -> OpenOptions {
-    let mut options = OpenOptions::new();
-    #[cfg(unix)]
-    std::os::unix::fs::OpenOptionsExt::mode(&mut options, 0o600);
-    options
-}
-
-/// Ends the last line of a file, or takes it away if a crash cut it short: what it was to precede was never done.
-fn mend(file: &mut File) -> io::Result<()> {
-    let mut bytes = Vec::new();
-    file.read_to_end(&mut bytes)?;
-    let whole = bytes.iter().rposition(|byte| *byte == b'\n').map_or(0, |end| end + 1);
-    match &bytes[whole..] {
-        [] => Ok(()),
-        last if serde_json::from_slice::<Line>(last).is_ok() => file.write_all(b"\n"),
-        _ => file.set_len(whole as u64),
-    }
-}
-
-/// The lines of a file. The last one may have been cut short by a crash; any other that cannot be read is an error, since it
-/// may be one that counts.
-fn read_lines(bytes: &[u8]) -> io::Result<Vec<Line>> {
-    let texts: Vec<&[u8]> = bytes.split(|byte| *byte == b'\n').collect();
-    let n = texts.len();
-    let mut lines = Vec::with_capacity(n);
-    for (i, text) in texts.into_iter().enumerate().filter(|(_, text)| !text.is_empty()) {
-        match serde_json::from_slice(text) {
-            Ok(line) => lines.push(line),
-            Err(_) if i + 1 == n => {}
-            Err(error) => return Err(io::Error::other(format!("line {} is none of its own: {error}", i + 1))),
-        }
-    }
-    Ok(lines)
-}
-
-/// Calls from lines.
-fn fold(lines: Vec<Line>) -> Vec<Entry> {
-    let mut places: HashMap<String, usize> = HashMap::new();
-    let mut entries: Vec<Entry> = Vec::new();
-    for Line { at, call, what } in lines {
-        match (what, places.get(&call)) {
-            (What::Reserved(reserved), None) => {
-                places.insert(call.clone(), entries.len());
-                entries.push(Entry { call, at, reserved, job: None, made: None, settled: None });
-            }
-            (What::Job(job), Some(place)) => entries[*place].job = Some(job),
-            (What::Made(made), Some(place)) => entries[*place].made = Some(made),
-            (What::Settled(settled), Some(place)) => entries[*place].settled = Some(settled),
-            (What::Reserved(_), Some(_)) | (_, None) => {}
-        }
-    }
-    entries
-}
-
-#[cfg(test)]
-mod tests {
-    use std::collections::BTreeMap;
-
-    use super::*;
-    use crate::providers::{Spend, UnknownPrices};
-
-    const NOON: u64 = 1_764_072_000;
-
-    fn reservation(run: &str, provider: &str, micros: Option<u64>) -> Reservation {
-        Reservation {
-            run: run.to_owned(),
-            step: "hosted".to_owned(),
-            request: Digest::of(run.as_bytes()),
-            provider: provider.to_owned(),
-            model: "m".to_owned(),
-            size: [64, 64],
-            n: 1,
-            seed: None,
-            micros: micros.map(Micros),
-        }
-    }
-
-    fn done(micros: Option<u64>) -> Settlement {
-        let micros = micros.map(Micros);
-        Settlement { outcome: Outcome::Done, micros, is_reported: false, ms: 5, attempts: 1, request_id: None }
-    }
-
-    fn ledger() -> (tempfile::TempDir, Ledger) {
-        let folder = tempfile::tempdir().unwrap();
-        let ledger = Ledger::new(folder.path().join("hosted"));
-        (folder, ledger)
-    }
-
-    #[test]
-    fn a_call_is_known_from_its_lines() {
-        let (_folder, ledger) = ledger();
-        let spend = Spend::default();
-        ledger
-            .reserve("1", NOON, reservation("a", "fal", Some(12_000)), &Limits { spend: &spend, file: "f", step: None })
-            .unwrap();
-        assert!(ledger.recent(NOON).unwrap()[0].is_unclear());
-        let job = Job { id: "j".to_owned(), poll: "https://p".to_owned(), ..Job::default() };
-        ledger.job("1", NOON, &job).unwrap();
-        assert_eq!(ledger.recent(NOON).unwrap()[0].job, Some(job));
-        ledger.settle("1", NOON, done(Some(13_000))).unwrap();
-        assert_eq!(ledger.recent(NOON).unwrap()[0].counted(), Some(Micros(13_000)));
-        // The next month still sees it, the one after does not need to.
-        assert_eq!(ledger.recent(NOON + 20 * 86_400).unwrap().len(), 1);
-        assert_eq!((ledger.recent(NOON + 70 * 86_400).unwrap().len(), ledger.all().unwrap().len()), (0, 1));
-    }
-
-    #[test]
-    fn limits_hold_for_calls_runs_days_and_providers() {
-        let (_folder, ledger) = ledger();
-        let spend = Spend {
-            call: Some(0.05),
-            run: Some(0.06),
-            day: Some(0.1),
-            providers: BTreeMap::from([("bfl".to_owned(), 0.01)]),
-            ..Spend::default()
-        };
-        let reserve = |call: &str, at, reservation| {
-            ledger
-                .reserve(call, at, reservation, &Limits { spend: &spend, file: "limits.ron", step: None })
-                .map_err(|error| error.to_string())
-        };
-        assert_eq!(
-            reserve("0", NOON, reservation("a", "fal", Some(60_000))).unwrap_err(),
-            "this call may cost $0.060, the limit a call is $0.050: raise it in limits.ron"
-        );
-        reserve("1", NOON, reservation("a", "fal", Some(40_000))).unwrap();
-        assert_eq!(
-            reserve("2", NOON, reservation("a", "fal", Some(30_000))).unwrap_err(),
-            "this call may cost $0.030, $0.040 of the limit of $0.060 a run is taken: raise it in limits.ron"
-        );
-        assert!(reserve("3", NOON, reservation("b", "bfl", Some(20_000))).unwrap_err().contains("a day at bfl"));
-        reserve("4", NOON, reservation("b", "fal", Some(50_000))).unwrap();
-        assert!(reserve("5", NOON, reservation("c", "fal", Some(20_000))).unwrap_err().contains("a day is taken"));
-        // What turned out cheaper makes room, and so does another day.
-        ledger.settle("4", NOON, done(Some(10_000))).unwrap();
-        reserve("6", NOON, reservation("c", "fal", Some(20_000))).unwrap();
-        reserve("7", NOON + 86_400, reservation("d", "fal", Some(50_000))).unwrap();
-    }
-
-    #[test]
-    fn an_unknown_price_is_over_every_limit() {
-        let (_folder, ledger) = ledger();
-        let refused = ledger.reserve(
-            "1",
-            NOON,
-            reservation("a", "fal", None),
-            &Limits { spend: &Spend::default(), file: "f", step: None },
-        );
-        assert!(refused.unwrap_err().to_string().contains("unknown_prices: Allow"));
-        let spend = Spend { unknown_prices: Some(UnknownPrices::Allow), ..Spend::default() };
-        ledger
-            .reserve("1", NOON, reservation("a", "fal", None), &Limits { spend: &spend, file: "f", step: None })
-            .unwrap();
-        assert_eq!(sums(&ledger.all().unwrap(), |_| String::new())[""].unknown, 1);
-    }
-
-    #[test]
-    fn a_line_that_was_cut_short_swallows_no_other() {
-        let (_folder, ledger) = ledger();
-        ledger
-            .reserve(
-                "1",
-                NOON,
-                reservation("a", "fal", Some(1)),
-                &Limits { spend: &Spend::default(), file: "f", step: None },
-            )
-            .unwrap();
-        let path = ledger.file_of(NOON);
-        OpenOptions::new().append(true).open(&path).unwrap().write_all(b"{\"at\": 17").unwrap();
-        ledger.settle("1", NOON, done(Some(1))).unwrap();
-        assert!(ledger.all().unwrap()[0].settled.is_some());
-    }
-
-    #[test]
-    fn a_month_that_was_cut_short_swallows_nothing_of_the_next() {
-        let (_folder, ledger) = ledger();
-        let reserve = |call: &str, at| {
-            let limits = Limits { spend: &Spend::default(), file: "f", step: None };
-            ledger.reserve(call, at, reservation(call, "fal", Some(1)), &limits)
-        };
-        reserve("1", NOON).unwrap();
-        let path = ledger.file_of(NOON);
-        OpenOptions::new().append(true).open(&path).unwrap().write_all(b"{\"at\": 17 \xff").unwrap();
-        reserve("2", NOON + 20 * 86_400).unwrap();
-        assert_eq!(ledger.all().unwrap().len(), 2);
-        // Anything but the last line counts, so it must be read.
-        OpenOptions::new().append(true).open(&path).unwrap().write_all(b"\n").unwrap();
-        let error = ledger.all().unwrap_err().to_string();
-        assert!(error.contains("cannot be read (line 2 is none of its own"), "{error}");
-    }
-
-    #[test]
-    fn many_at_once_never_pass_a_limit_together() {
-        let (_folder, ledger) = ledger();
-        let spend = Spend { day: Some(0.1), ..Spend::default() };
-        let n_allowed: usize = std::thread::scope(|scope| {
-            let threads: Vec<_> = (0..16)
-                .map(|i| {
-                    // Each opens the folder for itself, as a process does.
-                    let (ledger, spend) = (Ledger::new(ledger.folder().to_owned()), spend.clone());
-                    scope.spawn(move || {
-                        let reservation = reservation(&i.to_string(), "fal", Some(12_000));
-                        ledger
-                            .reserve(
-                                &i.to_string(),
-                                NOON,
-                                reservation,
-                                &Limits { spend: &spend, file: "f", step: None },
-                            )
-                            .is_ok()
-                    })
-                })
-                .collect();
-            threads.into_iter().map(|thread| usize::from(thread.join().unwrap())).sum()
-        });
-        assert_eq!(n_allowed, 8);
-    }
-
-    #[test]
-    fn one_at_a_time_holds_a_request() {
-        let (_folder, ledger) = ledger();
-        let request = Digest::of(b"x");
-        let first = ledger.hold(&request).unwrap();
-        assert!(first.is_some() && Ledger::new(ledger.folder().to_owned()).hold(&request).unwrap().is_none());
-        drop(first);
-        assert!(ledger.hold(&request).unwrap().is_some());
     }
 }

@@ -19,7 +19,7 @@
 //! - [`wire`], [`fault`]: requests, answers and failures as data
 //! - [`protocol`] with `fal`, `openai`, `together`, `replicate`, `bfl`: what each service says, data in, data out
 //! - [`http`], [`picture`], [`patience`]: sending, the guards, how often
-//! - [`recording`]: pictures that were paid for, to be had again
+//! - [`kept`]: pictures that were paid for, until their step is through; [`recording`]: to be had again without a key
 //! - [`keys`]: where keys are found
 //! - [`call`]: one paid call; [`resume`]: those that earlier processes left; `way`: one request, in as many calls as it takes
 //! - [`painter`]: all of it together; [`probe`]: whether it could be done
@@ -36,6 +36,7 @@ pub mod endpoint;
 mod fal;
 pub mod fault;
 pub mod http;
+pub mod kept;
 pub mod keys;
 pub mod ledger;
 pub mod measure;

@@ -13,12 +13,13 @@ use tokio::sync::Semaphore;
 use crate::endpoint::Endpoint;
 use crate::fault::{Class, Fault};
 use crate::http::Http;
+use crate::kept::Kept;
 use crate::ledger::{Entry, Ledger};
 use crate::measure::measure;
 use crate::money::Micros;
 use crate::patience::Patience;
 use crate::picture;
-use crate::providers::{Policy, Providers};
+use crate::providers::{OnDeadline, Policy, Providers};
 use crate::recording::Recording;
 use crate::route::{Candidate, fit, rank, work};
 use crate::way::Way;
@@ -52,6 +53,9 @@ pub struct Hosted {
     providers: Providers,
     settings: Settings,
     ledger: Ledger,
+    kept: Kept,
+    /// Calls whose pictures a step was given that is not through yet, by the step.
+    given: Mutex<HashMap<String, Vec<String>>>,
     /// Made when they are first needed: most runs ask nobody.
     means: Mutex<Option<Arc<Means>>>,
     /// Calls at once, by provider.
@@ -67,16 +71,35 @@ pub(crate) struct Means {
 impl Hosted {
     pub fn new(providers: Providers, settings: Settings) -> Hosted {
         let ledger = Ledger::new(settings.folder.clone());
+        let kept = Kept::new(settings.folder.join("kept"));
         let mut settings = settings;
-        let Policy { max_wait_s, deadline_s, .. } = providers.policy;
+        let Policy { max_wait_s, deadline_s, on_deadline, .. } = providers.policy;
         let patience = &mut settings.patience;
         patience.longest_asked = max_wait_s.map_or(patience.longest_asked, Duration::from_secs);
         patience.deadline = deadline_s.map_or(patience.deadline, Duration::from_secs);
-        Hosted { providers, settings, ledger, means: Mutex::default(), slots: Mutex::default() }
+        patience.leaves_jobs = on_deadline == Some(OnDeadline::Leave);
+        let (given, means, slots) = Default::default();
+        Hosted { providers, settings, ledger, kept, given, means, slots }
     }
 
     pub fn ledger(&self) -> &Ledger {
         &self.ledger
+    }
+
+    pub(crate) fn kept(&self) -> &Kept {
+        &self.kept
+    }
+
+    /// Remembers that a step has the pictures of a call.
+    pub(crate) fn give(&self, step: &str, call: &str) {
+        let mut given = self.given.lock().expect("nobody panics while holding it");
+        given.entry(step.to_owned()).or_default().push(call.to_owned());
+    }
+
+    /// Whether another step of this process has the pictures of a call, and wants its own for the same request.
+    pub(crate) fn is_given_elsewhere(&self, step: &str, call: &str) -> bool {
+        let given = self.given.lock().expect("nobody panics while holding it");
+        given.iter().any(|(name, calls)| name != step && calls.iter().any(|known| known == call))
     }
 
     pub fn providers(&self) -> &Providers {
@@ -218,6 +241,11 @@ impl Painter for Hosted {
             };
             NodeFailure { kind, input: None, message }
         })
+    }
+
+    fn step_is_through(&self, step: &str) {
+        let given = self.given.lock().expect("nobody panics while holding it").remove(step);
+        given.into_iter().flatten().for_each(|call| self.kept.remove(&call));
     }
 }
 

@@ -22,6 +22,8 @@ pub struct Patience {
     pub poll_later: Duration,
     /// For one call, from the first request to the last picture.
     pub deadline: Duration,
+    /// A job that is not done by then goes on, and is not called off.
+    pub leaves_jobs: bool,
     /// For what is left to do after a cancel.
     pub farewell: Duration,
 }
@@ -39,6 +41,7 @@ impl Default for Patience {
             poll_first: Duration::from_millis(500),
             poll_later: Duration::from_millis(2500),
             deadline: Duration::from_secs(300),
+            leaves_jobs: false,
             farewell: Duration::from_secs(5),
         }
     }

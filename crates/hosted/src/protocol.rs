@@ -182,15 +182,13 @@ pub struct Made {
 }
 
 impl Made {
-    /// What of it can be fetched later. Pictures that came along cannot, and are not written down.
-    pub fn links(&self) -> Made {
-        let is_link = |source: &Source| matches!(source, Source::Link(_));
-        let flag = |i: usize| self.flagged.get(i).copied().unwrap_or(false);
-        let (pictures, flagged) = (self.pictures.iter().enumerate())
-            .filter(|(_, source)| is_link(source))
-            .map(|(i, source)| (source.clone(), flag(i)))
-            .unzip();
-        Made { pictures, flagged, ..self.clone() }
+    /// As it is written down: pictures that came along lie beside the ledger.
+    pub fn written(&self) -> Made {
+        let written = |source: &Source| match source {
+            Source::Inline(_) => Source::Here,
+            source => source.clone(),
+        };
+        Made { pictures: self.pictures.iter().map(written).collect(), ..self.clone() }
     }
 }
 
@@ -198,7 +196,9 @@ impl Made {
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub enum Source {
     Link(String),
-    /// It came along. Not written down: it need not be fetched.
+    /// It came along, and was kept beside the ledger.
+    Here,
+    /// It came along.
     #[serde(skip)]
     Inline(Bytes),
 }
@@ -252,11 +252,12 @@ mod tests {
     use super::*;
 
     #[test]
-    fn only_what_can_be_fetched_is_written_down() {
-        let pictures = vec![Source::Inline(Bytes::from_static(b"x")), Source::Link("https://example.org/".to_owned())];
+    fn a_picture_that_came_along_is_written_down_without_its_bytes() {
+        let link = Source::Link("https://example.org/".to_owned());
+        let pictures = vec![Source::Inline(Bytes::from_static(b"x")), link.clone()];
         let made = Made { pictures, flagged: vec![false, true], ..Made::default() };
-        let links = made.links();
-        assert_eq!((links.pictures.len(), &*links.flagged), (1, &[true][..]));
-        assert_eq!(serde_json::from_str::<Made>(&serde_json::to_string(&links).unwrap()).unwrap(), links);
+        let written = made.written();
+        assert_eq!((written.pictures.as_slice(), &*written.flagged), (&[Source::Here, link][..], &[false, true][..]));
+        assert_eq!(serde_json::from_str::<Made>(&serde_json::to_string(&written).unwrap()).unwrap(), written);
     }
 }

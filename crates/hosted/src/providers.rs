@@ -166,6 +166,8 @@ pub struct Policy {
     pub max_wait_s: Option<u64>,
     /// The longest that a call may take.
     pub deadline_s: Option<u64>,
+    /// [`OnDeadline::Cancel`] if nobody says.
+    pub on_deadline: Option<OnDeadline>,
     /// Another provider of the same model is asked after a fault, unless this says otherwise.
     pub fallback: Option<Fallback>,
 }
@@ -177,6 +179,7 @@ impl Policy {
             on_unclear: Some(OnUnclear::Stop),
             max_wait_s: Some(60),
             deadline_s: Some(300),
+            on_deadline: Some(OnDeadline::Cancel),
             fallback: Some(Fallback::SameModel),
         }
     }
@@ -187,6 +190,15 @@ impl Policy {
 pub enum OnUnclear {
     Stop,
     ResendOnce,
+}
+
+/// When a job is not done in time.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Deserialize)]
+pub enum OnDeadline {
+    /// It is called off, and the next provider asked.
+    Cancel,
+    /// It goes on, and the next run fetches what it made.
+    Leave,
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Deserialize)]

@@ -1,4 +1,4 @@
-//! Pictures that were paid for, kept to be had again: for CI without a key, and until a request of several calls is whole.
+//! Pictures that were paid for, kept to be had again: for CI without a key.
 //!
 //! A folder with one folder for each call, by the digest of what was asked: `0.png`, `1.png`, … and `details.json`. There is
 //! nothing in it that was sent, so no key can be.
@@ -111,12 +111,6 @@ impl Recording {
             details;
         let got = Got { pictures, seed, cost, is_cost_reported, request_id, revised_prompt };
         Ok(Some(Recorded { got, provider, model, n_asked }))
-    }
-
-    /// Forgets a call.
-    pub fn remove(&self, request: &Digest) {
-        // What stays is found again by whoever asks for the same, which is no harm.
-        let _ = fs::remove_dir_all(self.folder(request));
     }
 
     pub fn path(&self) -> &Path {

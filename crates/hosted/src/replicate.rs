@@ -86,12 +86,12 @@ impl Protocol for Replicate {
             }
             "succeeded" => Ok(Polled::Made(Made::default())),
             "failed" if is_refusal(error) || error.contains("E005") => {
-                Err(Fault { is_its_own: true, ..Fault::new(Class::ContentPolicy, error) }.billed())
+                Err(Fault::said(Class::ContentPolicy, error).billed())
             }
-            "failed" => Err(Fault { is_its_own: true, ..Fault::new(Class::Server, error) }.billed()),
+            "failed" => Err(Fault::said(Class::Server, error).billed()),
             // It ended before it started.
-            "aborted" => Err(Fault { is_its_own: true, ..Fault::new(Class::Server, "aborted before it started") }),
-            "canceled" => Err(Fault { is_its_own: true, ..Fault::new(Class::Cancelled, "cancelled there") }.billed()),
+            "aborted" => Err(Fault::said(Class::Server, "aborted before it started")),
+            "canceled" => Err(Fault::said(Class::Cancelled, "cancelled there").billed()),
             other => Err(Fault::new(Class::Server, format!("the prediction is `{other}`"))),
         }
     }

@@ -1,11 +1,14 @@
-//! Calls that an earlier process left: gone on with, or closed by hand.
+//! Calls that an earlier process left: pictures of theirs that nobody took, calls gone on with, or closed by hand.
 
 use rondel_plugin::Level;
+use rondel_value::{Digest, Route};
 
 use crate::call::Got;
 use crate::fault::{Class, Fault};
-use crate::ledger::{Entry, Ledger, LedgerError, Outcome, Settlement};
+use crate::ledger::{Entry, Ledger, LedgerError, Outcome, Reservation, Settlement};
 use crate::measure::measure;
+use crate::picture;
+use crate::protocol::{Made, Source};
 use crate::providers::OnUnclear;
 use crate::way::{CallMeans, Way};
 
@@ -13,10 +16,67 @@ use crate::way::{CallMeans, Way};
 const OLD_S: u64 = 600;
 
 impl Way<'_> {
+    /// What earlier calls for the same have left: pictures that are here, or a job to be gone on with.
+    pub(crate) fn left(
+        &self,
+        request: &Digest,
+        entries: &[Entry],
+    ) -> Result<Option<(Got, Reservation)>, (Fault, String)> {
+        // Whoever names a provider does not want what another one makes.
+        let is_meant = |provider: &String| match &self.request.route {
+            Route::Only(name) => name == provider,
+            Route::Order(names) => names.contains(provider),
+            _ => true,
+        };
+        let alike = || {
+            let alike = entries.iter().rev().filter(|entry| entry.reserved.request == *request);
+            alike.filter(|entry| is_meant(&entry.reserved.provider))
+        };
+        let mut left = alike().find_map(|entry| Some((self.untaken(entry)?, entry)));
+        if left.is_none()
+            && let Some(open) = alike().find(|entry| entry.settled.is_none())
+        {
+            left = self.open_call(open, entries)?.map(|got| (got, open));
+        }
+        Ok(left.map(|(got, entry)| {
+            self.hosted.give(self.order.step, &entry.call);
+            (got, entry.reserved.clone())
+        }))
+    }
+
+    /// The pictures of a call that came to its end, if the step that asked did not.
+    fn untaken(&self, entry: &Entry) -> Option<Got> {
+        let settled = entry.settled.as_ref().filter(|settled| settled.outcome == Outcome::Done)?;
+        if self.hosted.is_given_elsewhere(self.order.step, &entry.call) {
+            return None;
+        }
+        let kept = self.hosted.kept().all(&entry.call);
+        let pictures = kept.iter().map(|(_, bytes)| picture::decode(bytes).ok()).collect::<Option<Vec<_>>>()?;
+        if pictures.is_empty() {
+            return None;
+        }
+        let words =
+            format!("takes the pictures of call {} at {}, which is paid for", entry.call, entry.reserved.provider);
+        self.host.log(Level::Info, &words);
+        let made = entry.made.as_ref();
+        Some(Got {
+            pictures,
+            seed: made.and_then(|made| made.seed),
+            cost: settled.micros,
+            is_cost_reported: settled.is_reported,
+            request_id: settled.request_id.clone(),
+            revised_prompt: made.and_then(|made| made.revised_prompt.clone()),
+        })
+    }
+
     /// Goes on with a call that an earlier process left; nothing if it is to be made again.
-    pub(crate) fn open_call(&self, open: &Entry, entries: &[Entry]) -> Result<Option<Got>, (Fault, String)> {
-        let Entry { call, reserved, job, made, .. } = open;
-        if open.is_unclear() {
+    fn open_call(&self, open: &Entry, entries: &[Entry]) -> Result<Option<Got>, (Fault, String)> {
+        let Entry { call, reserved, job, .. } = open;
+        // It ended while it wrote down what came along with the answer.
+        let n_here = self.hosted.kept().all(call).last().map_or(0, |(i, _)| i + 1);
+        let came_along = (n_here > 0).then(|| Made { pictures: vec![Source::Here; n_here], ..Made::default() });
+        let made = open.made.clone().or(came_along.filter(|_| job.is_none()));
+        if open.is_unclear() && made.is_none() {
             let same = entries.iter().filter(|entry| entry.reserved.request == reserved.request && entry.is_unclear());
             let may_resend =
                 self.hosted.providers().policy.on_unclear == Some(OnUnclear::ResendOnce) && same.count() < 2;
@@ -57,7 +117,7 @@ impl Way<'_> {
         let means = CallMeans { price: &price, measured: measure([].iter(), None, self.now()), size: None };
         let mut resumed = self.at(&endpoint, call, reserved.n, reserved.micros, means);
         resumed.is_old = self.now().saturating_sub(open.at) > OLD_S;
-        let got = resumed.resume(job.as_ref(), made.clone());
+        let got = resumed.resume(job.as_ref(), made);
         match got {
             Ok(got) => Ok(Some(got)),
             // It is gone there: nothing is left to go on with.

@@ -16,7 +16,7 @@ use crate::painter::{Hosted, Means};
 use crate::price::{Price, Work};
 use crate::protocol::{self, Ask, Reference};
 use crate::providers::{Fallback, Providers};
-use crate::recording::{Recorded, Recording};
+use crate::recording::Recorded;
 use crate::route::{Candidate, hint, work};
 
 /// One request on its way.
@@ -77,8 +77,6 @@ impl Way<'_> {
             (details.provider, details.model) = (provider, model);
             pictures.extend(got.pictures);
         }
-        // All of it is handed over now, and the cache's to keep.
-        (0..part).for_each(|part| self.kept().remove(&self.digest(part)));
         details.cost_micros = cost.map(|cost| cost.0);
         let words = match &self.hosted.settings().replay {
             None => format!("{} by {}", crate::money::shown(cost), details.provider),
@@ -88,11 +86,6 @@ impl Way<'_> {
         };
         self.host.log(Level::Info, &words);
         Ok(Painted { pictures, details })
-    }
-
-    /// What earlier calls of a request made that is not whole yet.
-    fn kept(&self) -> Recording {
-        Recording(self.hosted.settings().folder.join("kept"))
     }
 
     /// One call, or what was recorded of it.
@@ -112,20 +105,8 @@ impl Way<'_> {
                 (Fault::new(Class::NotFound, message.clone()), message)
             });
         }
-        let recorded = match self.kept().get(&digest) {
-            Ok(Some(recorded)) => recorded,
-            // What cannot be read is asked for.
-            Ok(None) | Err(_) => {
-                let (got, provider, model, n_asked) = self.part(part, before, left)?;
-                let recorded = Recorded { got, provider, model, n_asked };
-                if (recorded.got.pictures.len() as u32) < left
-                    && let Err(error) = self.kept().put(&digest, &recorded)
-                {
-                    self.host.log(Level::Warn, &error.to_string());
-                }
-                recorded
-            }
-        };
+        let (got, provider, model, n_asked) = self.part(part, before, left)?;
+        let recorded = Recorded { got, provider, model, n_asked };
         if let Some(record) = &self.hosted.settings().record {
             record.put(&digest, &recorded).map_err(told)?;
         }
@@ -173,13 +154,10 @@ impl Way<'_> {
             std::thread::sleep(Duration::from_millis(100));
         };
         let entries = self.hosted.ledger().recent(self.now()).map_err(no_ledger)?;
-        let open = entries.iter().rev().find(|entry| entry.reserved.request == digest && entry.settled.is_none());
-        if let Some(open) = open
-            && let Some(got) = self.open_call(open, &entries)?
-        {
-            let Reservation { provider, model, n, .. } = open.reserved.clone();
+        if let Some((got, Reservation { provider, model, n, .. })) = self.left(&digest, &entries)? {
             return Ok((got, provider, model, n));
         }
+        self.hosted.kept().tidy(self.now());
         let candidates = self.hosted.candidates_with(&self.request, &entries, self.now());
         let mut faults: Vec<(String, Fault)> = Vec::new();
         for candidate in candidates.iter().filter(|candidate| candidate.is_possible()) {
@@ -223,6 +201,7 @@ impl Way<'_> {
             http: &self.means.http,
             runtime: &self.means.runtime,
             ledger: self.hosted.ledger(),
+            kept: self.hosted.kept(),
             host: self.host,
             endpoint,
             protocol: protocol::of(endpoint.api),
@@ -279,7 +258,7 @@ impl Way<'_> {
         let inline_bytes = self.hosted.providers().by_name[provider].inline_bytes.unwrap_or(u64::MAX);
         call.upload(&mut references, inline_bytes)?;
         let first = offer.formats.first().map_or("png", String::as_str);
-        call.run(&Ask {
+        let got = call.run(&Ask {
             offer,
             prompt: self.request.prompt.as_deref().unwrap_or_default(),
             size: ratio.is_none().then_some(*size),
@@ -290,7 +269,9 @@ impl Way<'_> {
             compression: self.request.output_compression,
             response_format: self.request.response_format.as_deref().unwrap_or("url"),
             references: &references,
-        })
+        })?;
+        self.hosted.give(self.order.step, &id);
+        Ok(got)
     }
 
     /// Waits for its turn at a provider.

@@ -92,6 +92,9 @@ pub trait Painter: Send + Sync {
     /// [blocking] Asks until there are pictures or a reason why there are none. Progress and log go to `call`, which is also
     /// looked at for being cancelled.
     fn paint(&self, order: &PaintOrder<'_>, call: &dyn CallHost) -> Result<Painted, NodeFailure>;
+
+    /// The result of a step is kept: what it was given is not needed any more. Never said of a step whose process was ended.
+    fn step_is_through(&self, step: &str);
 }
 
 /// What a step wants painted.

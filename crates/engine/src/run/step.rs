@@ -221,6 +221,9 @@ impl Job {
             // One that stays goes with `gc`: its step has a record.
             let _ = shared.cache.remove_checkpoint(&self.action);
         }
+        if let (None, Some(painter)) = (&not_kept, &shared.painter) {
+            painter.step_is_through(&step.name);
+        }
         let record = Arc::new(record);
         if not_kept.is_none() && shared.is_shared[self.step.index()] {
             shared.cache.offer(&self.recipe, &self.action, &record);

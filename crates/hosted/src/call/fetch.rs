@@ -1,5 +1,6 @@
 //! Fetches and checks what a call made, and settles it.
 
+use bytes::Bytes;
 use rondel_plugin::Level;
 use rondel_value::Image;
 
@@ -14,15 +15,19 @@ use crate::protocol::{Job, Made, Source};
 impl Call<'_> {
     /// Fetches and checks pictures, and settles the call.
     pub(super) fn finish(&self, made: Made, sent: Sent) -> Result<Got, Fault> {
-        let made = self.no_more_than_asked(made);
+        let revised_prompt = made.revised_prompt.as_ref().map(|prompt| self.blotted_text(prompt));
+        let made = self.no_more_than_asked(Made { revised_prompt, ..made });
         if made.pictures.is_empty() {
             let fault = Fault::new(Class::Empty, "the provider said that it was done").billed();
             return Err(self.end(fault, sent));
         }
-        let links = made.links();
-        if !links.pictures.is_empty() {
-            self.warn_if(self.ledger.made(self.id, (self.now)(), &links));
+        // What came along is nowhere else: it is on the disk before the line that says so.
+        for (i, source) in made.pictures.iter().enumerate() {
+            if let Source::Inline(bytes) = source {
+                self.keep(i, bytes);
+            }
         }
+        self.warn_if(self.ledger.made(self.id, (self.now)(), &made.written()));
         match self.fetch(&made) {
             Ok(pictures) => Ok(self.done(made, pictures, sent)),
             Err(fault) if fault.is_open => Err(fault),
@@ -34,9 +39,10 @@ impl Call<'_> {
     pub(super) fn finish_left(&self, made: Made, job: Option<&Job>) -> Result<Got, Fault> {
         let is_gone =
             |fault: &Fault| matches!(fault.status, Some(403 | 410)) || (fault.status == Some(404) && self.is_old);
+        let came_along = made.pictures.iter().all(|source| *source == Source::Here);
         let gone = match self.fetch(&made) {
             Ok(pictures) => return Ok(self.done(made, pictures, Sent::default())),
-            Err(fault) if is_gone(&fault) => fault,
+            Err(fault) if is_gone(&fault) || came_along => fault,
             Err(fault) if fault.is_open => return Err(fault),
             Err(fault) => return Err(self.end(fault, Sent::default())),
         };
@@ -81,7 +87,10 @@ impl Call<'_> {
                 Err(fault) if !matches!(fault.class, Class::BadImage | Class::ContentPolicy) => {
                     return Err(Fault { is_open: true, ..fault });
                 }
-                Err(fault) => faults.push((i + 1, fault)),
+                Err(fault) => {
+                    self.kept.remove_one(self.id, i);
+                    faults.push((i + 1, fault));
+                }
             }
         }
         if pictures.is_empty() {
@@ -98,9 +107,18 @@ impl Call<'_> {
 
     /// One picture, if it is one.
     fn picture(&self, source: &Source, is_flagged: bool, (i, n): (usize, usize)) -> Result<Image, Fault> {
-        let picture = match source {
-            Source::Inline(bytes) => picture::decode(bytes).map_err(|error| unreadable(&error).billed())?,
-            Source::Link(link) => self.download(link, (i, n)).map_err(|fault| match fault.status {
+        let kept = self.kept.get(self.id, i - 1).and_then(|bytes| picture::decode(&bytes).ok());
+        let is_kept = kept.is_some();
+        let (picture, bytes) = match (kept, source) {
+            (Some(picture), _) => (picture, Bytes::new()),
+            (None, Source::Inline(bytes)) => {
+                (picture::decode(bytes).map_err(|error| unreadable(&error).billed())?, bytes.clone())
+            }
+            (None, Source::Here) => {
+                let words = "it came along with an answer, and is not kept here any more";
+                return Err(Fault::new(Class::BadImage, words).billed());
+            }
+            (None, Source::Link(link)) => self.download(link, (i, n)).map_err(|fault| match fault.status {
                 // It is gone, or was never meant for us.
                 Some(403 | 410) => fault.billed(),
                 // It cannot be read here; it is there all the same, and another program may.
@@ -122,7 +140,19 @@ impl Call<'_> {
                 format!("{width}×{height} was asked for, {came_width}×{came_height} came as picture {i} of {n}");
             self.host.log(Level::Warn, &words);
         }
+        if !is_kept {
+            self.keep(i - 1, &bytes);
+        }
         Ok(picture)
+    }
+
+    /// Keeps a picture until the step is through.
+    fn keep(&self, i: usize, bytes: &[u8]) {
+        if let Err(error) = self.kept.put(self.id, i, bytes) {
+            // It is worth more than the copy.
+            self.host
+                .log(Level::Warn, &format!("a picture that is paid for cannot be kept beside the ledger: {error}"));
+        }
     }
 
     fn done(&self, made: Made, pictures: Vec<Image>, sent: Sent) -> Got {
@@ -143,19 +173,22 @@ impl Call<'_> {
             cost,
             is_cost_reported: made.cost.is_some(),
             request_id: sent.request_id,
-            revised_prompt: made.revised_prompt.map(|prompt| self.blotted_text(&prompt)),
+            revised_prompt: made.revised_prompt,
         }
     }
 
     /// Fetches one picture.
-    fn download(&self, link: &str, (i, n): (usize, usize)) -> Result<Image, Fault> {
+    fn download(&self, link: &str, (i, n): (usize, usize)) -> Result<(Image, Bytes), Fault> {
         let mut attempt = 0;
         loop {
             let note = format!("downloading {i} of {n} from {}", self.endpoint.name);
             let told = |done: u64, total: Option<u64>| self.host.progress(done, total.unwrap_or(0), &note);
             let fetched = self.wait(self.http.download(self.endpoint, link, &told));
-            let picture = fetched.and_then(|bytes| picture::decode(&bytes).map_err(|error| unreadable(&error)));
-            let fault = match picture {
+            let read = |bytes: Bytes| match picture::decode(&bytes) {
+                Ok(picture) => Ok((picture, bytes)),
+                Err(error) => Err(unreadable(&error)),
+            };
+            let fault = match fetched.and_then(read) {
                 Ok(picture) => return Ok(picture),
                 Err(fault) => fault,
             };

@@ -131,7 +131,12 @@ impl Call<'_> {
             let message = format!("{}; its job {} {what}", fault.message, job.id);
             Err(Fault { message, is_open: true, ..fault.clone() })
         };
-        let Some(request) = self.protocol.cancel(job) else { return open("cannot be stopped") };
+        if fault.class == Class::Timeout && self.patience.leaves_jobs {
+            return open("goes on, and the next run fetches it");
+        }
+        let Some(request) = self.protocol.cancel(job) else {
+            return open("cannot be stopped, and the next run fetches it");
+        };
         match self.briefly(&request) {
             Some(response) if self.protocol.was_too_late_to_cancel(&response) => {
                 return open("was done already, and the next run fetches it");

@@ -112,6 +112,7 @@ fn replace_policy(policy: &mut Policy, by: Policy) {
         on_unclear: by.on_unclear.or(policy.on_unclear),
         max_wait_s: by.max_wait_s.or(policy.max_wait_s),
         deadline_s: by.deadline_s.or(policy.deadline_s),
+        on_deadline: by.on_deadline.or(policy.on_deadline),
         fallback: by.fallback.or(policy.fallback),
     };
 }

@@ -20,6 +20,8 @@ pub struct Lab {
     /// What stands in `providers.ron`, beside what is built in.
     pub file: String,
     pub patience: Patience,
+    /// Its processes end once they have their pictures, before these are in a cache.
+    pub ends_early: bool,
     /// How far its clock is ahead.
     pub ahead_s: u64,
     /// The variables are not set in which keys are looked for.
@@ -56,8 +58,14 @@ impl Lab {
         };
         let folder = TempDir::with_prefix("rondel-hosted-").unwrap();
         let file = "Providers(format: 1)".to_owned();
-        let (record, replay, random, ahead_s, has_no_keys) = Default::default();
-        Lab { servers: Providers::start(), folder, file, patience, ahead_s, has_no_keys, record, replay, random }
+        let (record, replay, random, ahead_s, has_no_keys, ends_early) = Default::default();
+        let servers = Providers::start();
+        Lab { servers, folder, file, patience, ends_early, ahead_s, has_no_keys, record, replay, random }
+    }
+
+    /// One that pays prices that nobody knows.
+    pub fn allowing() -> Lab {
+        Lab { file: "Providers(format: 1, spend: (unknown_prices: Allow))".to_owned(), ..Lab::new() }
     }
 
     pub fn ledger_folder(&self) -> PathBuf {
@@ -92,8 +100,12 @@ impl Lab {
 
     /// Asks in a process of its own.
     pub fn ask(&self, run: &Run, request: &HostedRequest, references: &[Image]) -> Result<Painted, NodeFailure> {
-        let order = PaintOrder { run: "run", step: "hosted", request, references };
-        self.hosted().paint(&order, run)
+        let hosted = self.hosted();
+        let painted = hosted.paint(&PaintOrder { run: "run", step: "hosted", request, references }, run);
+        if painted.is_ok() && !self.ends_early {
+            hosted.step_is_through("hosted");
+        }
+        painted
     }
 
     /// Asks one provider for a small picture: what came of it, and how often it was submitted.
@@ -149,6 +161,21 @@ pub fn request(provider: &str, prompt: &str) -> HostedRequest {
         route: Route::Only(provider.to_owned()),
         ..HostedRequest::default()
     }
+}
+
+/// A model that a provider has.
+pub fn model(provider: &str) -> String {
+    match provider {
+        "bfl" => "flux.2-pro",
+        "openai" => "gpt-image-2",
+        _ => "flux.2-dev",
+    }
+    .to_owned()
+}
+
+/// A seed, where one can be given.
+pub fn seed(provider: &str) -> Option<u64> {
+    (provider != "openai").then_some(7)
 }
 
 impl Run {

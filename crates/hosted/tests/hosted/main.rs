@@ -3,10 +3,14 @@
 //! - [`lab`]: the stand-ins, a ledger and a run
 //! - [`fal`]: every fault of a queue; [`others`]: the other protocols
 //! - [`on_the_way`]: what happens to questions and downloads of everybody else
+//! - [`deadline`]: what becomes of a call that is not done in time
+//! - [`ended`]: what a process leaves that ends before its pictures are in a cache
 //! - [`protocols`]: what answers mean, without a server
 //! - [`paid`]: what is known of a job that is paid for, and what is not
 //! - [`once`]: what keeps anything from being paid for twice
 
+mod deadline;
+mod ended;
 mod fal;
 mod lab;
 mod on_the_way;

@@ -4,16 +4,14 @@
 use expect_test::{Expect, expect};
 use rondel_value::HostedRequest;
 
-use crate::lab::{Lab, Run, request};
+use crate::lab::{Lab, Run, model, request};
 
 fn check(provider: &str, faults: &[&str], expected: Expect) {
     let mut outcomes = String::new();
     for fault in faults {
-        let mut lab = Lab::new();
-        lab.file = "Providers(format: 1, spend: (unknown_prices: Allow))".to_owned();
+        let lab = Lab::allowing();
         lab.servers.fail(&format!("{provider} {fault}"));
-        let model = if provider == "bfl" { "flux.2-pro" } else { "flux.2-dev" };
-        let asked = HostedRequest { model: model.to_owned(), ..request(provider, "a boat") };
+        let asked = HostedRequest { model: model(provider), ..request(provider, "a boat") };
         outcomes.push_str(&format!("{fault}: {}\n", lab.outcome(&asked, &[])));
         assert!(lab.servers.journal().iter().all(|entry| entry.key_of.is_none() || entry.origin.provider().is_some()));
     }
@@ -86,7 +84,7 @@ fn black_forest_labs_are_paid_for_once() {
             submit 429 after=3600: Transient: bfl: too many requests (HTTP 429): Too many running tasks: 24 at once; it asks for 3600 s of patience [1]
             submit slow ms=1: 512×512 of bfl [1]
             submit redirect: Transient: bfl: the provider failed (HTTP 307): http://… sends on elsewhere, where a request with a key does not follow [1]
-            submit aborted: Transient: bfl: the provider failed: the task is `Failed` [1]
+            submit aborted: Failed: bfl: the provider failed: the task is `Failed` [1]
             poll 500 times=3: 512×512 of bfl [1]
             poll reset_before times=1: 512×512 of bfl [1]
             poll cut times=1: 512×512 of bfl [1]

@@ -5,34 +5,17 @@ use rondel_hosted::Micros;
 use rondel_testkit::servers::{Origin, Stage};
 use rondel_value::{HostedRequest, Image};
 
-use crate::lab::{Lab, Run, request};
+use crate::lab::{Lab, Run, model, request, seed};
 
 /// Asks a provider once with each fault, and tells what came of it and, in brackets, how often it was paid for.
 fn check(provider: &str, faults: &[&str], expected: Expect) {
-    let mut lab = Lab::new();
-    lab.file = ALLOWED.to_owned();
+    let lab = Lab::allowing();
     let outcomes = faults.iter().map(|fault| {
         let prompt = if fault.is_empty() { "a boat".to_owned() } else { format!("a boat [[{fault}]]") };
         let request = HostedRequest { seed: seed(provider), model: model(provider), ..request(provider, &prompt) };
         format!("{fault}: {}\n", lab.outcome(&request, &[]))
     });
     expected.assert_eq(&outcomes.collect::<String>());
-}
-
-/// Prices that nobody knows are paid here.
-const ALLOWED: &str = "Providers(format: 1, spend: (unknown_prices: Allow))";
-
-fn model(provider: &str) -> String {
-    match provider {
-        "bfl" => "flux.2-pro",
-        "openai" => "gpt-image-2",
-        _ => "flux.2-dev",
-    }
-    .to_owned()
-}
-
-fn seed(provider: &str) -> Option<u64> {
-    (provider != "openai").then_some(7)
 }
 
 /// All faults that every protocol can have.
@@ -181,7 +164,7 @@ fn black_forest_labs() {
             submit refused of=output: Failed: bfl: the provider refused the content: Content Moderated; nobody else was asked, because a refusal is no fault [1]
             submit black: 512×512 of bfl [1]
             submit empty: Failed: bfl: no picture came: the provider said that it was done [1]
-            submit failed: Transient: bfl: the provider failed: the task is `Error` [1]
+            submit failed: Failed: bfl: the provider failed: the task is `Error` [1]
             picture 503 times=2: 512×512 of bfl [1]
             picture truncated: Failed: bfl: what came is no usable picture: it cannot be read (unexpected end of file); to give it up, say `rondel costs --close ID` [1]
             picture bomb: Failed: bfl: what came is no usable picture: it is 30000×30000, over the largest side of 8192; to give it up, say `rondel costs --close ID` [1]
@@ -281,8 +264,7 @@ fn any_server_of_the_images_api_is_understood() {
 
 #[test]
 fn every_provider_edits_with_four_references() {
-    let mut lab = Lab::new();
-    lab.file = ALLOWED.to_owned();
+    let lab = Lab::allowing();
     let picture = |level: u8| Image::from_u8(640, 512, 1, vec![level; 640 * 512]).unwrap();
     let references = [picture(10), picture(80), picture(160), picture(240)];
     let outcomes = ["fal", "replicate", "lumenfall", "openai", "bfl", "together"].map(|provider| {

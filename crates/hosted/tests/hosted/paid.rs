@@ -8,7 +8,7 @@ use rondel_plugin::FailureKind;
 use rondel_testkit::servers::{Provider, Stage};
 use rondel_value::{HostedRequest, Image, Route};
 
-use crate::lab::{Lab, Run, request};
+use crate::lab::{Lab, Run, model, request};
 
 fn entries(lab: &Lab) -> Vec<Entry> {
     lab.hosted().ledger().all().unwrap()
@@ -137,14 +137,12 @@ fn the_key_is_nowhere_in_what_is_said_or_written_down() {
     let plain = ["fal", "replicate", "lumenfall", "bfl", "together"].map(|provider| (provider, "submit"));
     let others = [("fal", "poll"), ("fal", "result"), ("fal", "upload"), ("replicate", "upload")];
     for (provider, stage) in plain.into_iter().chain(others) {
-        let mut lab = Lab::new();
-        lab.file = "Providers(format: 1, spend: (unknown_prices: Allow))".to_owned();
+        let mut lab = Lab::allowing();
         lab.patience.polls = 2;
         lab.servers.fail(&format!("{stage} echo"));
-        let model = if provider == "bfl" { "flux.2-pro" } else { "flux.2-dev" };
         let is_replicate = provider == "replicate";
         let asked = HostedRequest {
-            model: model.to_owned(),
+            model: model(provider),
             size: (!is_replicate).then_some([512, 512]),
             aspect_ratio: is_replicate.then(|| "1:1".to_owned()),
             ..request(provider, "a boat")

@@ -111,6 +111,9 @@ fn what_a_question_after_a_job_is_answered() {
     assert_eq!(polled("replicate", r#"{"status": "aborted"}"#), "Server, billed false");
     assert_eq!(polled("bfl", r#"{"status": "Content Moderated", "result": null}"#), "ContentPolicy, billed true");
     assert_eq!(polled("bfl", r#"{"status": "Request Moderated", "result": null}"#), "ContentPolicy, billed false");
+    assert_eq!(polled("bfl", r#"{"status": "Pending"}"#), "queued None");
+    assert_eq!(polled("bfl", r#"{"status": "Pending", "progress": 0.4}"#), "running");
+    assert_eq!(polled("bfl", r#"{"status": "Error"}"#), "Server, billed true");
     let ready = r#"{"status": "Ready", "result": {"sample": "https://x/y", "seed": 4294967297.0}}"#;
     assert_eq!(polled("bfl", ready), "1 pictures, seed Some(4294967297)");
 }
