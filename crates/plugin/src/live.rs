@@ -10,7 +10,7 @@
 use std::cell::UnsafeCell;
 use std::collections::VecDeque;
 use std::ptr::{NonNull, null, null_mut};
-use std::sync::{Mutex, OnceLock, PoisonError, RwLock};
+use std::sync::{Condvar, Mutex, MutexGuard, OnceLock, PoisonError};
 
 use rondel_abi as abi;
 use rondel_value::foreign::LentValues;
@@ -30,22 +30,54 @@ type Tell = Box<dyn Fn(&str) + Send + Sync>;
 
 /// What stays of a call.
 struct Slot {
-    /// Written while nobody may know of it, and read by plugins.
+    /// Read by plugins, at any time. What leads here is written once, before anyone knows of it; the inputs, which a late thread
+    /// has no business with, are written between two uses.
     call: UnsafeCell<abi::Call>,
-    /// Read while a request is answered, written at the beginning and the end: the end waits for what is being answered.
-    state: RwLock<State>,
+    /// A lock of a moment. It is not held while a request is answered: that may run code of the plugin, which asks again.
+    state: Mutex<State>,
+    /// Told when nothing is being answered any more.
+    answered: Condvar,
 }
 
 struct State {
     execution: Option<NonNull<Execution<'static>>>,
     kind: String,
+    /// Requests that are being answered; the end waits for them.
+    n_answering: usize,
 }
 
-// SAFETY: the cell is written between uses only; the execution is shared memory of a type that is `Sync`, and alive while
-// the state names it.
+// SAFETY: the constants of the cell are written before a slot is shared, and the rest between uses only; the execution is
+// shared memory of a type that is `Sync`, and alive while the state names it or something is being answered.
 unsafe impl Send for Slot {}
 // SAFETY: as above.
 unsafe impl Sync for Slot {}
+
+impl Slot {
+    /// A slot for the rest of the process, with nobody behind it.
+    fn leak() -> &'static Slot {
+        let functions = functions();
+        let call = abi::Call {
+            struct_size: size_of::<abi::Call>() as u32,
+            reserved: 0,
+            host_data: null_mut(),
+            inputs: null(),
+            n_inputs: 0,
+            set_output: functions.set_output,
+            fail: functions.fail,
+            get_extension: functions.get_extension,
+        };
+        let state = Mutex::new(State { execution: None, kind: String::new(), n_answering: 0 });
+        let slot: &'static Slot =
+            Box::leak(Box::new(Slot { call: UnsafeCell::new(call), state, answered: Condvar::new() }));
+        // SAFETY: nobody else knows of the slot yet.
+        unsafe { (&raw mut (*slot.call.get()).host_data).write((&raw const *slot).cast_mut().cast()) };
+        slot
+    }
+
+    fn state(&self) -> MutexGuard<'_, State> {
+        self.state.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
 
 /// A call that a plugin may use until this is dropped.
 pub(crate) struct LiveCall<'a> {
@@ -58,24 +90,15 @@ impl<'a> LiveCall<'a> {
         let mut ended = ENDED.lock().unwrap_or_else(PoisonError::into_inner);
         let reused = if ended.len() >= QUARANTINE { ended.pop_front() } else { None };
         drop(ended);
-        let slot = reused.unwrap_or_else(|| {
-            let (call, state) =
-                (UnsafeCell::new(nobody()), RwLock::new(State { execution: None, kind: String::new() }));
-            Box::leak(Box::new(Slot { call, state }))
-        });
-        let functions = functions();
+        let slot = reused.unwrap_or_else(Slot::leak);
         let call = slot.call.get();
-        // SAFETY: the slot was taken out of the queue, so no other call writes to it. A late thread of a call that ended long
-        // ago reads `host_data` alone, which always holds the same.
+        // SAFETY: the slot was taken out of the queue, so no other call writes to it, and by contract nobody reads its inputs
+        // between two runs: not even a late thread, which asks by way of the other fields.
         unsafe {
-            (&raw mut (*call).host_data).write((&raw const *slot).cast_mut().cast());
             (&raw mut (*call).inputs).write(inputs.as_ptr());
             (&raw mut (*call).n_inputs).write(inputs.len() as u64);
-            (&raw mut (*call).set_output).write(functions.set_output);
-            (&raw mut (*call).fail).write(functions.fail);
-            (&raw mut (*call).get_extension).write(functions.get_extension);
         }
-        let mut state = slot.state.write().unwrap_or_else(PoisonError::into_inner);
+        let mut state = slot.state();
         execution.kind().clone_into(&mut state.kind);
         state.execution = Some(NonNull::from(execution).cast());
         drop(state);
@@ -89,8 +112,24 @@ impl<'a> LiveCall<'a> {
 
 impl Drop for LiveCall<'_> {
     fn drop(&mut self) {
-        self.slot.state.write().unwrap_or_else(PoisonError::into_inner).execution = None;
+        let mut state = self.slot.state();
+        state.execution = None;
+        let is_answering = |state: &mut State| state.n_answering > 0;
+        drop(self.slot.answered.wait_while(state, is_answering).unwrap_or_else(PoisonError::into_inner));
         ENDED.lock().unwrap_or_else(PoisonError::into_inner).push_back(self.slot);
+    }
+}
+
+/// Holds the end of a call until a request is answered, however the answering ends.
+struct Answering(&'static Slot);
+
+impl Drop for Answering {
+    fn drop(&mut self) {
+        let mut state = self.0.state();
+        state.n_answering -= 1;
+        if state.n_answering == 0 {
+            self.0.answered.notify_all();
+        }
     }
 }
 
@@ -103,14 +142,21 @@ pub(crate) unsafe fn with_execution<T>(call: *const abi::Call, respond: impl FnO
     if call.is_null() {
         return None;
     }
-    // SAFETY: calls are never freed, and `host_data` holds their slot from the first use on.
-    let slot = unsafe { (&raw const (*call).host_data).read().cast::<Slot>().as_ref() }?;
-    let state = slot.state.read().unwrap_or_else(PoisonError::into_inner);
+    // SAFETY: calls are never freed, and `host_data` holds their slot before anyone knows of them.
+    let slot: &'static Slot = unsafe { (&raw const (*call).host_data).read().cast::<Slot>().as_ref() }?;
+    let mut state = slot.state();
     match state.execution {
-        // SAFETY: the execution is alive while the state names it, and the state is held.
-        Some(execution) => Some(respond(unsafe { execution.as_ref() })),
+        Some(execution) => {
+            state.n_answering += 1;
+            drop(state);
+            let _answering = Answering(slot);
+            // SAFETY: the execution is alive until the end of its call, which waits for what is being answered.
+            Some(respond(unsafe { execution.as_ref() }))
+        }
         None => {
-            ON_STRAY.get().inspect(|tell| tell(&state.kind));
+            let kind = state.kind.clone();
+            drop(state);
+            ON_STRAY.get().inspect(|tell| tell(&kind));
             None
         }
     }
@@ -120,20 +166,6 @@ pub(crate) unsafe fn with_execution<T>(call: *const abi::Call, respond: impl FnO
 #[cfg(target_os = "linux")]
 pub(crate) fn tell_of_strays(tell: impl Fn(&str) + Send + Sync + 'static) {
     let _ = ON_STRAY.set(Box::new(tell));
-}
-
-/// A call with nobody behind it.
-fn nobody() -> abi::Call {
-    abi::Call {
-        struct_size: size_of::<abi::Call>() as u32,
-        reserved: 0,
-        host_data: null_mut(),
-        inputs: null(),
-        n_inputs: 0,
-        set_output: None,
-        fail: None,
-        get_extension: None,
-    }
 }
 
 #[cfg(test)]
@@ -164,5 +196,37 @@ mod tests {
             ([before.0, offered()], [before.1, set()])
         };
         assert_eq!((is_offered, set), ([true, false], [status::OK, status::FAILED]));
+    }
+
+    #[test]
+    fn a_request_within_another_is_answered_while_the_call_waits_for_its_end() {
+        let spec: NodeSpec = serde_json::from_str(
+            r#"{"kind": "test", "version": 1, "inputs": [], "outputs": [{"name": "n", "type": "Int"}]}"#,
+        )
+        .unwrap();
+        let host = OnlyFiles(&|_, _| Ok(Vec::new()));
+        let (execution, inputs) = (Execution::new(&spec, &host), LentValues::new(&[]));
+        let live = LiveCall::new(&execution, &inputs);
+        let (slot, call) = (live.slot, live.as_ptr().addr());
+        let call = move || std::ptr::with_exposed_provenance::<abi::Call>(call);
+        let (begins, began) = std::sync::mpsc::channel();
+        std::thread::scope(|scope| {
+            let late = scope.spawn(move || {
+                // SAFETY: calls are never freed.
+                unsafe {
+                    with_execution(call(), |_| {
+                        begins.send(()).unwrap();
+                        // The end of the call waits from here on.
+                        while slot.state().execution.is_some() {
+                            std::thread::yield_now();
+                        }
+                        with_execution(call(), |_| ()).is_none()
+                    })
+                }
+            });
+            began.recv().unwrap();
+            drop(live);
+            assert_eq!(late.join().unwrap(), Some(true));
+        });
     }
 }
