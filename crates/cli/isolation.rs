@@ -171,6 +171,7 @@ fn children(copies: &Path) -> rondel_plugin::Isolation {
         libraries: libraries(),
         temp: copies.join("temp"),
         grace: std::time::Duration::from_secs(2),
+        load_limit: std::time::Duration::from_secs(60),
     }
 }
 

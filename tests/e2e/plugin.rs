@@ -94,6 +94,7 @@ fn apart(other: &Registry, project: &Project) -> Registry {
         libraries: Vec::new(),
         temp: project.path("temp"),
         grace: std::time::Duration::from_secs(2),
+        load_limit: std::time::Duration::from_secs(60),
     };
     let (plugin, copies) = (&other.plugins()[0], project.path("copies"));
     let mut apart = registry();

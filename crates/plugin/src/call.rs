@@ -33,6 +33,13 @@ pub trait CallHost: Sync {
     /// The files of one part of a model, or the reason why there are none. They stay until the run ends.
     fn model_part(&self, model: &ModelRef, part: &str) -> Result<Vec<PathBuf>, String>;
 
+    /// Whether an input that takes a file was given one by the graph or by whoever runs it, and not by the plugin's default or
+    /// by another step.
+    fn gave_file(&self, input: &str) -> bool {
+        let _ = input;
+        false
+    }
+
     /// Where relative paths of an effect start.
     fn output_folder(&self) -> PathBuf;
 
@@ -76,6 +83,10 @@ impl CallHost for Unwatched {
 
     fn model_part(&self, model: &ModelRef, _part: &str) -> Result<Vec<PathBuf>, String> {
         Err(format!("there is no model `{}` here", model.name))
+    }
+
+    fn gave_file(&self, _input: &str) -> bool {
+        true
     }
 
     fn output_folder(&self) -> PathBuf {

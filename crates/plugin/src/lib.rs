@@ -36,7 +36,8 @@
 //!
 //! A library stays mapped until the process ends, and so does what a plugin may still point at: its host struct is never
 //! freed, and `deinit` is not called, since bundles of the plugin may be alive in any cache. Each costs a few hundred
-//! bytes a registry; unloading costs crashes.
+//! bytes a registry; unloading costs crashes. A process of a plugin's own, in which nothing of it is alive between two runs,
+//! does call `deinit` before it ends.
 
 pub mod call;
 pub mod check;

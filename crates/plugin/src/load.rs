@@ -155,7 +155,12 @@ pub(crate) struct Loaded {
     pub(crate) facts: Facts,
     /// One for each kind.
     pub(crate) nodes: Vec<OpenNode>,
+    /// How the plugin puts away what it has, if it does.
+    pub(crate) deinit: Option<Deinit>,
 }
+
+/// The end of a plugin; to be called when nothing of it is in use any more.
+pub(crate) type Deinit = unsafe extern "C" fn();
 
 /// Initialises a plugin and reads its kinds.
 ///
@@ -188,7 +193,7 @@ pub(crate) unsafe fn entry(
     });
     let nodes = nodes.collect();
     let aborts_on_panic = entry.flags & entry_flags::ABORTS_ON_PANIC != 0;
-    Ok(Loaded { facts: Facts { name, version, aborts_on_panic, kinds }, nodes })
+    Ok(Loaded { facts: Facts { name, version, aborts_on_panic, kinds }, nodes, deinit: entry.deinit })
 }
 
 /// The entry, once its head says that all fields are there in the layout of this version.

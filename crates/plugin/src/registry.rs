@@ -17,7 +17,7 @@ use crate::host::HostSide;
 #[cfg(target_os = "linux")]
 use crate::isolate::{Isolated, Isolation};
 use crate::kind::{NodeKind, Place};
-use crate::load;
+use crate::load::{self, Deinit};
 use crate::on_demand::OnDemand;
 use crate::services::memory::Memory;
 
@@ -40,6 +40,9 @@ pub struct Registry {
     host: &'static HostSide,
     kinds: BTreeMap<String, Arc<NodeKind>>,
     plugins: Vec<Arc<PluginInfo>>,
+    /// How plugins that were opened here put away what they have.
+    #[cfg_attr(not(target_os = "linux"), expect(dead_code, reason = "isolation is for Linux"))]
+    deinits: Vec<Deinit>,
 }
 
 /// A plugin that was loaded.
@@ -79,14 +82,24 @@ impl fmt::Display for Origin {
 impl Registry {
     pub fn new(options: HostOptions) -> Registry {
         let memory = Memory::new(options.memory_budget_bytes, options.after_eviction);
-        Registry { host: HostSide::leak(options, memory), kinds: BTreeMap::new(), plugins: Vec::new() }
+        Registry {
+            host: HostSide::leak(options, memory),
+            kinds: BTreeMap::new(),
+            plugins: Vec::new(),
+            deinits: Vec::new(),
+        }
     }
 
     /// A registry of a child, whose memory is counted by the program.
     #[cfg(target_os = "linux")]
     pub(crate) fn below(options: HostOptions, above: Arc<dyn crate::services::memory::Above>) -> Registry {
         let memory = Memory::below(above, options.after_eviction);
-        Registry { host: HostSide::leak(options, memory), kinds: BTreeMap::new(), plugins: Vec::new() }
+        Registry {
+            host: HostSide::leak(options, memory),
+            kinds: BTreeMap::new(),
+            plugins: Vec::new(),
+            deinits: Vec::new(),
+        }
     }
 
     /// Registers a plugin that is linked in.
@@ -115,7 +128,19 @@ impl Registry {
         let origin = Origin::File(path.to_owned());
         // SAFETY: what was opened is never closed.
         let loaded = unsafe { load::entry(entry, &origin, self.host) }?;
+        self.deinits.extend(loaded.deinit);
         self.register(loaded.facts, origin, Some(digest), Place::Here(Arc::new(loaded.nodes)))
+    }
+
+    /// Has every plugin that was opened by [`Registry::add_copy`] put away what it has.
+    ///
+    /// # Safety
+    ///
+    /// No run is under way, no bundle of such a plugin is alive, and none of them is used any more.
+    #[cfg(target_os = "linux")]
+    pub(crate) unsafe fn deinit(&mut self) {
+        // SAFETY: promised by the caller.
+        self.deinits.drain(..).for_each(|deinit| unsafe { deinit() });
     }
 
     /// Registers the kinds of a shared object by what is known of its content, `digest`. It is opened, as by
@@ -193,7 +218,8 @@ impl Registry {
 
     /// A registry with the host and the built-in plugins of this one, for plugins that are looked for anew.
     pub fn renewed(&self) -> Registry {
-        let mut renewed = Registry { host: self.host, kinds: BTreeMap::new(), plugins: Vec::new() };
+        let mut renewed =
+            Registry { host: self.host, kinds: BTreeMap::new(), plugins: Vec::new(), deinits: Vec::new() };
         for plugin in self.plugins.iter().filter(|plugin| plugin.origin == Origin::Builtin) {
             renewed.add_again(self, plugin).expect("they fitted beside each other before");
         }

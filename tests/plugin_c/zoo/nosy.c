@@ -16,6 +16,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/prctl.h>
 #include <sys/ptrace.h>
 #include <sys/resource.h>
 #include <sys/shm.h>
@@ -29,11 +30,22 @@
 /* Text for the host; only for literals. */
 #define STR(literal) ((rondel_str){(literal), sizeof(literal) - 1})
 
+/* The file that was written last. */
+static char written[4096];
+
 static int opens(const char *path, int flags) {
     int file = open(path, flags, 0600);
     if (file < 0) return errno;
+    if (flags & O_CREAT) snprintf(written, sizeof written, "%s", path);
     close(file);
     return 0;
+}
+
+/* Leaves a note beside it. */
+static void deinit(void) {
+    char note[sizeof written + 8];
+    snprintf(note, sizeof note, "%s.ended", written);
+    if (*written) opens(note, O_WRONLY | O_CREAT);
 }
 
 static int connects(int family) {
@@ -120,6 +132,7 @@ static int tries(const char *what, const char *path) {
     if (!strcmp(what, "slow its parent")) return error_of(setpriority(PRIO_PROCESS, getppid(), 0));
     if (!strcmp(what, "slow its group")) return error_of(setpriority(PRIO_PGRP, 0, 0));
     if (!strcmp(what, "shared memory")) return shares_memory();
+    if (!strcmp(what, "hide")) return error_of(prctl(PR_SET_DUMPABLE, 0, 0, 0, 0));
     if (!strcmp(what, "other numbers")) return calls_by_other_numbers();
     if (!strcmp(what, "mode")) return error_of(chmod(path, 0600));
     if (!strcmp(what, "owner")) return error_of(chown(path, getuid(), getgid()));
@@ -183,5 +196,6 @@ const rondel_entry rondel_entry_nosy = {
     .name = STR("nosy"),
     .version = STR("0.1.0"),
     .build = STR("c"),
+    .deinit = deinit,
     .get_factory = get_factory,
 };

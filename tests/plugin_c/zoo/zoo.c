@@ -7,9 +7,10 @@
  * -DSIZE=16        says that its entry is smaller, or bigger, than it is
  * -DKIND='"solid"' offers a kind of this name, which may be taken
  * -DAT_LOAD        crashes while it is opened
- * -DAT_INIT        leaves from `init` */
+ * -DAT_INIT        leaves from `init`
+ * -DHANGS          never comes out of `init` */
 
-#define _DEFAULT_SOURCE
+#define _GNU_SOURCE
 
 #include "rondel.h"
 
@@ -19,6 +20,7 @@
 #include <string.h>
 #include <sys/mman.h>
 #include <time.h>
+#include <unistd.h>
 
 #ifndef MAJOR
 #define MAJOR RONDEL_ABI_MAJOR
@@ -121,6 +123,18 @@ static rondel_status hoards_shared(const rondel_node *node, const rondel_call *c
     return RONDEL_OK;
 }
 
+/* Memory that is nowhere mapped. */
+static rondel_status hoards_unseen(const rondel_node *node, const rondel_call *call) {
+    (void)node;
+    (void)call;
+    static const char some[1 << 20] = {7};
+    const int hoard = memfd_create("hoard", 0);
+    for (;;) {
+        if (write(hoard, some, sizeof some) < 0) return RONDEL_FAILED;
+        sleep_milliseconds(1);
+    }
+}
+
 /* ---- with threads ---- */
 
 static void *outlives(void *unused) {
@@ -171,8 +185,6 @@ static rondel_status echoes(const rondel_node *node, const rondel_call *call) {
 static rondel_status prints(const rondel_node *node, const rondel_call *call) {
     (void)node;
     for (int64_t i = 0; i < call->inputs[0].as.i; i++) printf("on standard output\n");
-    fflush(stdout);
-    sleep_milliseconds(100); /* so that it is heard while it runs */
     return set(call, 7);
 }
 
@@ -225,6 +237,12 @@ static const rondel_node nodes[] = {
      .spec_json = SPEC("zoo.waits", "{\"name\": \"after\", \"type\": \"Int\"}", "Int"),
      .run = waits},
     {.struct_size = sizeof(rondel_node),
+     .spec_json = LANE("zoo.waits_outside", " \"effect\": true,", "{\"name\": \"after\", \"type\": \"Int\"}", "Int"),
+     .run = waits},
+    {.struct_size = sizeof(rondel_node),
+     .spec_json = LANE("zoo.calls_late_outside", " \"effect\": true,", "", "Int"),
+     .run = calls_late},
+    {.struct_size = sizeof(rondel_node),
      .spec_json = SPEC("zoo.keeps", "{\"name\": \"bytes\", \"type\": \"Int\"}", "Int"),
      .run = keeps},
     {.struct_size = sizeof(rondel_node),
@@ -243,6 +261,7 @@ static const rondel_node nodes[] = {
     NODE("zoo.spins", spins),
     NODE("zoo.hoards", hoards),
     NODE("zoo.hoards_shared", hoards_shared),
+    NODE("zoo.hoards_unseen", hoards_unseen),
     NODE("zoo.leaves_a_thread", leaves_a_thread),
     NODE("zoo.calls_late", calls_late),
     {.struct_size = sizeof(rondel_node),
@@ -270,6 +289,9 @@ static rondel_status init(const rondel_host *given, rondel_str path) {
     host = given;
 #ifdef AT_INIT
     exit(3);
+#endif
+#ifdef HANGS
+    for (;;) sleep_milliseconds(1000);
 #endif
     return RONDEL_OK;
 }

@@ -12,7 +12,7 @@ use rondel_value::{Bundle, Digest, HostedRequest, Image, ModelRef};
 use super::dispatcher::Message;
 use super::halt::Halt;
 use super::step::Shared;
-use crate::plan::StepId;
+use crate::plan::{Slot, StepId};
 
 /// Progress that comes faster than this is dropped, but for the last.
 const PROGRESS_EVERY_MS: u64 = 50;
@@ -133,6 +133,12 @@ impl CallHost for Call<'_> {
 
     fn model_part(&self, model: &ModelRef, part: &str) -> Result<Vec<PathBuf>, String> {
         self.shared.plan.weights.files(model, part)
+    }
+
+    fn gave_file(&self, input: &str) -> bool {
+        let step = self.shared.plan.step(self.id);
+        let mut slots = step.spec.inputs.iter().zip(&step.slots);
+        slots.any(|(port, slot)| port.name == input && matches!(slot, Slot::File { .. }))
     }
 
     fn output_folder(&self) -> PathBuf {

@@ -2,7 +2,7 @@
 //!
 //! Two threads. This one loads and runs, one thing after the other. The reader takes every message as it comes: it notes
 //! that a run is to stop, hands answers to whoever asked, and ends the process when the program is gone, whatever the
-//! plugin is doing.
+//! plugin is doing. If it does nothing then, it has a moment for its `deinit`.
 
 #![expect(unsafe_code)]
 
@@ -12,16 +12,17 @@ use std::os::unix::net::UnixStream;
 use std::path::PathBuf;
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
+use std::sync::mpsc::Receiver;
 use std::{fs, io};
 
 use nix::libc;
 use nix::unistd::dup2_stdin;
 use rondel_value::{Bundle, HostedRequest, Image, ModelRef, Value};
 
-use super::line::{Line, end};
+use super::line::{Line, TellError, end};
 use super::message::{Answer, FromChild, Load, Question, ToChild};
-use super::parcel::{Packer, Sent, UnpackError};
-use super::wire::{ReceiveError, receive};
+use super::parcel::{Packer, Parcel, Sent, UnpackError};
+use super::wire::{End, ReceiveError, receive};
 use super::{limits, sandbox};
 use crate::call::{CallHost, FailureKind, Level, NodeFailure, Painted};
 use crate::live;
@@ -36,12 +37,14 @@ pub enum ServeError {
     Gone,
     #[error("the program that runs the plugin says what this one does not understand: {0}")]
     Nonsense(String),
+    #[error("what the plugin says cannot be handed over: {0}")]
+    NotHandedOver(io::Error),
 }
 
 impl From<ReceiveError> for ServeError {
     fn from(error: ReceiveError) -> ServeError {
         match error {
-            ReceiveError::Gone | ReceiveError::Io(_) => ServeError::Gone,
+            ReceiveError::Gone | ReceiveError::Late | ReceiveError::Io(_) => ServeError::Gone,
             ReceiveError::NoMessage(what) => ServeError::Nonsense(what),
         }
     }
@@ -53,53 +56,81 @@ impl From<UnpackError> for ServeError {
     }
 }
 
+impl From<TellError> for ServeError {
+    fn from(error: TellError) -> ServeError {
+        match error {
+            TellError::Gone => ServeError::Gone,
+            TellError::NotHandedOver(error) => ServeError::NotHandedOver(error),
+        }
+    }
+}
+
 /// Runs a plugin for the program at the other end of standard input, until that is gone.
 ///
 /// To be called before the process has other threads.
 pub fn serve() -> Result<Infallible, ServeError> {
     let socket = take_stdin().map_err(ServeError::NoSocket)?;
-    let ToChild::Load(load) = receive(&socket)?.0 else {
+    let ToChild::Load(load) = receive(End::of(&socket, None))?.0 else {
         return Err(ServeError::Nonsense("the first message is not what to load".to_owned()));
     };
     limits::keep(load.limit_bytes);
     let closed = sandbox::close(&load.reach, &load.copy, &load.libraries, &load.temp);
     let line = Arc::new(Line::new(socket));
-    let commands = line.clone().read(load.temp.clone())?;
+    let commands = line.clone().read()?;
     let strays = line.clone();
     live::tell_of_strays(move |kind| {
         let _ = strays.tell(&FromChild::Strayed { kind: kind.to_owned() });
         // What such a thread still reads of the call may be anything by now.
         end();
     });
-    let registry = match closed.and_then(|()| loaded(&load, &line)) {
+    let mut registry = match closed.and_then(|()| loaded(&load, &line)) {
         Ok(registry) => registry,
         Err(refusal) => {
             line.tell(&FromChild::Refused(refusal))?;
             return Err(ServeError::Gone);
         }
     };
+    let Err(error) = serve_with(&registry, &line, &commands);
+    if matches!(error, ServeError::Gone) && !line.is_at_work.load(Ordering::Acquire) {
+        // SAFETY: nothing runs, and what a run was given or made was let go when it ended.
+        unsafe { registry.deinit() };
+        end();
+    }
+    Err(error)
+}
+
+fn serve_with(
+    registry: &Registry,
+    line: &Line,
+    commands: &Receiver<(ToChild, Parcel)>,
+) -> Result<Infallible, ServeError> {
     loop {
         let (command, parcel) = commands.recv().map_err(|_| ServeError::Gone)?;
         match command {
             ToChild::Run { kind, inputs, preview_wanted } => {
-                let kind = kind_of(&registry, &kind)?;
+                let kind = kind_of(registry, &kind)?;
                 let inputs = parcel.values(inputs)?;
                 drop(parcel);
-                let ended = kind.run(&inputs, &Asking { line: &line, preview_wanted });
+                let ended = kind.run(&inputs, &Asking { line, preview_wanted });
                 drop(inputs);
-                line.tell_packed(Packer::new(), |packer| Ok(FromChild::Ran(packed(packer, ended)?)))?;
+                flush();
+                line.is_at_work.store(false, Ordering::Release);
+                hand_over(line, Packer::new(), FromChild::Ran, |packer| match &ended {
+                    Ok(outputs) => Ok(Ok(packer.values(outputs)?)),
+                    Err(failure) => Ok(Err(failure.clone())),
+                })?;
             }
             ToChild::Estimate { kind, inputs } => {
-                let kind = kind_of(&registry, &kind)?;
-                let asking = Asking { line: &line, preview_wanted: false };
+                let kind = kind_of(registry, &kind)?;
+                let asking = Asking { line, preview_wanted: false };
                 let find_part = |model: &ModelRef, part: &str| asking.model_part(model, part);
                 let ended = kind.estimate(&parcel.values(inputs)?, &find_part);
-                line.tell_packed(Packer::of_shapes(), |packer| {
-                    Ok(FromChild::Estimated(match ended {
-                        Ok(None) => Ok(None),
-                        Ok(Some(estimate)) => Ok(Some((estimate.cost, packer.values(&estimate.outputs)?))),
-                        Err(failure) => Err(failure),
-                    }))
+                flush();
+                line.is_at_work.store(false, Ordering::Release);
+                hand_over(line, Packer::of_shapes(), FromChild::Estimated, |packer| match &ended {
+                    Ok(Some(estimate)) => Ok(Ok(Some((estimate.cost.clone(), packer.values(&estimate.outputs)?)))),
+                    Ok(None) => Ok(Ok(None)),
+                    Err(failure) => Ok(Err(failure.clone())),
                 })?;
             }
             other => return Err(ServeError::Nonsense(format!("{other:?}"))),
@@ -107,17 +138,27 @@ pub fn serve() -> Result<Infallible, ServeError> {
     }
 }
 
-fn packed(packer: &mut Packer, ended: Result<Vec<Value>, NodeFailure>) -> io::Result<Result<Vec<Sent>, NodeFailure>> {
-    Ok(match ended {
-        Err(failure) => Err(failure),
-        Ok(outputs) => match packer.values(&outputs) {
-            Ok(sent) => Ok(sent),
-            Err(error) => {
-                let message = format!("the result cannot be handed over: {error}");
-                Err(NodeFailure { kind: FailureKind::OutOfMemory, input: None, message })
-            }
-        },
-    })
+/// Says how something ended. A result that cannot be handed over is a failure, which can.
+fn hand_over<T>(
+    line: &Line,
+    packer: Packer,
+    message: impl Fn(Result<T, NodeFailure>) -> FromChild,
+    ended: impl FnOnce(&mut Packer) -> io::Result<Result<T, NodeFailure>>,
+) -> Result<(), ServeError> {
+    match line.tell_packed(packer, |packer| Ok(message(ended(packer)?))) {
+        Err(TellError::NotHandedOver(error)) => {
+            let text = format!("the result cannot be handed over: {error}");
+            let failure = NodeFailure { kind: FailureKind::OutOfMemory, input: None, message: text };
+            Ok(line.tell(&message(Err(failure)))?)
+        }
+        told => Ok(told?),
+    }
+}
+
+/// Prints what the plugin left in the memory of the C library, before it is said that the run has ended.
+fn flush() {
+    // SAFETY: null means all streams; what they hold is theirs.
+    unsafe { libc::fflush(std::ptr::null_mut()) };
 }
 
 fn kind_of<'a>(registry: &'a Registry, name: &str) -> Result<&'a Arc<crate::NodeKind>, ServeError> {
@@ -154,6 +195,7 @@ fn loaded(load: &Load, line: &Arc<Line>) -> Result<Registry, String> {
     let mut registry = Registry::below(options, line.clone());
     registry.add_copy(&load.path, &load.copy, load.digest).map_err(|error| error.to_string())?;
     let told = registry.facts(&registry.plugins()[0]);
+    line.is_at_work.store(false, Ordering::Release);
     line.tell(&FromChild::Loaded(told)).map_err(|error| error.to_string())?;
     Ok(registry)
 }
@@ -166,8 +208,11 @@ struct Asking<'a> {
 
 impl Asking<'_> {
     fn tell_bundle(&self, bundle: Bundle, message: impl FnOnce(Sent) -> FromChild) {
-        // Whoever does not hear of it is gone, and then this process is about to be.
-        let _ = self.line.tell_packed(Packer::new(), |packer| Ok(message(packer.value(&Value::Bundle(bundle))?)));
+        let told = self.line.tell_packed(Packer::new(), |packer| Ok(message(packer.value(&Value::Bundle(bundle))?)));
+        // Whoever is gone does not hear of that either, and then this process is about to be gone, too.
+        if let Err(TellError::NotHandedOver(error)) = told {
+            self.log(Level::Warn, &format!("a picture or a state on the way cannot be handed over: {error}"));
+        }
     }
 }
 
@@ -224,10 +269,12 @@ impl CallHost for Asking<'_> {
 
     fn paint(&self, request: &HostedRequest, references: &[Image]) -> Result<Painted, NodeFailure> {
         let references: Vec<Value> = references.iter().map(|image| Value::Bundle(image.bundle().clone())).collect();
-        let (answer, parcel) = self.line.ask_packed(Packer::new(), |packer| {
+        let broken = |message: String| NodeFailure { kind: FailureKind::Failed, input: None, message };
+        let asked = self.line.ask_packed(Packer::new(), |packer| {
             Ok(Question::Paint { request: Box::new(request.clone()), references: packer.values(&references)? })
         });
-        let broken = |message: String| NodeFailure { kind: FailureKind::Failed, input: None, message };
+        let (answer, parcel) =
+            asked.map_err(|error| broken(format!("the references cannot be handed over: {error}")))?;
         let Answer::Painted(painted) = answer else { return Err(broken(format!("the host answers {answer:?}"))) };
         let (pictures, details) = painted?;
         let image = |sent| match parcel.value(sent) {

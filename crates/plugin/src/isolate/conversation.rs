@@ -5,9 +5,10 @@ use std::time::Instant;
 
 use rondel_value::{HostedDetails, HostedRequest, Image, Value};
 
+use super::death::{Cause, Death};
 use super::message::{Answer, FromChild, Question, ToChild};
 use super::parcel::{Packer, Parcel, Sent};
-use super::process::{Cause, Death, Heard, Process};
+use super::process::{Heard, Process};
 use super::{Isolated, LOOK_EVERY, limits, not_handed_over};
 use crate::call::{CallHost, FailureKind, Level, NodeFailure};
 use crate::services::memory::Evict;
@@ -15,44 +16,65 @@ use crate::services::memory::Evict;
 /// So many lines that a plugin prints in one run become words of its step.
 const MOST_LINES: u32 = 200;
 
+/// What the plugin prints in one run, on its way to the words of the step.
+struct Printed<'a> {
+    call: &'a dyn CallHost,
+    n_lines: u32,
+}
+
+impl Printed<'_> {
+    fn tell(&mut self, line: &str) {
+        self.n_lines += 1;
+        match self.n_lines {
+            ..=MOST_LINES => self.call.log(Level::Info, line),
+            n if n == MOST_LINES + 1 => {
+                self.call.log(Level::Warn, &format!("it prints more than {MOST_LINES} lines; the rest is left out"));
+            }
+            _ => {}
+        }
+    }
+}
+
 impl Isolated {
-    /// Answers what the child asks until its run has come to an end.
+    /// Answers what the child asks until its run has come to an end, and tells what the plugin printed by then.
     pub(super) fn converse(
         self: &Arc<Isolated>,
         process: &mut Process,
         call: &dyn CallHost,
     ) -> Result<(FromChild, Parcel), Death> {
+        let mut printed = Printed { call, n_lines: 0 };
+        let ended = self.listen(process, &mut printed);
+        process.words.read_to_end();
+        while let Some(line) = process.words.next_line() {
+            printed.tell(&line);
+        }
+        ended
+    }
+
+    fn listen(
+        self: &Arc<Isolated>,
+        process: &mut Process,
+        printed: &mut Printed<'_>,
+    ) -> Result<(FromChild, Parcel), Death> {
+        let call = printed.call;
         let mut asked_to_stop: Option<Instant> = None;
-        let mut n_lines = 0;
         let mut looked = Instant::now();
         loop {
             match process.hear(LOOK_EVERY)? {
+                Heard::Message(_, parcel) if self.is_too_much(parcel.n_bytes()) => {
+                    return Err(process.end(Cause::Memory(parcel.n_bytes())));
+                }
                 Heard::Message(message @ (FromChild::Ran(_) | FromChild::Estimated(_)), parcel) => {
                     return Ok((message, parcel));
                 }
                 Heard::Message(message, parcel) => self.answer(process, call, message, &parcel)?,
-                Heard::Line(line) => {
-                    n_lines += 1;
-                    match n_lines {
-                        ..=MOST_LINES => call.log(Level::Info, &line),
-                        n if n == MOST_LINES + 1 => {
-                            call.log(
-                                Level::Warn,
-                                &format!("it prints more than {MOST_LINES} lines; the rest is left out"),
-                            );
-                        }
-                        _ => {}
-                    }
-                }
+                Heard::Line(line) => printed.tell(&line),
                 Heard::Nothing => {}
             }
             // By the clock: one that talks all the time is looked at as well.
             if looked.elapsed() >= LOOK_EVERY {
                 looked = Instant::now();
-                let own_bytes = process.own_bytes().unwrap_or(0);
-                if limits::is_too_much(own_bytes, self.host.options().memory_budget_bytes) {
-                    return Err(process.end(Cause::Memory(own_bytes)));
-                }
+                self.look_at_memory(process)?;
             }
             match asked_to_stop {
                 None if call.cancelled() => {
@@ -65,6 +87,16 @@ impl Isolated {
                 _ => {}
             }
         }
+    }
+
+    /// Ends a child that has more memory than it may.
+    pub(super) fn look_at_memory(&self, process: &mut Process) -> Result<(), Death> {
+        let own_bytes = process.own_bytes().unwrap_or(0);
+        if self.is_too_much(own_bytes) { Err(process.end(Cause::Memory(own_bytes))) } else { Ok(()) }
+    }
+
+    fn is_too_much(&self, n_bytes: u64) -> bool {
+        limits::is_too_much(n_bytes, self.host.options().memory_budget_bytes)
     }
 
     fn answer(

@@ -3,7 +3,11 @@
 //! Looked at twice. The program looks at the child while it waits, and ends one that has too much with a message that says
 //! so. And the child is started with a limit of the system above that, for one that takes faster than anybody looks.
 
+use std::collections::BTreeMap;
 use std::fs;
+use std::os::unix::ffi::OsStrExt;
+use std::os::unix::fs::MetadataExt;
+use std::path::PathBuf;
 
 use nix::sys::resource::{Resource, setrlimit};
 
@@ -31,15 +35,30 @@ pub(super) fn is_too_much(own_bytes: u64, limit_bytes: Option<u64>) -> bool {
     limit_bytes.is_some_and(|limit| own_bytes > limit.saturating_add(OWN_BYTES))
 }
 
-/// The memory that a process has for itself, without what it maps from files. What is shared counts: it may be shared with
-/// nobody, and no limit of the system's has an eye on it.
-pub(super) fn own_bytes(pid: u32) -> Option<u64> {
+/// The memory that a process has for itself, without what it maps from files and without what it was lent.
+///
+/// What is shared counts: it may be shared with nobody, and no limit of the system's has an eye on it. Of what is mapped and
+/// what is open the larger counts, since one is mostly the other.
+pub(super) fn own_bytes(pid: u32, lent_bytes: u64) -> Option<u64> {
     let status = fs::read_to_string(format!("/proc/{pid}/status")).ok()?;
     let field = |name: &str| {
         let line = status.lines().find_map(|line| line.strip_prefix(name))?;
         line.trim().trim_end_matches(" kB").parse::<u64>().ok().map(|kilobytes| kilobytes * 1024)
     };
-    Some(field("RssAnon:")? + field("RssShmem:").unwrap_or(0) + field("VmSwap:").unwrap_or(0))
+    let mapped = field("RssShmem:").unwrap_or(0).saturating_sub(lent_bytes);
+    Some(field("RssAnon:")? + field("VmSwap:").unwrap_or(0) + mapped.max(open_bytes(pid)))
+}
+
+/// The memory that a process has open as files without a name: what it is about to hand over, above all.
+fn open_bytes(pid: u32) -> u64 {
+    let Ok(files) = fs::read_dir(format!("/proc/{pid}/fd")) else { return 0 };
+    let is_memory =
+        |path: &PathBuf| fs::read_link(path).is_ok_and(|of| of.as_os_str().as_bytes().starts_with(b"/memfd:"));
+    let paths = files.filter_map(|file| Some(file.ok()?.path())).filter(is_memory);
+    let found = paths.filter_map(|path| fs::metadata(path).ok());
+    // One that is open twice is there once.
+    let bytes: BTreeMap<u64, u64> = found.map(|found| (found.ino(), found.blocks() * 512)).collect();
+    bytes.values().sum()
 }
 
 #[cfg(test)]
@@ -48,9 +67,20 @@ mod tests {
 
     #[test]
     fn the_own_memory_of_a_process_is_known() {
-        let own = own_bytes(std::process::id()).expect("this process is there");
+        let own = own_bytes(std::process::id(), 0).expect("this process is there");
         assert!((1 << 16..1 << 36).contains(&own), "{own}");
-        assert_eq!(own_bytes(u32::MAX), None);
+        assert_eq!(own_bytes(u32::MAX, 0), None);
+    }
+
+    #[test]
+    fn memory_that_is_only_open_counts_once() {
+        use std::io::Write;
+        let mut memory =
+            fs::File::from(nix::sys::memfd::memfd_create(c"test", nix::sys::memfd::MFdFlags::empty()).unwrap());
+        memory.write_all(&vec![7; 32 << 20]).unwrap();
+        let _again = memory.try_clone().unwrap();
+        let open = open_bytes(std::process::id());
+        assert!((32 << 20..48 << 20).contains(&open), "{open}");
     }
 
     #[test]

@@ -8,12 +8,16 @@
 //! ```text
 //! bundle ─ one copy ─► sealed memory ─ descriptor ─► mapped, read where it lies
 //! ```
+//!
+//! Little memory is copied once more instead: a process may have only so many things mapped (65,530 on Linux), and a cache
+//! that keeps as many masks would take them all.
 
 #![expect(unsafe_code)]
 
 use std::fs::File;
 use std::io::{self, BufWriter, Seek, SeekFrom, Write};
 use std::os::fd::OwnedFd;
+use std::os::unix::fs::FileExt;
 
 use bytes::Bytes;
 use memmap2::Mmap;
@@ -24,6 +28,9 @@ use serde::{Deserialize, Serialize};
 
 /// Where bundles begin in the memory: at a line of the processor's cache.
 const ALIGN: u64 = 64;
+
+/// Less memory than this is copied and not mapped, which takes about as long.
+const MAPPED_BYTES: u64 = 256 << 10;
 
 /// A value in a message.
 #[derive(Debug, Serialize, Deserialize)]
@@ -60,6 +67,8 @@ pub(super) enum UnpackError {
     NotSealed,
     #[error("the memory that came along cannot be mapped: {0}")]
     Map(io::Error),
+    #[error("the memory that came along cannot be read: {0}")]
+    Read(io::Error),
 }
 
 /// Collects the bundles of one message.
@@ -150,9 +159,21 @@ impl Parcel {
         if !SealFlag::from_bits_retain(found).contains(seals()) {
             return Err(UnpackError::NotSealed);
         }
+        let memory = File::from(memory);
+        let n_bytes = memory.metadata().map_err(UnpackError::Read)?.len();
+        if n_bytes < MAPPED_BYTES {
+            let mut copy = vec![0; n_bytes as usize];
+            memory.read_exact_at(&mut copy, 0).map_err(UnpackError::Read)?;
+            return Ok(Parcel(copy.into()));
+        }
         // SAFETY: the seals promise that nobody writes to this memory or makes it shorter while it is mapped.
-        let mapped = unsafe { Mmap::map(&File::from(memory)) }.map_err(UnpackError::Map)?;
+        let mapped = unsafe { Mmap::map(&memory) }.map_err(UnpackError::Map)?;
         Ok(Parcel(Bytes::from_owner(mapped)))
+    }
+
+    /// The size of the memory.
+    pub(super) fn n_bytes(&self) -> u64 {
+        self.0.len() as u64
     }
 
     pub(super) fn value(&self, sent: Sent) -> Result<Value, UnpackError> {
@@ -240,5 +261,22 @@ mod tests {
         for (start, len) in [(0, 1 << 20), (u64::MAX, 2), (1 << 20, 1)] {
             assert!(matches!(parcel.value(Sent::Bundle { start, len }), Err(UnpackError::Outside)));
         }
+    }
+
+    #[test]
+    fn only_what_is_large_takes_a_mapping() {
+        let is_mapped = |n_bytes: usize| {
+            let tensor = Tensor::from_f32("t", vec![n_bytes / 4], &vec![0.5; n_bytes / 4]).unwrap();
+            let mut packer = Packer::new();
+            packer.value(&Value::Bundle(Bundle::new(Kind::Tensor, Meta::new(), [tensor]))).unwrap();
+            let parcel = Parcel::open(packer.seal().unwrap()).unwrap();
+            let begins = format!("{:x}-", parcel.0.as_ptr() as usize);
+            std::fs::read_to_string("/proc/self/maps")
+                .unwrap()
+                .lines()
+                .any(|line| line.trim_start_matches('0').starts_with(&begins) && line.contains("memfd:"))
+        };
+        assert!(!is_mapped(64 << 10));
+        assert!(is_mapped(1 << 20));
     }
 }

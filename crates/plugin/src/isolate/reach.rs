@@ -3,7 +3,7 @@
 //! ```text
 //! always                    the system's libraries, its own copy, a folder for what is temporary
 //! an input of type Model    the files of the parts that the input names
-//! an input that is a file   that file
+//! an input that is a file   that file, if it was given one
 //! `effect`                  the folder that the run writes to
 //! lane `net`                the network
 //! lane `gpu`                devices
@@ -54,19 +54,22 @@ impl Reach {
                 let mut parts: Vec<String> = if input.parts.is_empty() { all() } else { input.parts.clone() };
                 parts.extend((0..model.loras.len()).map(|index| format!("lora.{index}")));
                 // A part that is not there is told when the node asks for it.
-                self.reads.extend(parts.iter().filter_map(|part| call.model_part(&model, part).ok()).flatten());
+                let files = parts.iter().filter_map(|part| call.model_part(&model, part).ok()).flatten();
+                self.reads.extend(files.filter(|file| file.is_file()));
             }
-            (Type::Text, Value::Text(path)) if input.file => drop(self.reads.insert(PathBuf::from(&**path))),
+            // Neither a default, which the plugin chose, nor what another step says opens a file, and none opens a folder.
+            (Type::Text, Value::Text(path)) if input.file && call.gave_file(&input.name) => {
+                self.reads.extend(Some(PathBuf::from(&**path)).filter(|file| file.is_file()));
+            }
             _ => {}
         }
     }
 
-    /// Whether a child with this reach may do what takes that one: what it may read can be more, the rest is declared by kinds.
+    /// Whether a child with this reach may do what takes that one. What it may read can be more: what its plugin was given
+    /// before, it may have kept in mind anyway. The rest is exactly what the kind declares.
     pub(super) fn covers(&self, other: &Reach) -> bool {
-        self.reads.is_superset(&other.reads)
-            && (other.writes.is_none() || self.writes == other.writes)
-            && self.network == other.network
-            && self.devices == other.devices
+        let declared = |reach: &Reach| (reach.writes.clone(), reach.network, reach.devices);
+        self.reads.is_superset(&other.reads) && declared(self) == declared(other)
     }
 }
 
@@ -82,7 +85,8 @@ mod tests {
     #[test]
     fn more_covers_less_and_another_folder_covers_nothing() {
         let wide = reach(&["/a", "/b"], Some("/out"), true);
-        assert!(wide.covers(&reach(&["/b"], None, true)) && wide.covers(&wide));
+        assert!(wide.covers(&reach(&["/b"], Some("/out"), true)) && wide.covers(&wide));
+        assert!(!wide.covers(&reach(&["/b"], None, true)), "nor does who declares no effect find where to write");
         assert!(
             !wide.covers(&reach(&["/b"], None, false)),
             "who does not declare the network does not get it by chance"

@@ -255,6 +255,8 @@ fn close_calls(reach: &Reach) -> Result<(), seccompiler::Error> {
     refused.insert(libc::SYS_fcntl, vec![only(1, Eq, libc::F_SETOWN as u64)?, only(1, Eq, SET_OWNER)?]);
     let asked = NEVER_ASKED.iter().map(|request| only(1, Eq, *request));
     refused.insert(libc::SYS_ioctl, asked.collect::<Result<_, seccompiler::BackendError>>()?);
+    // Who hides what it has open would hide memory there.
+    refused.insert(libc::SYS_prctl, vec![only(0, Eq, libc::PR_SET_DUMPABLE as u64)?]);
     // Threads, and no processes: one that outlives this one would be under nobody's eyes.
     let thread = libc::CLONE_THREAD as u64;
     refused.insert(libc::SYS_clone, vec![only(0, MaskedEq(thread), 0)?]);

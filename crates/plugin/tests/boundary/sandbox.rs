@@ -9,6 +9,7 @@ use rondel_plugin::{Registry, Unwatched};
 use rondel_value::Value;
 
 use crate::c_plugin::compile;
+use crate::host::Recorder;
 use crate::isolate::{FOLDER, isolated};
 
 static NOSY: LazyLock<Registry> = LazyLock::new(|| {
@@ -88,6 +89,42 @@ fn a_file_that_was_given_is_not_to_be_written() {
 }
 
 #[test]
+fn a_file_that_nobody_gave_is_not_to_be_read() {
+    if !can_take_files() {
+        return;
+    }
+    // As from the plugin's own default, or from another step.
+    let secret = file("secret of a default");
+    let inputs = [Value::text("read"), Value::text(secret.to_str().unwrap())];
+    let outputs = NOSY.kind("nosy.file").unwrap().run(&inputs, &Recorder::default()).unwrap();
+    assert_ne!(outputs, [Value::Int(0)]);
+    // A folder is no file: all that is in it would be open.
+    std::fs::create_dir_all(FOLDER.join("folder")).unwrap();
+    assert_eq!(could("nosy.file", "read", &FOLDER.join("folder")), Could::Not);
+}
+
+#[test]
+fn who_declares_no_effect_does_not_write_after_one_that_did() {
+    if can_take_files() {
+        let written = FOLDER.join("out/by an effect");
+        assert_eq!(could("nosy.effect", "write", &written), Could::Do);
+        assert_eq!(could("nosy.pure", "write", &written), Could::Not);
+    }
+}
+
+#[test]
+fn a_plugin_puts_away_what_it_has_when_its_process_is_not_needed_any_more() {
+    let nosy = crate::isolate::isolated_with(&NOSY, &FOLDER.join("temp of one that ends"));
+    let out = tempfile::tempdir_in(&*FOLDER).unwrap();
+    let written = out.path().join("written");
+    let inputs = [Value::text("write"), Value::text(written.to_str().unwrap())];
+    let outputs = nosy.kind("nosy.effect").unwrap().run(&inputs, &Unwatched { out: out.path().to_owned() }).unwrap();
+    assert_eq!(outputs, [Value::Int(0)]);
+    drop(nosy);
+    assert!(out.path().join("written.ended").exists());
+}
+
+#[test]
 fn the_network_is_for_those_that_declare_it() {
     if !can_take_calls() {
         return;
@@ -107,6 +144,7 @@ fn other_processes_are_out_of_reach() {
         assert_eq!(could("nosy.effect", what, Path::new("")), Could::Not, "{what}");
     }
     assert_eq!(could("nosy.effect", "run", Path::new("/bin/true")), Could::Not);
+    assert_eq!(could("nosy.pure", "hide", Path::new("")), Could::Not);
     for what in ["limit its parent", "bind its parent", "slow its parent", "slow its group", "shared memory"] {
         assert_eq!(could("nosy.effect", what, Path::new("")), Could::Not, "{what}");
     }
