@@ -68,6 +68,11 @@ fn a_kind_that_nobody_offers_is_told_with_who_would_and_where_plugins_were_looke
 }
 
 #[test]
+fn mistakes_in_what_is_said_of_providers_are_told_all_at_once() {
+    check("providers", &["check", "hosted/providers.ron"]);
+}
+
+#[test]
 fn values_from_the_command_line_are_told_with_the_place_of_their_declaration() {
     let graph = "../../graphs/text_to_image.ron";
     check("set_not_a_multiple", &["plan", graph, "--set", "size=100x64"]);

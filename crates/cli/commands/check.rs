@@ -1,6 +1,7 @@
 //! `rondel check`: reads and checks graph files, and says nothing if they are right.
 
 use std::path::Path;
+use std::sync::Arc;
 
 use anyhow::Result;
 use rondel_engine::site::reason;
@@ -17,17 +18,17 @@ pub fn run(places: &Places, args: CheckArgs) -> Result<Exit> {
     let mut n_wrong = 0;
     for graph in &args.graphs {
         let is_called = |name: &str| graph.file_name().is_some_and(|file| file == name);
-        if is_called("providers.ron") {
-            n_wrong += usize::from(!is_providers_file_right(graph));
-            continue;
-        }
         if graph.to_string_lossy().ends_with(lock::ENDING) {
             n_wrong += usize::from(!is_lock_right(graph));
             continue;
         }
-        let mistakes = match is_called("models.ron") {
-            true => models_file(graph),
-            false => site(places, Some(graph), None)?.0.open(graph, &swaps).diagnostics,
+        let mistakes = if is_called("providers.ron") {
+            source(graph).map_or_else(|mistake| vec![mistake], |source| providers_file(&source))
+        } else if is_called("models.ron") {
+            let read = |source: Arc<Source>| rondel_graph::models::read(&source).err().unwrap_or_default();
+            source(graph).map_or_else(|mistake| vec![mistake], read)
+        } else {
+            site(places, Some(graph), None)?.0.open(graph, &swaps).diagnostics
         };
         diagnostics::print(&mistakes, args.message_format);
         n_wrong += usize::from(!mistakes.is_empty());
@@ -42,18 +43,24 @@ pub fn run(places: &Places, args: CheckArgs) -> Result<Exit> {
     Ok(if n_wrong == 0 { Exit::Done } else { Exit::Wrong })
 }
 
-/// Says what is wrong with a `providers.ron`, if anything is.
-fn is_providers_file_right(path: &Path) -> bool {
-    let name = path.display().to_string();
-    let read =
-        std::fs::read_to_string(path).map_err(|error| format!("the file cannot be read ({}): {name}", reason(&error)));
-    match read.and_then(|text| providers::read(&text, &name).map_err(|error| error.to_string())) {
-        Ok(_) => true,
-        Err(mistake) => {
-            words::say(format!("error: {mistake}"));
-            false
+/// The mistakes of a `providers.ron`.
+fn providers_file(source: &Arc<Source>) -> Vec<Diagnostic> {
+    let Err(error) = providers::read(&source.text, &source.name) else { return Vec::new() };
+    let diagnostics = error.mistakes.into_iter().map(|mistake| {
+        let diagnostic = Diagnostic::new("providers::wrong", mistake.message).at(source, &mistake.span, "here");
+        match mistake.help {
+            Some(help) => diagnostic.help(help),
+            None => diagnostic,
         }
-    }
+    });
+    diagnostics.collect()
+}
+
+/// Reads a file that is no graph.
+fn source(path: &Path) -> Result<Arc<Source>, Diagnostic> {
+    let name = path.display().to_string();
+    let bytes = std::fs::read(path).map_err(|error| Diagnostic::unreadable(&name, &reason(&error)))?;
+    Source::from_bytes(&name, path, bytes).map(Arc::new)
 }
 
 /// Says what is wrong with what `rondel lock` wrote, if anything is.
@@ -65,18 +72,4 @@ fn is_lock_right(path: &Path) -> bool {
     };
     words::say(format!("error: {mistake}"));
     false
-}
-
-/// The mistakes of a `models.ron`.
-fn models_file(path: &Path) -> Vec<Diagnostic> {
-    let name = path.display().to_string();
-    let source = match std::fs::read(path) {
-        Ok(bytes) => Source::from_bytes(&name, path, bytes),
-        Err(error) => Err(Diagnostic::unreadable(&name, &reason(&error))),
-    };
-    source
-        .map_err(|mistake| vec![mistake])
-        .and_then(|source| rondel_graph::models::read(&source))
-        .err()
-        .unwrap_or_default()
 }

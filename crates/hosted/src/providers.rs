@@ -4,11 +4,11 @@
 //! program. `graphs/providers.ron` is built in and asked last, so that a graph that is alone on a machine finds it, too.
 
 mod join;
+mod read;
 
 use std::collections::BTreeMap;
 use std::path::PathBuf;
 
-use ron::extensions::Extensions;
 use serde::Deserialize;
 
 use crate::money::Micros;
@@ -16,6 +16,7 @@ use crate::price::Price;
 use crate::size::Sides;
 
 pub use join::{Providers, Whose};
+pub use read::{Mistake, ReadProvidersError, read};
 
 const SHIPPED: &str = include_str!("../../../graphs/providers.ron");
 
@@ -228,57 +229,12 @@ impl Spend {
     }
 }
 
-/// A `providers.ron` that cannot be used, with all that is wrong with it.
+/// A `providers.ron` that does not go with the others, with all that is wrong with it.
 #[derive(Debug, thiserror::Error)]
 #[error("{}: {path}", mistakes.join("; "))]
 pub struct ProvidersError {
     pub path: String,
     pub mistakes: Vec<String>,
-}
-
-/// Reads a `providers.ron`; `path` is for messages.
-pub fn read(text: &str, path: &str) -> Result<ProvidersFile, ProvidersError> {
-    let wrong = |mistakes| ProvidersError { path: path.to_owned(), mistakes };
-    let options = ron::Options::default().with_default_extension(Extensions::IMPLICIT_SOME);
-    let file: ProvidersFile = options.from_str(text).map_err(|error| {
-        wrong(vec![format!("line {}, column {}: {}", error.span.start.line, error.span.start.col, error.code)])
-    })?;
-    let mistakes = mistakes(&file);
-    if mistakes.is_empty() { Ok(file) } else { Err(wrong(mistakes)) }
-}
-
-fn mistakes(file: &ProvidersFile) -> Vec<String> {
-    let mut mistakes = Vec::new();
-    if file.format != 1 {
-        mistakes.push(format!("this program reads `format: 1`, not {}", file.format));
-    }
-    for (name, provider) in &file.providers {
-        let addresses = [Some(&provider.base), provider.uploads.as_ref()];
-        mistakes.extend(
-            addresses.into_iter().flatten().filter_map(|address| {
-                crate::endpoint::address(address).err().map(|error| format!("`{name}`: {error}"))
-            }),
-        );
-        for (model, offer) in &provider.models {
-            if offer.sides.0 > offer.sides.1 || offer.sides.0 == 0 {
-                mistakes.push(format!("`{name}`, `{model}`: `sides` are from the smallest to the largest"));
-            }
-            if offer.multiple_of == 0 || offer.pictures == 0 {
-                mistakes.push(format!("`{name}`, `{model}`: `multiple_of` and `pictures` are at least 1"));
-            }
-        }
-    }
-    let limits = file.spend.iter().flat_map(|spend| {
-        let named = [("call", spend.call), ("run", spend.run), ("day", spend.day)];
-        let named = named.into_iter().filter_map(|(name, limit)| Some((name.to_owned(), limit?)));
-        named.chain(spend.providers.iter().map(|(name, limit)| (name.clone(), *limit)))
-    });
-    mistakes.extend(
-        limits
-            .filter(|(_, limit)| Micros::of_dollars(*limit).is_none())
-            .map(|(name, limit)| format!("`spend`: {limit} is no limit in dollars for `{name}`")),
-    );
-    mistakes
 }
 
 /// What the program knows by itself.
@@ -288,26 +244,4 @@ pub fn shipped() -> BTreeMap<String, Provider> {
 
 pub(crate) fn shipped_file() -> ProvidersFile {
     read(SHIPPED, "providers.ron").expect("what is built in is right; a test reads it")
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn mistakes_say_where_and_what() {
-        let error = |text: &str| read(text, "providers.ron").unwrap_err().to_string();
-        assert_eq!(
-            error("Providers(format: 1,\n  spent: (day: 1))"),
-            "line 2, column 3: Unexpected field named `spent` in `Providers`, expected one of `format`, `providers`, `spend`, \
-             or `policy` instead: providers.ron"
-        );
-        let text = r#"Providers(format: 2, spend: (day: -1), providers: {
-            "x": (api: Bfl, base: "http://example.org", models: {})})"#;
-        assert_eq!(
-            error(text),
-            "this program reads `format: 1`, not 2; `x`: `http://example.org` would send the key in the clear: write https, \
-             or an address of this machine; `spend`: -1 is no limit in dollars for `day`: providers.ron"
-        );
-    }
 }
