@@ -29,6 +29,15 @@ pub(crate) fn add(v1: &Path, bytes: u64) -> io::Result<Option<Size>> {
     Ok(Some(size))
 }
 
+/// What is known.
+pub(crate) fn get(v1: &Path) -> Option<Size> {
+    let mut file = File::open(path(v1)).ok()?;
+    file.lock_shared().ok()?;
+    let mut text = String::new();
+    file.read_to_string(&mut text).ok()?;
+    parse(&text)
+}
+
 /// Notes what was counted.
 pub(crate) fn set(v1: &Path, size: Size) -> io::Result<()> {
     let mut file = File::options().create(true).truncate(false).write(true).open(path(v1))?;

@@ -63,7 +63,7 @@ pub struct RunOptions {
     pub needs: Vec<StepNeed>,
     /// What plugins may keep and use; steps that would not fit beside what runs wait.
     pub budget_bytes: Option<u64>,
-    /// Someone looks at previews; if not, none are made.
+    /// Previews are made whether or not [`Control::look_at_previews`] says that somebody looks at them.
     pub previews: bool,
     /// Asks hosted models; without one, steps that want to are refused.
     pub painter: Option<Arc<dyn Painter>>,

@@ -31,6 +31,12 @@ impl Cache {
             Err(error) => Err(error),
         }
     }
+
+    /// How large the cache is, without counting; none if it is not known because it was never counted.
+    pub fn bytes_on_disk(&self) -> Option<u64> {
+        let known = size::get(&self.v1)?;
+        Some(known.bytes.saturating_add(self.written_bytes.load(Ordering::Acquire)))
+    }
 }
 
 /// Pins may keep more than the limit. Then it is a tenth more that is worth counting again.
@@ -53,6 +59,7 @@ mod tests {
         store(&cache, "dear", 2, 40_000.0);
         let report = cache.tidy(20_000, SystemTime::now()).unwrap().unwrap();
         assert_eq!((report.n_records_removed, kinds(folder.path())), (1, vec!["dear".to_owned()]));
+        assert_eq!(cache.bytes_on_disk(), Some(report.bytes_after));
         // Nobody else may look after it as long as this one is open.
         assert!(matches!(upkeep::gc(folder.path(), 0, SystemTime::now()), Err(CacheError::Busy(_))));
     }

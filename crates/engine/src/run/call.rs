@@ -84,13 +84,13 @@ impl CallHost for Call<'_> {
 
     fn preview(&self, image: Bundle) {
         // A node that does not ask makes them all the same.
-        if self.shared.previews {
+        if self.preview_wanted() {
             self.send(Message::Preview { step: self.step.clone(), image });
         }
     }
 
     fn preview_wanted(&self) -> bool {
-        self.shared.previews
+        self.shared.previews || self.shared.control.is_looked_at()
     }
 
     fn put_checkpoint(&self, step: u64, state: Bundle) {

@@ -21,6 +21,8 @@ struct Inner {
     is_cancelled: AtomicBool,
     /// Nothing more is started for the time being.
     is_paused: AtomicBool,
+    /// Somebody looks at previews of what runs.
+    is_looked_at: AtomicBool,
     /// To the dispatcher, while it runs. A lock of a moment: nobody holds it while waiting.
     dispatcher: Mutex<Option<UnboundedSender<Message>>>,
 }
@@ -42,6 +44,11 @@ impl Control {
     pub fn pause(&self, is_paused: bool) {
         self.0.is_paused.store(is_paused, Ordering::Release);
         self.send(Message::Paused);
+    }
+
+    /// Somebody begins to look at previews, or looks away. A step that asks whether to make them learns of it the next time.
+    pub fn look_at_previews(&self, is_looked_at: bool) {
+        self.0.is_looked_at.store(is_looked_at, Ordering::Release);
     }
 
     fn stop(&self, message: Message) {
@@ -69,6 +76,11 @@ impl Control {
     /// Whether nothing more is to be started for the time being.
     pub fn is_paused(&self) -> bool {
         self.0.is_paused.load(Ordering::Acquire)
+    }
+
+    /// Whether somebody looks at previews.
+    pub fn is_looked_at(&self) -> bool {
+        self.0.is_looked_at.load(Ordering::Acquire)
     }
 
     pub(super) fn connect(&self, dispatcher: Option<UnboundedSender<Message>>) {
