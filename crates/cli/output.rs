@@ -53,7 +53,9 @@ pub struct Onto {
     teller: Teller,
     command: String,
     memory_budget_bytes: Option<u64>,
-    /// When the memory was last told.
+    cache: Arc<Cache>,
+    cache_limit_bytes: u64,
+    /// When memory and cache were last told.
     measured: Option<Instant>,
 }
 
@@ -149,17 +151,28 @@ impl Display {
 }
 
 impl Onto {
-    /// `command` runs the graph, without its inputs.
-    pub fn new(teller: Teller, command: String, memory_budget_bytes: Option<u64>) -> Onto {
-        Onto { teller, command, memory_budget_bytes, measured: None }
+    /// `command` runs the graph, without its inputs. The cache may take so many bytes.
+    pub fn new(
+        teller: Teller,
+        command: String,
+        memory_budget_bytes: Option<u64>,
+        cache: Arc<Cache>,
+        cache_limit_bytes: u64,
+    ) -> Onto {
+        Onto { teller, command, memory_budget_bytes, cache, cache_limit_bytes, measured: None }
     }
 
     fn event(&mut self, event: &Event) {
         self.teller.tell(News::Event(Box::new(event.clone())));
-        if self.measured.is_none_or(|at| at.elapsed() >= BETWEEN_MEASURES) {
+        let is_last = matches!(event.what, What::RunFinished { .. });
+        if is_last || self.measured.is_none_or(|at| at.elapsed() >= BETWEEN_MEASURES) {
             self.measured = Some(Instant::now());
             let memory = Gauge { used_bytes: alloc::held_bytes(), limit_bytes: self.memory_budget_bytes };
-            self.teller.tell(News::Resources { memory, cache: Gauge::default() });
+            let cache = match self.cache.bytes_on_disk() {
+                Some(used_bytes) => Gauge { used_bytes, limit_bytes: Some(self.cache_limit_bytes) },
+                None => Gauge::default(),
+            };
+            self.teller.tell(News::Resources { memory, cache });
         }
     }
 }

@@ -78,7 +78,7 @@ impl Stage {
 
     fn play(&mut self, cache: &Arc<Cache>, serve: &mut dyn FnMut(Request) -> Served) -> std::io::Result<()> {
         let mut screen: Screen<Stdout> = Screen::open(stdout())?;
-        let picker = screen.picker();
+        let picker = screen.picker(&mut self.app);
         let (cache, sender) = (cache.clone(), self.sender.clone());
         let shelf = move |digest: &Digest| Image::try_from(cache.blob(digest).ok()??).ok();
         let done = move |picture| drop(sender.send(Incoming::Picture(picture)));

@@ -61,12 +61,13 @@ pub fn run(places: &Places, args: RunArgs) -> Result<Exit> {
         keep_going: args.keep_going,
         rerun: args.rerun.clone(),
         verify: args.verify.unwrap_or(0.0),
-        previews: common.display.previews.is_some() || args.tui,
         ..options(common, &memory, &opened.hosted)
     };
     let report = if args.tui {
         let stage = Stage::new()?;
-        display = display.show_on(Onto::new(stage.teller(), common.graph.command(), memory.budget_bytes));
+        let (command, limit) = (common.graph.command(), opened.cache_limit_bytes);
+        let onto = Onto::new(stage.teller(), command, memory.budget_bytes, opened.cache.clone(), limit);
+        display = display.show_on(onto);
         let report = on_screen::show(stage, &plan, &opened.cache, &control, || {
             carry_out(&plan, &opened.cache, options, &control, &opened.hosted, &mut display)
         })?;

@@ -65,7 +65,8 @@ fn on_screen(
     let stage = Stage::new()?;
     let teller = stage.teller();
     let (desk, waker) = (watched.desk, watched.watcher.waker());
-    let display = display.show_on(Onto::new(teller.clone(), args.graph.command(), memory.budget_bytes));
+    let (command, limit) = (args.graph.command(), watched.opened.cache_limit_bytes);
+    let display = display.show_on(Onto::new(teller.clone(), command, memory.budget_bytes, cache.clone(), limit));
     watched.screen = Some(teller.clone());
     std::thread::scope(|scope| {
         let driver = std::thread::Builder::new().name(screen::DRIVER.to_owned());
@@ -124,8 +125,7 @@ impl Watched<'_> {
         }
         while let Some(plan) = next {
             let (control, rerun) = self.desk.begin(&plan);
-            let previews = args.display.previews.is_some() || self.screen.is_some();
-            let options = RunOptions { rerun, previews, ..options(args, memory, &hosted) };
+            let options = RunOptions { rerun, ..options(args, memory, &hosted) };
             // The graph is read and planned again beside the run.
             next = std::thread::scope(|scope| {
                 let listener = scope.spawn(|| {

@@ -3,6 +3,7 @@
 mod groups;
 mod input;
 mod popup;
+mod standing;
 mod update;
 mod wish;
 
@@ -21,6 +22,7 @@ use crate::theme::Theme;
 use crate::words;
 pub use groups::{Group, Picture};
 pub use popup::{Form, Popup};
+pub use standing::{Standing, Tally, point_name};
 
 /// The state of the screen.
 pub struct App {
@@ -43,6 +45,7 @@ pub struct UiState {
     /// Whether imported graphs and sweeps are one box each; none for as the size of the graph asks.
     pub folds: Option<bool>,
     pub graph: Picture,
+    pub standing: Standing,
     pub needle: String,
     pub planned: Planned,
     /// Inputs that were changed here and are not in the file.
@@ -64,6 +67,8 @@ pub struct UiState {
     /// Of each step the result before the newest, and the newest.
     pub history: HashMap<StepName, (Option<Digest>, Digest)>,
     pub shown: Shown,
+    /// Somebody sees pictures of what is not done.
+    pub is_looking: bool,
     /// The time of the run as a clock on the wall has it: events are no clock.
     pub now_ms: f64,
     pub n_runs: usize,
@@ -113,6 +118,7 @@ impl App {
                 picture_mode: PictureMode::Newest,
                 folds: None,
                 graph: Picture::default(),
+                standing: Standing::default(),
                 needle: String::new(),
                 planned: Planned::default(),
                 changed: IndexMap::new(),
@@ -127,6 +133,7 @@ impl App {
                 curves: HashMap::new(),
                 history: HashMap::new(),
                 shown: Shown::default(),
+                is_looking: false,
                 now_ms: 0.0,
                 n_runs: 0,
             },
@@ -178,17 +185,19 @@ impl App {
 
     /// Takes in one event of a run.
     pub fn apply(&mut self, event: &Event) {
-        self.view.apply(event);
+        self.count(&event.what, |view| view.apply(event));
         self.ui.now_ms = event.at_ms;
         match &event.what {
             What::RunStarted { steps, .. } => {
                 self.ui.n_runs += 1;
-                self.ui.is_following = true;
                 self.ui.curves.clear();
                 self.ui.hint = None;
+                self.ui.standing = Standing::of(&self.view);
+                // What a person chose stays chosen from run to run, as long as it is there.
                 let is_there = |step: &StepName| self.view.steps.contains_key(step);
                 if !self.ui.selected.as_ref().is_some_and(is_there) {
                     self.ui.selected = self.view.steps.keys().next().cloned();
+                    self.ui.is_following = true;
                 }
                 self.arrange();
                 self.log(None, Level::Info, format!("a run of {}", words::count(steps.len(), "step")));

@@ -48,14 +48,6 @@ pub fn title(pane: Pane) -> String {
     format!(" {} ", words::pane(pane))
 }
 
-/// As much of a text as fits into some columns, with a sign where it was cut.
-pub fn cut(text: &str, width: usize) -> String {
-    match text.chars().count() {
-        n if n <= width => text.to_owned(),
-        _ => text.chars().take(width.saturating_sub(1)).chain(['…']).collect(),
-    }
-}
-
 /// What a typewriter has instead of a letter: a last pass over everything, so that no pane has to think of it.
 fn to_ascii(buffer: &mut Buffer) {
     for cell in &mut buffer.content {

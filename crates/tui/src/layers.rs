@@ -10,11 +10,12 @@
 //! ```
 //!
 //! Inside a layer, boxes are ordered by the mean place of what they are connected with, in two sweeps down and up, which is
-//! enough for some hundred. Nothing here knows of steps or of colours.
+//! enough for some hundred; the work grows with the boxes and the edges and not with their squares. Nothing here knows of steps or of colours.
 
 mod route;
 
-pub use route::Line;
+use crate::text;
+pub use route::{Line, Strip};
 
 /// A box and the boxes before it, by their index, all smaller than its own.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -37,7 +38,7 @@ pub struct Drawing {
     /// Of each box, in the order in which they were given.
     pub spots: Vec<Spot>,
     /// The lines between them, row by row; where a box stands there is none.
-    pub lines: Vec<Vec<Line>>,
+    pub lines: Vec<Strip>,
     pub width: usize,
     pub height: usize,
 }
@@ -47,6 +48,9 @@ const GAP: usize = 2;
 
 /// Where columns begin while boxes are moved about.
 const FAR: usize = 1 << 24;
+
+/// The most layers that an edge passes; no eye follows a longer one, and it is not drawn.
+const LONGEST: usize = 200;
 
 /// A box, or an edge on its way past a layer.
 struct Item {
@@ -77,19 +81,25 @@ fn items(nodes: &[Node]) -> Vec<Item> {
     let mut items: Vec<Item> = Vec::with_capacity(nodes.len());
     for node in nodes {
         let layer = node.after.iter().map(|before| items[*before].layer + 1).max().unwrap_or(0);
-        let width = node.label.chars().count().max(1);
+        let width = text::width(&node.label).max(1);
         items.push(Item { width, layer, above: Vec::new(), below: Vec::new(), middle: 0 });
     }
     // What nothing comes before stands right above what needs it, so that its edge is short.
-    for index in (0..nodes.len()).rev().filter(|index| nodes[*index].after.is_empty()) {
-        let first = nodes.iter().enumerate().filter(|(_, node)| node.after.contains(&index));
-        if let Some(layer) = first.map(|(other, _)| items[other].layer).min() {
-            items[index].layer = layer - 1;
+    let mut first_below = vec![usize::MAX; nodes.len()];
+    for (node, item) in nodes.iter().zip(&items) {
+        node.after.iter().for_each(|before| first_below[*before] = first_below[*before].min(item.layer));
+    }
+    for (index, first) in first_below.into_iter().enumerate() {
+        if nodes[index].after.is_empty() && first != usize::MAX {
+            items[index].layer = first - 1;
         }
     }
     for (index, node) in nodes.iter().enumerate() {
         for before in &node.after {
             let mut from = *before;
+            if items[index].layer - items[from].layer > LONGEST {
+                continue;
+            }
             for layer in items[from].layer + 1..items[index].layer {
                 items.push(Item { width: 1, layer, above: vec![from], below: Vec::new(), middle: 0 });
                 let passing = items.len() - 1;

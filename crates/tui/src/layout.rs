@@ -32,7 +32,7 @@ pub fn areas(screen: Rect, focus: Pane, zoom: Option<Pane>) -> Areas {
         None if body.width < 60 || body.height < 12 => vec![(focus, body)],
         None => {
             let [left, right] = Layout::horizontal([Constraint::Percentage(42), Constraint::Min(0)]).areas(body);
-            let now_height = 6;
+            let now_height = 7;
             let mut panes = Vec::new();
             if body.height >= 30 {
                 let [graph, steps] = Layout::vertical([Constraint::Percentage(55), Constraint::Min(0)]).areas(left);

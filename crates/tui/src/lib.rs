@@ -16,7 +16,7 @@
 //! - [`layers`]: a graph drawn with letters
 //! - [`picture`]: pictures for the terminal, made beside the screen
 //! - [`screen`]: the terminal itself, and the one loop
-//! - [`theme`], [`words`]: what it looks like, and what it says
+//! - [`theme`], [`words`], [`text`]: what it looks like, what it says, and how that is measured
 //!
 //! The crate reads no file and no environment. The terminal is given, and so is the time of a run.
 
@@ -31,6 +31,7 @@ pub mod panes;
 pub mod picture;
 pub mod popups;
 pub mod screen;
+pub mod text;
 pub mod theme;
 pub mod words;
 

@@ -89,6 +89,8 @@ pub enum Request {
     Cancel,
     /// Start nothing more, or go on.
     Pause(bool),
+    /// Whether pictures of what is not done are looked at; until this is said, they are not.
+    Previews(bool),
     Rerun(StepName),
     Set {
         input: String,

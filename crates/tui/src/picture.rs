@@ -53,6 +53,13 @@ pub struct Shown {
     asked: Option<Wish>,
 }
 
+impl Drawn {
+    /// Whether the terminal draws it over all its cells at once, so that nothing can lie in front of it.
+    pub fn is_in_one_piece(&self) -> bool {
+        matches!(self, Drawn::Encoded(protocol) if matches!(**protocol, Protocol::Sixel(_) | Protocol::ITerm2(_)))
+    }
+}
+
 impl Shown {
     /// Whether a wish has to be made; it counts as asked for from now on.
     pub fn ask(&mut self, wish: &Wish) -> bool {
@@ -137,17 +144,22 @@ pub fn draw(wish: &Wish, picker: &Picker, shelf: &Shelf) -> Option<Drawn> {
         return Some(Drawn::Letters(letters(&picture, wish.width, wish.height)));
     }
     let font = picker.font_size();
-    let (most_x, most_y) =
-        (u32::from(wish.width) * u32::from(font.width), u32::from(wish.height) * u32::from(font.height));
-    // Small pictures are made larger in whole pixels, so that what is on the screen is what was made.
-    let times = (most_x / picture.width().max(1)).min(most_y / picture.height().max(1));
-    let picture = match times {
-        0 | 1 => picture,
-        times => picture.resize_exact(picture.width() * times, picture.height() * times, FilterType::Nearest),
-    };
-    let resize = Resize::Fit(Some(FilterType::Triangle));
-    let encoded = picker.new_protocol(picture, Size::new(wish.width, wish.height), resize).ok()?;
+    let most_x = u32::from(wish.width) * u32::from(font.width);
+    let most_y = u32::from(wish.height) * u32::from(font.height);
+    let size = Size::new(wish.width, wish.height);
+    // Fitted already; what is left to do is to fill up the last cells.
+    let encoded = picker.new_protocol(fit(&picture, most_x, most_y), size, Resize::Crop(None)).ok()?;
     Some(Drawn::Encoded(Box::new(encoded)))
+}
+
+/// As large as there is room, with its sides as they were to each other.
+fn fit(picture: &DynamicImage, most_x: u32, most_y: u32) -> DynamicImage {
+    let (width, height) = (f64::from(picture.width().max(1)), f64::from(picture.height().max(1)));
+    let times = (f64::from(most_x) / width).min(f64::from(most_y) / height);
+    let side = |side: f64, most: u32| ((side * times).round() as u32).clamp(1, most.max(1));
+    // What is made much larger is looked at pixel by pixel.
+    let filter = if times >= 4.0 { FilterType::Nearest } else { FilterType::Triangle };
+    picture.resize_exact(side(width, most_x), side(height, most_y), filter)
 }
 
 fn load(digest: &Digest, shelf: &Shelf) -> Option<DynamicImage> {
@@ -220,6 +232,16 @@ mod tests {
         let drawn = draw(&wish(1, Arrangement::FirstThatIsOne, false), &Picker::halfblocks(), &halves);
         let Some(Drawn::Letters(lines)) = drawn else { panic!("letters") };
         assert_eq!(lines, ["    @@@@"; 4]);
+    }
+
+    #[test]
+    fn a_picture_is_as_large_as_there_is_room() {
+        let fitted = |width, height| {
+            let fitted = fit(&DynamicImage::new_rgb8(width, height), 300, 200);
+            (fitted.width(), fitted.height())
+        };
+        assert_eq!([fitted(100, 100), fitted(160, 40), fitted(3000, 1000)], [(200, 200), (300, 75), (300, 100)]);
+        assert_eq!([fitted(1, 5000), fitted(1, 1)], [(1, 200), (200, 200)]);
     }
 
     #[test]

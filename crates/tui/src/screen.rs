@@ -1,7 +1,9 @@
 //! The terminal itself, and the one loop over all that comes in.
 //!
 //! The loop waits; it wakes for a key, for news, or for a picture that is ready, and while something runs once a second for the
-//! clock. It draws at most thirty times a second, and nothing at all while nothing comes.
+//! clock. It draws at most thirty times a second, and nothing at all while nothing changes.
+
+mod buttons;
 
 use std::io::{self, Write};
 use std::mem::ManuallyDrop;
@@ -10,16 +12,16 @@ use std::time::{Duration, Instant};
 
 use crossterm::clipboard::CopyToClipboard;
 use crossterm::cursor::Show;
-use crossterm::event::{
-    self, DisableBracketedPaste, DisableMouseCapture, EnableBracketedPaste, EnableMouseCapture, Event as Input,
-};
+use crossterm::event::{self, DisableBracketedPaste, EnableBracketedPaste, Event as Input};
 use crossterm::execute;
 use crossterm::terminal::{EnterAlternateScreen, LeaveAlternateScreen, SetTitle, disable_raw_mode, enable_raw_mode};
-use ratatui::Terminal;
 use ratatui::backend::CrosstermBackend;
-use ratatui_image::picker::Picker;
+use ratatui::layout::Rect;
+use ratatui::{Terminal, TerminalOptions, Viewport};
 use ratatui_image::picker::cap_parser::QueryStdioOptions;
+use ratatui_image::picker::{Capability, Picker};
 
+use self::buttons::{TellNothing, TellOfButtons};
 use crate::app::App;
 use crate::draw::draw;
 use crate::news::{News, Request};
@@ -80,6 +82,11 @@ impl Keyboard {
         Keyboard { turnstile }
     }
 
+    /// Keys that come from elsewhere; `turnstile` is told when the next one is welcome.
+    pub fn elsewhere(turnstile: Sender<()>) -> Keyboard {
+        Keyboard { turnstile }
+    }
+
     fn next(&self) {
         // A thread that is gone reads no more keys.
         let _ = self.turnstile.send(());
@@ -98,9 +105,21 @@ impl<W: Write> Screen<W> {
         }
     }
 
-    /// Asks the terminal how it takes pictures, before anybody else reads from it. One that does not answer gets half blocks.
-    pub fn picker(&mut self) -> Picker {
-        let options = QueryStdioOptions { timeout: PATIENCE, ..QueryStdioOptions::default() };
+    /// A screen of a fixed size on whatever takes its sequences; it has no terminal to change.
+    pub fn of_size(out: W, area: Rect) -> io::Result<Screen<W>> {
+        let options = TerminalOptions { viewport: Viewport::Fixed(area) };
+        let terminal = Terminal::with_options(CrosstermBackend::new(out), options)?;
+        Ok(Screen { terminal: ManuallyDrop::new(terminal) })
+    }
+
+    /// Asks the terminal how it takes pictures and how light it is, before anybody else reads from it. One that does not answer
+    /// gets half blocks.
+    pub fn picker(&mut self, app: &mut App) -> Picker {
+        let options = QueryStdioOptions {
+            timeout: PATIENCE,
+            terminal_background_color_osc: true,
+            ..QueryStdioOptions::default()
+        };
         let picker = Picker::from_query_stdio_with_options(options).unwrap_or_else(|_| Picker::halfblocks());
         if picker.capabilities().is_empty() {
             // Whoever asked still waits for the end of the answer, and would take the first key for it. In tmux the question went
@@ -109,6 +128,11 @@ impl<W: Write> Screen<W> {
             let _ = Write::flush(self.terminal.backend_mut());
             std::thread::sleep(ANSWER);
         }
+        let background = picker.capabilities().iter().find_map(|capability| match capability {
+            Capability::Background(red, green, blue) => Some([*red, *green, *blue]),
+            _ => None,
+        });
+        app.ui.theme = background.map_or(app.ui.theme, |color| app.ui.theme.on(color));
         picker
     }
 
@@ -147,11 +171,13 @@ impl<W: Write> Screen<W> {
             }
             let began = Instant::now();
             while let Some(incoming) = next.take() {
-                is_stale = true;
+                is_stale |= app.minds(&incoming);
                 match incoming {
                     Incoming::News(News::Ended) => return Ok(()),
                     Incoming::News(news) => {
-                        heard = Instant::now();
+                        if let News::Event(_) = news {
+                            heard = Instant::now();
+                        }
                         app.hear(news);
                     }
                     Incoming::Picture(picture) => app.ui.shown.put(picture),
@@ -172,20 +198,23 @@ impl<W: Write> Screen<W> {
                 if app.is_running() {
                     app.ui.now_ms = app.view.at_ms + heard.elapsed().as_secs_f64() * 1000.0;
                 }
-                self.draw(app, pictures)?;
+                self.draw(app, pictures, serve)?;
                 drawn = Some(Instant::now());
                 is_stale = false;
             }
         }
     }
 
-    fn draw(&mut self, app: &mut App, pictures: &Pictures) -> io::Result<()> {
-        let size = self.terminal.size()?;
-        app.ui.screen = ratatui::layout::Rect::new(0, 0, size.width, size.height);
+    fn draw(&mut self, app: &mut App, pictures: &Pictures, serve: &mut dyn FnMut(Request) -> Served) -> io::Result<()> {
+        self.terminal.autoresize()?;
+        app.ui.screen = self.terminal.get_frame().area();
         if let Some(wish) = app.wish()
             && app.ui.shown.ask(&wish)
         {
             pictures.ask(wish);
+        }
+        if let Some(request) = app.look_at_previews() {
+            serve(request);
         }
         self.terminal.draw(|frame| draw(app, frame))?;
         Ok(())
@@ -213,6 +242,8 @@ impl<W: Write> Screen<W> {
                         let said = job();
                         enter(self.terminal.backend_mut())?;
                         self.terminal.clear()?;
+                        // A terminal may have dropped its pictures with the screen.
+                        app.ui.shown.forget();
                         if let Some(said) = said {
                             app.ui.hint = Some(said);
                         }
@@ -232,7 +263,7 @@ impl<W: Write> Drop for Screen<W> {
 
 fn enter(out: &mut impl Write) -> io::Result<()> {
     enable_raw_mode()?;
-    let entered = execute!(out, EnterAlternateScreen, EnableMouseCapture, EnableBracketedPaste, SetTitle(words::TITLE));
+    let entered = execute!(out, EnterAlternateScreen, TellOfButtons, EnableBracketedPaste, SetTitle(words::TITLE));
     if entered.is_err() {
         let _ = disable_raw_mode();
     }
@@ -243,7 +274,7 @@ fn enter(out: &mut impl Write) -> io::Result<()> {
 pub fn leave(out: &mut impl Write) {
     // Each by itself: what fails leaves the others to be done.
     let _ = execute!(out, DisableBracketedPaste);
-    let _ = execute!(out, DisableMouseCapture);
+    let _ = execute!(out, TellNothing);
     let _ = execute!(out, LeaveAlternateScreen, Show);
     let _ = disable_raw_mode();
 }

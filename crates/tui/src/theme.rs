@@ -4,6 +4,7 @@
 
 use ratatui::style::{Color, Modifier, Style};
 use ratatui::symbols::border;
+use ratatui::text::Line;
 use rondel_event::{How, State};
 
 /// Colours and glyphs.
@@ -11,6 +12,8 @@ use rondel_event::{How, State};
 pub struct Theme {
     pub name: &'static str,
     colors: Option<Colors>,
+    /// Round corners, which the fonts of consoles do not have.
+    has_fine_corners: bool,
     pub is_ascii: bool,
 }
 
@@ -40,7 +43,7 @@ pub enum Role {
 }
 
 impl Theme {
-    /// For terminals with many colours, dark or light: nothing is said of the background.
+    /// For terminals with many colours that are dark, as most are: nothing is said of the background.
     pub const FULL: Theme = Theme {
         name: "full",
         colors: Some(Colors {
@@ -51,6 +54,22 @@ impl Theme {
             warn: Color::Rgb(230, 160, 50),
             dim: Color::Rgb(128, 128, 128),
         }),
+        has_fine_corners: true,
+        is_ascii: false,
+    };
+
+    /// The same for a light background.
+    pub const LIGHT: Theme = Theme {
+        name: "light",
+        colors: Some(Colors {
+            accent: Color::Rgb(25, 90, 200),
+            good: Color::Rgb(20, 115, 60),
+            known: Color::Rgb(40, 105, 115),
+            bad: Color::Rgb(190, 30, 30),
+            warn: Color::Rgb(145, 85, 0),
+            dim: Color::Rgb(105, 105, 105),
+        }),
+        has_fine_corners: true,
         is_ascii: false,
     };
 
@@ -65,16 +84,23 @@ impl Theme {
             warn: Color::Yellow,
             dim: Color::DarkGray,
         }),
+        has_fine_corners: false,
         is_ascii: false,
     };
 
     /// Without colours, for who says `NO_COLOR`.
-    pub const PLAIN: Theme = Theme { name: "plain", colors: None, is_ascii: false };
+    pub const PLAIN: Theme = Theme { name: "plain", colors: None, has_fine_corners: false, is_ascii: false };
 
     /// Without colours, and of the letters of a typewriter.
-    pub const ASCII: Theme = Theme { name: "ascii", colors: None, is_ascii: true };
+    pub const ASCII: Theme = Theme { name: "ascii", colors: None, has_fine_corners: false, is_ascii: true };
 
-    pub const ALL: [Theme; 4] = [Theme::FULL, Theme::SIXTEEN, Theme::PLAIN, Theme::ASCII];
+    pub const ALL: [Theme; 5] = [Theme::FULL, Theme::LIGHT, Theme::SIXTEEN, Theme::PLAIN, Theme::ASCII];
+
+    /// The theme for a background of this colour.
+    pub fn on(self, [red, green, blue]: [u8; 3]) -> Theme {
+        let light = 0.299 * f64::from(red) + 0.587 * f64::from(green) + 0.114 * f64::from(blue);
+        if self == Theme::FULL && light > 140.0 { Theme::LIGHT } else { self }
+    }
 
     /// The theme after this one.
     pub fn next(self) -> Theme {
@@ -106,8 +132,16 @@ impl Theme {
             Role::Known => plain.fg(colors.known),
             Role::Bad => plain.fg(colors.bad).add_modifier(Modifier::BOLD),
             Role::Warn => plain.fg(colors.warn),
-            Role::Selected => plain.add_modifier(Modifier::REVERSED),
+            // One bar: the glyphs on it say what their colours would.
+            Role::Selected => plain.fg(Color::Reset).add_modifier(Modifier::REVERSED),
         }
+    }
+
+    /// Shows that a line is chosen.
+    pub fn select<'a>(&self, mut line: Line<'a>) -> Line<'a> {
+        let style = self.style(Role::Selected);
+        line.spans.iter_mut().for_each(|span| span.style = span.style.patch(style));
+        line.patch_style(style)
     }
 
     /// The glyph of a step and what it is drawn as. `is_lit` makes what runs pulse.
@@ -127,6 +161,7 @@ impl Theme {
 
     pub fn border(&self) -> border::Set<'static> {
         match self.is_ascii {
+            false if self.has_fine_corners => border::ROUNDED,
             false => border::PLAIN,
             true => border::Set {
                 top_left: "+",
@@ -172,6 +207,30 @@ mod tests {
         assert_eq!(Theme::ASCII.bar(2.0, 4), "####");
         assert_eq!(Theme::FULL.curve(&[1.0, 0.5, 0.0]), "█▅▁");
         assert_eq!(Theme::ASCII.curve(&[2.0, 2.0]), "~~");
+    }
+
+    #[test]
+    fn colours_can_be_read_on_the_background_that_they_are_for() {
+        // The luminance and the contrast of the guidelines for accessible content.
+        let channel = |value: u8| match f64::from(value) / 255.0 {
+            value if value <= 0.03928 => value / 12.92,
+            value => ((value + 0.055) / 1.055).powf(2.4),
+        };
+        let luminance = |color: Color| match color {
+            Color::Rgb(r, g, b) => 0.2126 * channel(r) + 0.7152 * channel(g) + 0.0722 * channel(b),
+            _ => panic!("a colour in full"),
+        };
+        for (theme, paper) in [(Theme::FULL, Color::Rgb(20, 20, 24)), (Theme::LIGHT, Color::Rgb(250, 250, 245))] {
+            for role in [Role::Dim, Role::Accent, Role::Good, Role::Known, Role::Bad, Role::Warn] {
+                let ink = luminance(theme.style(role).fg.expect("a colour")) + 0.05;
+                let paper = luminance(paper) + 0.05;
+                let contrast = ink.max(paper) / ink.min(paper);
+                assert!(contrast > 4.5, "{}: {role:?} has {contrast:.1}", theme.name);
+            }
+        }
+        assert_eq!(Theme::FULL.on([255, 250, 240]), Theme::LIGHT);
+        assert_eq!(Theme::FULL.on([30, 30, 30]), Theme::FULL);
+        assert_eq!(Theme::ASCII.on([255, 255, 255]), Theme::ASCII);
     }
 
     #[test]

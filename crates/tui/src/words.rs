@@ -3,10 +3,14 @@
 use rondel_event::{How, Outcome, State, StepView};
 
 use crate::action::{Action, Pane};
+use crate::app::Tally;
 
 pub const TITLE: &str = "rondel";
 pub const NO_PICTURE: &str = "no picture yet";
+pub const PICTURE_BEHIND: &str = "the picture is behind";
 pub const NO_STEPS: &str = "nothing has run yet";
+pub const CHANGED_HERE: &str = "changed here";
+pub const FOLDED: &str = "folded (o)";
 pub const NO_MISTAKES: &str = "no mistakes";
 pub const NO_MATCH: &str = "nothing has this in its name";
 pub const NOTHING_BEFORE: &str = "there is no earlier picture of this step";
@@ -110,6 +114,27 @@ pub fn state(step: &StepView) -> String {
     }
 }
 
+/// How several steps stand, in a few words: how far they are, and when they are over, what became of how many.
+pub fn tally(tally: &Tally) -> String {
+    let count = |how: How| tally.count(State::Over(how));
+    let n_over = tally.n_over();
+    let mut parts = Vec::new();
+    if n_over < tally.n_steps() {
+        parts.push(format!("{n_over}/{}", tally.n_steps()));
+    } else {
+        parts.extend([(count(How::Ran), "ran"), (tally.n_known(), "known"), (count(How::Took), "took one")].map(named));
+    }
+    let others =
+        [(count(How::Failed), "FAILED"), (count(How::Blocked), "blocked"), (count(How::NotNeeded), "not needed")];
+    parts.extend(others.map(named));
+    parts.retain(|part| !part.is_empty());
+    parts.join(" · ")
+}
+
+fn named((n, word): (usize, &str)) -> String {
+    if n == 0 { String::new() } else { format!("{n} {word}") }
+}
+
 pub const fn outcome(outcome: Option<Outcome>) -> &'static str {
     match outcome {
         None => "running",
@@ -128,9 +153,10 @@ pub fn count(n: usize, thing: &str) -> String {
     }
 }
 
-/// Milliseconds in the unit that reads best.
+/// Milliseconds in the unit that reads best. Before its beginning nothing has taken any time: a clock was set back.
 pub fn span(ms: f64) -> String {
     match ms {
+        ms if ms.is_nan() || ms < 0.0 => "0 ms".to_owned(),
         ms if ms < 999.5 => format!("{ms:.0} ms"),
         ms if ms < 59_950.0 => format!("{:.1} s", ms / 1000.0),
         ms => clock(ms),
@@ -154,6 +180,8 @@ mod tests {
     #[test]
     fn times_are_short() {
         assert_eq!([0.4, 850.0, 2500.0, 72_000.0].map(span), ["0 ms", "850 ms", "2.5 s", "1m12s"]);
+        assert_eq!([-5000.0, f64::NAN].map(span), ["0 ms", "0 ms"]);
+        assert_eq!([-5000.0, f64::NAN].map(clock), ["0s", "0s"]);
         assert_eq!([900.0, 59_999.0, 72_000.0, 3_720_000.0].map(clock), ["0s", "59s", "1m12s", "1h02m"]);
     }
 }

@@ -78,6 +78,7 @@ fn serve(request: Request, plan: &Arc<Plan>, cache: &Arc<Cache>, control: &Contr
     match request {
         Request::Cancel => control.cancel(),
         Request::Pause(is_paused) => control.pause(is_paused),
+        Request::Previews(is_looking) => control.look_at_previews(is_looking),
         // Beside the screen: of much it takes a while.
         Request::Detail(step) => {
             thread::spawn(move || {

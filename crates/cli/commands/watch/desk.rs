@@ -37,6 +37,8 @@ struct Wishes {
     set_before: Vec<(String, String)>,
     rerun: Vec<String>,
     is_paused: bool,
+    /// Pictures of what is not done are looked at.
+    is_looking: bool,
 }
 
 impl Desk {
@@ -54,6 +56,7 @@ impl Desk {
         wishes.plan = Some(plan.clone());
         wishes.control = Control::default();
         wishes.control.pause(wishes.is_paused);
+        wishes.control.look_at_previews(wishes.is_looking);
         (wishes.control.clone(), std::mem::take(&mut wishes.rerun))
     }
 
@@ -80,6 +83,11 @@ impl Desk {
                 let mut wishes = self.wishes();
                 wishes.is_paused = is_paused;
                 wishes.control.pause(is_paused);
+            }
+            Request::Previews(is_looking) => {
+                let mut wishes = self.wishes();
+                wishes.is_looking = is_looking;
+                wishes.control.look_at_previews(is_looking);
             }
             Request::Rerun(step) => {
                 self.wishes().rerun.push(step.to_string());

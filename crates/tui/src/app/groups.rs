@@ -4,6 +4,7 @@ use indexmap::IndexMap;
 use rondel_event::{How, State};
 
 use super::App;
+use super::standing::{Tally, node_name, point_name};
 use crate::layers::{self, Drawing, Node};
 
 /// With more steps than this, imported graphs and sweeps are one box each.
@@ -16,6 +17,8 @@ pub struct Picture {
     pub drawing: Drawing,
     /// The box of each step, by the index of the step.
     pub group_of: Vec<usize>,
+    /// Some box has several steps.
+    pub is_folded: bool,
 }
 
 /// A box.
@@ -23,14 +26,16 @@ pub struct Group {
     pub name: String,
     /// The indices of its steps.
     pub steps: Vec<usize>,
+    /// How they stand.
+    pub tally: Tally,
 }
 
 impl Group {
-    /// Two columns for the glyph, and the name.
-    fn label(&self) -> String {
+    /// The name, and of how many steps.
+    pub fn label(&self) -> String {
         match self.steps.len() {
-            1 => format!("  {}", self.name),
-            n => format!("  {} ×{n}", self.name),
+            1 => self.name.clone(),
+            n => format!("{} ×{n}", self.name),
         }
     }
 }
@@ -47,42 +52,24 @@ impl App {
             group_of.push(entry.index());
             entry.or_default().push(index);
         }
-        let mut nodes: Vec<Node> = Vec::with_capacity(by_name.len());
-        let groups: Vec<Group> =
-            by_name.iter().map(|(name, steps)| Group { name: (*name).to_owned(), steps: steps.clone() }).collect();
-        for (at, group) in groups.iter().enumerate() {
-            let before = group.steps.iter().flat_map(|step| &self.view.steps[*step].info.after);
-            let mut after: Vec<usize> =
-                before.filter_map(|name| Some(group_of[self.view.steps.get_index_of(name)?])).collect();
+        let group = |(name, steps): (&str, Vec<usize>)| {
+            let tally = Tally::of(steps.iter().map(|step| self.view.steps[*step].state));
+            Group { name: name.to_owned(), steps, tally }
+        };
+        let groups: Vec<Group> = by_name.into_iter().map(group).collect();
+        let node = |(at, group): (usize, &Group)| {
+            let before = group.steps.iter().flat_map(|step| &self.ui.standing.before[*step]);
+            let mut after: Vec<usize> = before.map(|step| group_of[*step]).collect();
             after.sort_unstable();
             after.dedup();
             // A box may stand before and after another once it is folded; then only the first way is drawn.
             after.retain(|before| *before < at);
-            nodes.push(Node { label: group.label(), after });
-        }
-        let drawing = layers::draw(&nodes);
-        self.ui.graph = Picture { groups, drawing, group_of };
-    }
-
-    /// How the steps of a box stand, all together.
-    pub fn group_state(&self, group: &Group) -> State {
-        let states = || group.steps.iter().map(|step| self.view.steps[*step].state);
-        let has = |wanted: State| states().any(|state| state == wanted);
-        if has(State::Over(How::Failed)) {
-            return State::Over(How::Failed);
-        }
-        if has(State::Running) {
-            return State::Running;
-        }
-        // Half done is under way, too.
-        let n_waiting = states().filter(|state| *state == State::Waiting).count();
-        match n_waiting {
-            0 if has(State::Over(How::Blocked)) => State::Over(How::Blocked),
-            0 if has(State::Over(How::Ran)) => State::Over(How::Ran),
-            0 => states().next().unwrap_or_default(),
-            n if n < group.steps.len() => State::Running,
-            _ => State::Waiting,
-        }
+            // Two columns for the glyph.
+            Node { label: format!("  {}", group.label()), after }
+        };
+        let nodes: Vec<Node> = groups.iter().enumerate().map(node).collect();
+        let is_folded = groups.len() < self.view.steps.len();
+        self.ui.graph = Picture { drawing: layers::draw(&nodes), groups, group_of, is_folded };
     }
 
     /// The box of the selected step.
@@ -90,19 +77,67 @@ impl App {
         self.ui.graph.group_of.get(self.selected_index()?).copied()
     }
 
-    /// Selects a step of a box: one that runs or failed, else the first.
+    /// Selects a step of a box: of the point that is selected, else one that runs or failed, else the first.
     pub(super) fn select_group(&mut self, at: usize) {
         let Some(group) = self.ui.graph.groups.get(at) else { return };
+        self.ui.is_following = false;
+        if self.selected_group() == Some(at) {
+            return;
+        }
+        let point = self.ui.selected.as_deref().and_then(point_name);
+        let is_of_point = |step: &&usize| {
+            let (name, _) = self.view.steps.get_index(**step).expect("boxes are made of the steps");
+            point.is_some() && point_name(name) == point
+        };
         let is_of_interest =
             |step: &&usize| matches!(self.view.steps[**step].state, State::Running | State::Over(How::Failed));
-        let step = group.steps.iter().find(is_of_interest).or(group.steps.first());
+        let steps = || group.steps.iter();
+        let step = steps().find(is_of_point).or_else(|| steps().find(is_of_interest)).or(group.steps.first());
         self.ui.selected = step.and_then(|step| self.view.steps.get_index(*step)).map(|(name, _)| name.clone());
-        self.ui.is_following = false;
+    }
+
+    /// Whether the list of steps has a row for each box instead of one for each step.
+    pub fn has_rows_of_groups(&self) -> bool {
+        self.ui.graph.is_folded
+    }
+
+    /// How many rows the list of steps has, and the selected one.
+    pub fn step_rows(&self) -> (usize, Option<usize>) {
+        match self.has_rows_of_groups() {
+            true => (self.ui.graph.groups.len(), self.selected_group()),
+            false => (self.view.steps.len(), self.selected_index()),
+        }
+    }
+
+    /// Selects what stands in a row of the list of steps.
+    pub(super) fn select_row(&mut self, row: usize) {
+        match self.has_rows_of_groups() {
+            true => self.select_group(row),
+            false => {
+                self.ui.selected = self.view.steps.get_index(row).map(|(name, _)| name.clone());
+                self.ui.is_following = false;
+            }
+        }
+    }
+
+    /// Selects another step of the same box, as far as there is one; false if the box has only one.
+    pub(super) fn select_beside(&mut self, by: isize) -> bool {
+        let Some(group) = self.selected_group().map(|at| &self.ui.graph.groups[at]) else { return false };
+        if group.steps.len() < 2 {
+            return false;
+        }
+        let at = group.steps.iter().position(|step| Some(*step) == self.selected_index());
+        let to = at.and_then(|at| group.steps.get(at.checked_add_signed(by)?));
+        if let Some((name, _)) = to.and_then(|to| self.view.steps.get_index(*to)) {
+            self.ui.selected = Some(name.clone());
+            self.ui.is_following = false;
+        }
+        true
     }
 }
 
 /// The name of the box that a step folds into: without the point of a sweep, and of an imported graph only its node.
 fn folded(name: &str) -> &str {
-    let name = name.split('[').next().unwrap_or(name);
+    let name = node_name(name);
     name.split('.').next().unwrap_or(name)
 }

@@ -1,6 +1,6 @@
 //! From keys and the mouse to actions.
 
-use crossterm::event::{KeyCode, KeyEvent, KeyEventKind, KeyModifiers, MouseButton, MouseEvent, MouseEventKind};
+use crossterm::event::{Event, KeyCode, KeyEvent, KeyEventKind, KeyModifiers, MouseButton, MouseEvent, MouseEventKind};
 
 use rondel_event::Report;
 
@@ -8,9 +8,10 @@ use super::{App, Popup};
 use crate::action::{Action, Pane};
 use crate::keys::Key;
 use crate::layout;
-use crate::news::{Page, Request};
+use crate::news::{News, Page, Request};
 use crate::panes;
 use crate::popups;
+use crate::screen::Incoming;
 
 impl App {
     /// A key was pressed.
@@ -31,6 +32,36 @@ impl App {
             }
             Some(action) => self.update(&action),
             None => Vec::new(),
+        }
+    }
+
+    /// Whether something that comes in can change what is to be seen.
+    pub fn minds(&self, incoming: &Incoming) -> bool {
+        match incoming {
+            Incoming::News(News::Resources { memory, cache }) => {
+                (*memory, *cache) != (self.view.memory, self.view.cache)
+            }
+            Incoming::News(_) | Incoming::Picture(_) => true,
+            Incoming::Input(Event::Key(event)) => {
+                event.kind != KeyEventKind::Release
+                    && (self.is_typing() || self.ui.keys.action(Key::from(*event)).is_some())
+            }
+            Incoming::Input(Event::Mouse(event)) => matches!(
+                event.kind,
+                MouseEventKind::ScrollUp | MouseEventKind::ScrollDown | MouseEventKind::Down(MouseButton::Left)
+            ),
+            Incoming::Input(Event::Paste(_)) => self.is_typing(),
+            Incoming::Input(Event::Resize(..)) => true,
+            Incoming::Input(Event::FocusGained | Event::FocusLost) => false,
+        }
+    }
+
+    /// Whether keys are letters of a text.
+    fn is_typing(&self) -> bool {
+        match &self.ui.popup {
+            Some(Popup::Palette { .. } | Popup::Search { .. }) => true,
+            Some(Popup::Inputs(form)) => form.text.is_some(),
+            _ => false,
         }
     }
 
@@ -174,8 +205,8 @@ impl App {
         self.focus_clicked(pane);
         match pane {
             Pane::Steps => {
-                if let Some(step) = panes::steps::step_at(self, area, row) {
-                    return self.update(&Action::Select(step));
+                if let Some(row) = panes::steps::row_at(self, area, row) {
+                    self.select_row(row);
                 }
             }
             Pane::Graph => {

@@ -33,8 +33,7 @@ impl App {
             Action::Sheet if self.view.points.is_empty() => self.ui.hint = Some(words::NO_SWEEP.to_owned()),
             Action::Sheet => self.turn_picture(PictureMode::Sheet),
             Action::Fold => {
-                let is_folded = self.ui.graph.groups.len() < self.view.steps.len();
-                self.ui.folds = Some(!is_folded);
+                self.ui.folds = Some(!self.ui.graph.is_folded);
                 self.arrange();
             }
             Action::Search => self.ui.popup = Some(Popup::Search { text: String::new() }),
@@ -171,10 +170,10 @@ impl App {
             }
             Pane::Graph if by.unsigned_abs() == 1 => self.step_in_graph(by),
             _ => {
-                let Some(at) = self.selected_index() else { return };
-                let to = moved(at, by, self.view.steps.len());
-                self.ui.selected = self.view.steps.get_index(to).map(|(name, _)| name.clone());
-                self.ui.is_following = false;
+                let (n_rows, at) = self.step_rows();
+                if let Some(at) = at {
+                    self.select_row(moved(at, by, n_rows));
+                }
             }
         }
     }
@@ -197,8 +196,16 @@ impl App {
         }
     }
 
-    /// In the graph to the next box of the row, elsewhere to the pane beside.
+    /// In the graph to the next box of the row, in the list to the next step of a row that has several, elsewhere to the pane
+    /// beside.
     fn sideways(&mut self, by: isize) {
+        if self.ui.focus == Pane::Steps
+            && self.ui.popup.is_none()
+            && self.has_rows_of_groups()
+            && self.select_beside(by)
+        {
+            return;
+        }
         if self.ui.focus != Pane::Graph || self.ui.popup.is_some() {
             return self.turn_panes(if by < 0 { Pane::ALL.len() - 1 } else { 1 });
         }

@@ -1,16 +1,20 @@
 //! Which picture the preview wants, of what is known now.
 
-use std::collections::HashSet;
+use std::collections::VecDeque;
 
 use rondel_value::Digest;
 
 use super::{App, PictureMode};
 use crate::action::Pane;
 use crate::layout;
+use crate::news::Request;
 use crate::picture::{Arrangement, Wish};
 
 /// How many results are looked at in search of a picture.
 const N_TRIED: usize = 12;
+
+/// How many steps before and after the selected one are looked at for one.
+const N_LOOKED_AT: usize = 64;
 
 /// How many pictures fit on a sheet.
 const N_ON_A_SHEET: usize = 64;
@@ -38,6 +42,17 @@ impl App {
         })
     }
 
+    /// Tells whoever runs the graph whether anybody looks at pictures of what is not done, if that changed: to make them costs the
+    /// step a part of its time.
+    pub fn look_at_previews(&mut self) -> Option<Request> {
+        let areas = layout::areas(self.ui.screen, self.ui.focus, self.ui.zoom);
+        let is_looking = areas.of(Pane::Preview).is_some() && self.ui.picture_mode != PictureMode::Before;
+        if std::mem::replace(&mut self.ui.is_looking, is_looking) == is_looking {
+            return None;
+        }
+        Some(Request::Previews(is_looking))
+    }
+
     /// Results that may be the picture of the selected step: its own, then those of what comes of it, then of what it is made
     /// from.
     fn candidates(&self, is_before: bool) -> Vec<Digest> {
@@ -63,41 +78,36 @@ impl App {
 
     /// The selected step, what comes after it, and what came before it; the nearest first.
     fn around(&self, selected: usize) -> Vec<usize> {
-        let mut seen = HashSet::from([selected]);
+        let standing = &self.ui.standing;
         let mut all = vec![selected];
-        let selected_name = &self.view.steps[selected].info.name;
-        let mut ahead = HashSet::from([selected_name.clone()]);
-        // In the order of the plan, one pass finds all that comes of it; as a rule they stand close behind.
-        for (index, step) in self.view.steps.values().enumerate().skip(selected + 1).take(512) {
-            if step.info.after.iter().any(|name| ahead.contains(name)) {
-                ahead.insert(step.info.name.clone());
-                seen.insert(index);
-                all.push(index);
-            }
-        }
-        let mut open = vec![selected];
-        while let Some(index) = open.pop() {
-            for name in &self.view.steps[index].info.after {
-                if let Some(before) = self.view.steps.get_index_of(name)
-                    && seen.insert(before)
-                {
-                    all.push(before);
-                    open.push(before);
-                }
-            }
-            if all.len() > 64 {
-                break;
-            }
-        }
+        spread(selected, &standing.after, &mut all);
+        spread(selected, &standing.before, &mut all);
         all
     }
 
     /// The results of the selected node at all points.
     fn of_the_sweep(&self) -> Vec<Digest> {
-        let Some(selected) = &self.ui.selected else { return Vec::new() };
-        let node = |name: &str| name.split('[').next().unwrap_or(name).to_owned();
-        let wanted = node(selected);
-        let of_node = self.view.steps.values().filter(|step| node(&step.info.name) == wanted);
+        let Some(selected) = self.selected_index() else { return Vec::new() };
+        let standing = &self.ui.standing;
+        let of_node = standing.nodes[standing.node_of[selected]].iter().map(|index| &self.view.steps[*index]);
         of_node.filter_map(|step| step.outputs.first().copied().or(step.preview)).take(N_ON_A_SHEET).collect()
+    }
+}
+
+/// Adds what is reached from a step, the nearest first, as far as somebody would look.
+fn spread(from: usize, ways: &[Vec<usize>], all: &mut Vec<usize>) {
+    let mut open = VecDeque::from([from]);
+    let mut left = N_LOOKED_AT;
+    while let Some(index) = open.pop_front() {
+        for next in ways.get(index).into_iter().flatten() {
+            if left == 0 {
+                return;
+            }
+            left -= 1;
+            if !all.contains(next) {
+                all.push(*next);
+                open.push_back(*next);
+            }
+        }
     }
 }

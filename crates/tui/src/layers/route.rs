@@ -1,6 +1,7 @@
 //! The lines between the layers.
 //!
-//! Between two layers each box that has something below gets a row to turn in; boxes whose turns do not meet share one.
+//! Between two layers each box that has something below gets a row to turn in; boxes whose turns do not meet share one. Where
+//! more cross each other than anybody could tell apart, they share rows as well, and only say that there is a way.
 
 use std::collections::BTreeMap;
 
@@ -32,6 +33,31 @@ impl Line {
     }
 }
 
+/// A row of lines, kept from the first column that has one: a narrow layer costs nothing for a wide one elsewhere.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Strip {
+    first: usize,
+    cells: Vec<Line>,
+}
+
+impl Strip {
+    pub fn at(&self, column: usize) -> Line {
+        column.checked_sub(self.first).and_then(|at| self.cells.get(at)).copied().unwrap_or_default()
+    }
+
+    #[cfg(test)]
+    pub(super) fn n_cells(&self) -> usize {
+        self.cells.len()
+    }
+
+    fn add(&mut self, column: usize, directions: u8) {
+        self.cells[column - self.first].0 |= directions;
+    }
+}
+
+/// The most rows between two layers.
+const MOST_TRACKS: usize = 12;
+
 /// One box with all that it goes to in the layer below.
 struct Turn {
     from: usize,
@@ -47,18 +73,17 @@ pub(super) fn route(n_nodes: usize, layers: &[Vec<usize>], items: &[Item]) -> Dr
     drawing.spots.resize(n_nodes, Spot { row: 0, column: 0, width: 0 });
     let mut row = 0;
     for (at, layer) in layers.iter().enumerate() {
-        drawing.lines.resize(row + 1, vec![Line::default(); width]);
+        let mut turns = turns(layer, items);
+        let n_tracks = share_tracks(&mut turns);
+        let n_rows = if at + 1 == layers.len() { 0 } else { n_tracks.max(1) };
+        drawing.lines.resize(row + 1 + n_rows, empty(layer, items, &turns));
         for item in layer {
             let Item { width, middle, .. } = items[*item];
             match drawing.spots.get_mut(*item) {
                 Some(spot) => *spot = Spot { row, column: middle - width / 2, width },
-                None => drawing.lines[row][middle].0 |= UP | DOWN,
+                None => drawing.lines[row].add(middle, UP | DOWN),
             }
         }
-        let mut turns = turns(layer, items);
-        let n_tracks = share_tracks(&mut turns);
-        let n_rows = if at + 1 == layers.len() { 0 } else { n_tracks.max(1) };
-        drawing.lines.resize(row + 1 + n_rows, vec![Line::default(); width]);
         for turn in &turns {
             draw_turn(turn, row + 1, n_rows, &mut drawing.lines);
         }
@@ -66,6 +91,14 @@ pub(super) fn route(n_nodes: usize, layers: &[Vec<usize>], items: &[Item]) -> Dr
     }
     drawing.height = drawing.lines.len();
     drawing
+}
+
+/// A row as wide as all that stands in a layer and below it.
+fn empty(layer: &[usize], items: &[Item], turns: &[Turn]) -> Strip {
+    let middles = || layer.iter().map(|item| items[*item].middle);
+    let first = middles().chain(turns.iter().map(|turn| turn.left)).min().unwrap_or(0);
+    let last = middles().chain(turns.iter().map(|turn| turn.right)).max().unwrap_or(0);
+    Strip { first, cells: vec![Line::default(); last + 1 - first] }
 }
 
 fn turns(layer: &[usize], items: &[Item]) -> Vec<Turn> {
@@ -92,13 +125,16 @@ fn share_tracks(turns: &mut [Turn]) -> usize {
         bundle.turns.push(i);
     }
     let mut ends: Vec<usize> = Vec::new();
+    let mut n_shared = 0;
     // By their left end, so that the first free row is the right one.
     let mut bundles: Vec<Bundle> = bundles.into_values().filter(|bundle| bundle.left < bundle.right).collect();
     bundles.sort_by_key(|bundle| bundle.left);
     for bundle in bundles {
-        let track = ends.iter().position(|end| *end < bundle.left).unwrap_or(ends.len());
+        let is_free = ends.iter().position(|end| *end < bundle.left);
+        let track = is_free.unwrap_or(if ends.len() < MOST_TRACKS { ends.len() } else { n_shared % MOST_TRACKS });
+        n_shared += usize::from(is_free.is_none());
         match ends.get_mut(track) {
-            Some(end) => *end = bundle.right,
+            Some(end) => *end = bundle.right.max(*end),
             None => ends.push(bundle.right),
         }
         bundle.turns.iter().for_each(|i| turns[*i].track = track);
@@ -113,21 +149,21 @@ struct Bundle {
     right: usize,
 }
 
-fn draw_turn(turn: &Turn, first_row: usize, n_rows: usize, lines: &mut [Vec<Line>]) {
+fn draw_turn(turn: &Turn, first_row: usize, n_rows: usize, lines: &mut [Strip]) {
     let turn_row = first_row + turn.track;
     let last_row = first_row + n_rows;
     for line in &mut lines[first_row..turn_row] {
-        line[turn.from].0 |= UP | DOWN;
+        line.add(turn.from, UP | DOWN);
     }
-    lines[turn_row][turn.from].0 |= UP;
+    lines[turn_row].add(turn.from, UP);
     for to in &turn.to {
-        lines[turn_row][*to].0 |= DOWN;
+        lines[turn_row].add(*to, DOWN);
         for line in &mut lines[turn_row + 1..last_row] {
-            line[*to].0 |= UP | DOWN;
+            line.add(*to, UP | DOWN);
         }
     }
     for column in turn.left..turn.right {
-        lines[turn_row][column].0 |= RIGHT;
-        lines[turn_row][column + 1].0 |= LEFT;
+        lines[turn_row].add(column, RIGHT);
+        lines[turn_row].add(column + 1, LEFT);
     }
 }

@@ -3,8 +3,8 @@ use expect_test::{Expect, expect};
 use super::*;
 
 fn text(drawing: &Drawing, labels: &[Node]) -> String {
-    let mut rows: Vec<Vec<char>> =
-        drawing.lines.iter().map(|row| row.iter().map(|line| line.letter(false)).collect()).collect();
+    let row = |row: &Strip| (0..drawing.width).map(|column| row.at(column).letter(false)).collect();
+    let mut rows: Vec<Vec<char>> = drawing.lines.iter().map(row).collect();
     for (spot, node) in drawing.spots.iter().zip(labels) {
         for (i, letter) in node.label.chars().enumerate() {
             assert_eq!(rows[spot.row][spot.column + i], ' ', "`{}` stands on something", node.label);
@@ -101,6 +101,25 @@ fn a_hundred_boxes_stand_apart() {
         }
     }
     assert!(drawing.width < 120, "{} columns", drawing.width);
+}
+
+#[test]
+fn thousands_that_cross_each_other_stay_a_few_rows_high() {
+    // Each of the lower boxes is after two of the upper ones, far apart.
+    let label = |i: usize| format!("n{i}");
+    let upper = (0..1000).map(|i| Node { label: label(i), after: Vec::new() });
+    let lower = (0..1000).map(|i| Node { label: label(i), after: vec![i, (i + 500) % 1000] });
+    let drawing = draw(&upper.chain(lower).collect::<Vec<_>>());
+    assert!(drawing.height < 20, "{} rows", drawing.height);
+}
+
+#[test]
+fn a_long_chain_beside_a_wide_layer_keeps_narrow_rows() {
+    let wide = (0..2000).map(|i| Node { label: format!("wide{i}"), after: Vec::new() });
+    let chain = (2000..4000).map(|i| Node { label: "chain".to_owned(), after: vec![i - 1] });
+    let drawing = draw(&wide.chain(chain).collect::<Vec<_>>());
+    let n_cells: usize = drawing.lines.iter().map(Strip::n_cells).sum();
+    assert!(drawing.width > 10_000 && n_cells < 100_000, "{n_cells} cells");
 }
 
 #[test]

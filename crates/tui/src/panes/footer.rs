@@ -6,6 +6,7 @@ use ratatui::text::{Line, Span};
 
 use crate::action::Action;
 use crate::app::App;
+use crate::text;
 use crate::theme::Role;
 
 /// What is offered, the most important first; what has no room is left out.
@@ -46,7 +47,13 @@ fn offers(app: &App, width: u16) -> Vec<(Action, String, String, u16)> {
 pub fn draw(app: &App, area: Rect, frame: &mut Frame<'_>) {
     let theme = &app.ui.theme;
     if let Some(hint) = &app.ui.hint {
-        frame.render_widget(Line::styled(format!(" {hint}"), theme.style(Role::Warn)), area);
+        frame.render_widget(
+            Line::styled(
+                format!(" {}", text::cut(hint, usize::from(area.width).saturating_sub(2))),
+                theme.style(Role::Warn),
+            ),
+            area,
+        );
         return;
     }
     let mut line = Line::from(" ");

@@ -6,6 +6,7 @@ use ratatui::text::{Line, Span};
 use rondel_event::Outcome;
 
 use crate::app::App;
+use crate::text;
 use crate::theme::Role;
 use crate::words;
 
@@ -21,7 +22,7 @@ pub fn draw(app: &App, area: Rect, frame: &mut Frame<'_>) {
         told.push(file.clone());
     }
     if !app.view.steps.is_empty() {
-        told.push(format!("{}/{} steps", app.view.n_over(), app.view.steps.len()));
+        told.push(format!("{}/{} steps", app.ui.standing.tally.n_over(), app.view.steps.len()));
     }
     if !app.view.points.is_empty() {
         told.push(words::count(app.view.points.len(), "point"));
@@ -29,7 +30,6 @@ pub fn draw(app: &App, area: Rect, frame: &mut Frame<'_>) {
     if app.view.run.is_some() {
         told.push(words::clock(app.ui.now_ms));
     }
-    left.extend(told.into_iter().map(|text| Span::raw(format!(" · {text}"))));
     let (glyph, role) = match app.view.outcome {
         _ if app.view.run.is_none() => ("", Role::Dim),
         None => ("●", Role::Accent),
@@ -39,23 +39,27 @@ pub fn draw(app: &App, area: Rect, frame: &mut Frame<'_>) {
     };
     let mut right = Vec::new();
     if !app.ui.mistakes.is_empty() {
-        let text = format!("{} (m) ", words::count(app.ui.mistakes.len(), "mistake"));
+        let text = format!(" {} (m) ", words::count(app.ui.mistakes.len(), "mistake"));
         right.push(Span::styled(text, theme.style(Role::Bad)));
     }
     if !app.ui.changed.is_empty() {
         right.push(Span::styled(
-            format!("{} not in the file (w) ", words::count(app.ui.changed.len(), "input")),
+            format!(" {} not in the file (w) ", words::count(app.ui.changed.len(), "input")),
             theme.style(Role::Warn),
         ));
     }
     if app.ui.is_paused {
-        right.push(Span::styled("paused ", theme.style(Role::Warn)));
+        right.push(Span::styled(" paused ", theme.style(Role::Warn)));
     }
     if app.view.run.is_some() {
-        right.push(Span::styled(format!("{glyph} {} ", words::outcome(app.view.outcome)), theme.style(role)));
+        right.push(Span::styled(format!(" {glyph} {} ", words::outcome(app.view.outcome)), theme.style(role)));
     }
-    frame.render_widget(Line::from(left), area);
     let right = Line::from(right);
     let width = (right.width() as u16).min(area.width);
+    // How it stands is worth more than what it is called.
+    let room = usize::from(area.width - width).saturating_sub(text::width(words::TITLE) + 2);
+    let told: String = told.into_iter().map(|text| format!(" · {text}")).collect();
+    left.push(Span::raw(text::cut(&told, room)));
+    frame.render_widget(Line::from(left), area);
     frame.render_widget(right, Rect::new(area.right() - width, area.y, width, 1));
 }

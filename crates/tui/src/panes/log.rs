@@ -8,31 +8,41 @@ use rondel_event::Level;
 
 use crate::action::Pane;
 use crate::app::{App, LogLine};
-use crate::draw::{block, cut, title};
+use crate::draw::{block, title};
 use crate::layout::inside;
+use crate::text;
 use crate::theme::Role;
 use crate::words;
 
 pub fn draw(app: &App, area: Rect, frame: &mut Frame<'_>) {
     let inner = inside(area);
     let height = usize::from(inner.height);
-    let end = app.ui.log.len().saturating_sub(app.ui.log_up).max(height.min(app.ui.log.len()));
+    let n_lines = app.ui.log.len();
+    let end = n_lines.saturating_sub(app.ui.log_up).max(height.min(n_lines));
     let shown = app.ui.log.range(end.saturating_sub(height)..end);
     let line = |line: &LogLine| {
-        let role = match line.level {
-            Level::Error => Role::Bad,
-            Level::Warn => Role::Warn,
-            Level::Info | Level::Debug => Role::Text,
+        let (glyph, role) = match line.level {
+            Level::Error => ("✗", Role::Bad),
+            Level::Warn => ("!", Role::Warn),
+            Level::Info | Level::Debug => (" ", Role::Text),
         };
+        let glyph = if app.ui.theme.is_ascii && glyph == "✗" { "x" } else { glyph };
         let time = format!(" {:>6} ", words::clock(line.at_ms));
-        let step = line.step.as_ref().map(|step| format!("{step} ")).unwrap_or_default();
-        let room = usize::from(inner.width).saturating_sub(time.chars().count() + step.chars().count());
+        let room = usize::from(inner.width).saturating_sub(text::width(&time) + 2);
+        // A name may be long, and what happened is what the line is for.
+        let step = line.step.as_ref().map(|step| text::cut(step, room / 2) + " ").unwrap_or_default();
+        let room = room.saturating_sub(text::width(&step));
         Line::from(vec![
             Span::styled(time, app.ui.theme.style(Role::Dim)),
+            Span::styled(format!("{glyph} "), app.ui.theme.style(role)),
             Span::styled(step, app.ui.theme.style(Role::Known)),
-            Span::styled(cut(&line.text, room), app.ui.theme.style(role)),
+            Span::styled(text::cut(&line.text, room), app.ui.theme.style(role)),
         ])
     };
     let lines: Vec<Line<'_>> = shown.map(line).collect();
-    frame.render_widget(Paragraph::new(lines).block(block(app, Pane::Log, title(Pane::Log))), area);
+    let heading = match n_lines - end {
+        0 => title(Pane::Log),
+        n => format!(" {} · {n} more below ", words::pane(Pane::Log)),
+    };
+    frame.render_widget(Paragraph::new(lines).block(block(app, Pane::Log, heading)), area);
 }

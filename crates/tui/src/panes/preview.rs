@@ -12,14 +12,20 @@ use crate::app::{App, PictureMode};
 use crate::draw::block;
 use crate::layout::inside;
 use crate::picture::Drawn;
+use crate::popups;
+use crate::text;
 use crate::theme::Role;
 use crate::words;
 
 pub fn draw(app: &App, area: Rect, frame: &mut Frame<'_>) {
-    frame.render_widget(block(app, Pane::Preview, heading(app)), area);
+    frame.render_widget(block(app, Pane::Preview, heading(app, usize::from(area.width))), area);
     let inner = inside(area);
     let drawn = app.wish().and_then(|wish| app.ui.shown.get(&wish));
     match drawn {
+        Some(drawn) if drawn.is_in_one_piece() && popups::covers(app, inner) => {
+            let line = Line::styled(words::PICTURE_BEHIND, app.ui.theme.style(Role::Dim)).alignment(Alignment::Center);
+            frame.render_widget(line, centered(inner, inner.width, 1));
+        }
         Some(Drawn::Encoded(protocol)) => {
             let size = protocol.size();
             let area = centered(inner, size.width, size.height);
@@ -44,8 +50,8 @@ pub fn draw(app: &App, area: Rect, frame: &mut Frame<'_>) {
     }
 }
 
-/// ` latent · step 5/8 · live `
-fn heading(app: &App) -> String {
+/// ` latent · 5/8 · live `
+fn heading(app: &App, width: usize) -> String {
     let mut parts = Vec::new();
     if let Some(step) = app.selected_index().map(|index| &app.view.steps[index]) {
         parts.push(step.info.name.to_string());
@@ -61,7 +67,7 @@ fn heading(app: &App) -> String {
     }
     match parts.is_empty() {
         true => format!(" {} ", words::pane(Pane::Preview)),
-        false => format!(" {} ", parts.join(" · ")),
+        false => format!(" {} ", text::cut(&parts.join(" · "), width.saturating_sub(4))),
     }
 }
 

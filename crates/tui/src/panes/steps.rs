@@ -1,4 +1,4 @@
-//! The list of steps: the truth where the graph has no room.
+//! The list of steps: the truth where the graph has no room. What folds into one box of the graph is one row here.
 
 use ratatui::Frame;
 use ratatui::layout::Rect;
@@ -7,53 +7,99 @@ use ratatui::widgets::Paragraph;
 use rondel_event::{State, StepView};
 
 use crate::action::Pane;
-use crate::app::App;
-use crate::draw::{block, cut, title};
+use crate::app::{App, Group, point_name};
+use crate::draw::{block, title};
 use crate::layout::{first_row, inside};
+use crate::text;
 use crate::theme::Role;
 use crate::words;
 
 /// The longest name that is shown whole.
 const MOST_NAME: usize = 24;
 
+/// The columns of a bar.
+const BAR: usize = 12;
+
+/// A row before it is fitted to the pane.
+struct Row {
+    state: State,
+    name: String,
+    /// How much of it is done, if that is known.
+    part: Option<f64>,
+    text: String,
+}
+
 pub fn draw(app: &App, area: Rect, frame: &mut Frame<'_>) {
     let inner = inside(area);
     let height = usize::from(inner.height);
-    let selected = app.selected_index();
-    let first = first_row(app.view.steps.len(), selected.unwrap_or(0), height);
-    let shown = || app.view.steps.values().enumerate().skip(first).take(height);
-    let name_width = shown().map(|(_, step)| label(step).chars().count()).max().unwrap_or(0).min(MOST_NAME);
-    let line = |(index, step): (usize, &StepView)| {
-        let (glyph, role) = app.ui.theme.step(step.state, is_lit(app));
-        let name = cut(label(step), name_width);
-        let room = usize::from(inner.width).saturating_sub(name_width + 5);
-        let mut text = words::state(step);
-        if let (State::Running, Some((done, total, _))) = (step.state, &step.progress)
-            && *total > 0
-            && room > text.len() + 4
+    let (n_rows, selected) = app.step_rows();
+    let first = first_row(n_rows, selected.unwrap_or(0), height);
+    let rows: Vec<Row> = (first..n_rows.min(first + height)).filter_map(|at| row(app, at)).collect();
+    let name_width = rows.iter().map(|row| text::width(&row.name)).max().unwrap_or(0).min(MOST_NAME);
+    let line = |(at, row): (usize, &Row)| {
+        let (glyph, role) = app.ui.theme.step(row.state, is_lit(app));
+        let room = usize::from(inner.width).saturating_sub(name_width + 6);
+        let mut said = row.text.clone();
+        if let Some(part) = row.part
+            && room > text::width(&said) + 5
         {
-            let bar = app.ui.theme.bar(*done as f64 / *total as f64, (room - text.len() - 1).min(12));
-            text = format!("{bar} {text}");
+            let bar = app.ui.theme.bar(part, (room - text::width(&said) - 1).min(BAR));
+            said = format!("{bar} {said}");
         }
         let line = Line::from(vec![
             Span::styled(format!(" {glyph} "), app.ui.theme.style(role)),
-            Span::raw(format!("{name:name_width$}  ")),
-            Span::styled(cut(&text, room), app.ui.theme.style(role)),
+            Span::raw(format!("{}  ", text::padded(&row.name, name_width))),
+            Span::styled(text::padded(&said, room + 1), app.ui.theme.style(role)),
         ]);
-        match Some(index) == selected {
-            true => line.patch_style(app.ui.theme.style(Role::Selected)),
+        match Some(first + at) == selected {
+            true => app.ui.theme.select(line),
             false => line,
         }
     };
-    let lines: Vec<Line<'_>> = match app.view.steps.is_empty() {
-        true => vec![Line::styled(format!(" {}", words::NO_STEPS), app.ui.theme.style(Role::Dim))],
-        false => shown().map(line).collect(),
+    let lines: Vec<Line<'_>> = match n_rows {
+        0 => vec![Line::styled(format!(" {}", words::NO_STEPS), app.ui.theme.style(Role::Dim))],
+        _ => rows.iter().enumerate().map(line).collect(),
     };
-    frame.render_widget(Paragraph::new(lines).block(block(app, Pane::Steps, title(Pane::Steps))), area);
+    let heading = match (n_rows > height, selected) {
+        (true, Some(at)) => format!(" {} · {}/{n_rows} ", words::pane(Pane::Steps), at + 1),
+        _ => title(Pane::Steps),
+    };
+    frame.render_widget(Paragraph::new(lines).block(block(app, Pane::Steps, heading)), area);
 }
 
-fn label(step: &StepView) -> &str {
-    step.info.label.as_deref().unwrap_or(&step.info.name)
+fn row(app: &App, at: usize) -> Option<Row> {
+    if app.has_rows_of_groups() {
+        let group = app.ui.graph.groups.get(at)?;
+        if group.steps.len() > 1 {
+            return Some(row_of_group(app, at, group));
+        }
+        return Some(row_of_step(&app.view.steps[group.steps[0]]));
+    }
+    Some(row_of_step(app.view.steps.get_index(at)?.1))
+}
+
+fn row_of_step(step: &StepView) -> Row {
+    let name = step.info.label.as_deref().unwrap_or(&step.info.name).to_owned();
+    let part = match (step.state, &step.progress) {
+        (State::Running, Some((done, total, _))) if *total > 0 => Some(*done as f64 / *total as f64),
+        _ => None,
+    };
+    Row { state: step.state, name, part, text: words::state(step) }
+}
+
+/// All steps of a box: how many are done, and of the selected one how it stands.
+fn row_of_group(app: &App, at: usize, group: &Group) -> Row {
+    let tally = &group.tally;
+    let is_under_way = tally.n_over() < tally.n_steps();
+    let part = is_under_way.then(|| tally.n_over() as f64 / tally.n_steps() as f64);
+    let mut text = words::tally(tally);
+    if app.selected_group() == Some(at)
+        && let Some(step) = app.selected_index().map(|index| &app.view.steps[index])
+    {
+        let short = point_name(&step.info.name).unwrap_or(&step.info.name);
+        text = format!("{text} · {short} {}", words::state(step));
+    }
+    Row { state: tally.state(), name: group.label(), part, text }
 }
 
 /// Whether what runs is bright at this moment: it pulses by the second.
@@ -61,10 +107,11 @@ pub fn is_lit(app: &App) -> bool {
     ((app.ui.now_ms / 1000.0) as u64).is_multiple_of(2)
 }
 
-/// The name of the step in a row of the screen.
-pub fn step_at(app: &App, area: Rect, row: u16) -> Option<String> {
+/// The row of the list in a row of the screen.
+pub fn row_at(app: &App, area: Rect, row: u16) -> Option<usize> {
     let inner = inside(area);
     let at = usize::from(row.checked_sub(inner.y).filter(|at| *at < inner.height)?);
-    let first = first_row(app.view.steps.len(), app.selected_index().unwrap_or(0), usize::from(inner.height));
-    app.view.steps.get_index(first + at).map(|(name, _)| name.to_string())
+    let (n_rows, selected) = app.step_rows();
+    let first = first_row(n_rows, selected.unwrap_or(0), usize::from(inner.height));
+    Some(first + at).filter(|row| *row < n_rows)
 }

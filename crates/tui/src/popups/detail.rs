@@ -5,19 +5,26 @@ use rondel_value::cost::bytes_text;
 
 use super::Sheet;
 use crate::app::App;
+use crate::text;
 use crate::theme::Role;
 use crate::words;
+
+const WIDTH: u16 = 100;
+
+/// The columns of what a line is about.
+const NAME: usize = 12;
 
 pub fn sheet(app: &App, up: usize) -> Sheet<'_> {
     let name = app.ui.selected.as_deref().unwrap_or_default();
     let rows = lines(app).into_iter().map(|(key, text)| {
-        Line::from(vec![Span::styled(format!(" {key:<12} "), app.ui.theme.style(Role::Dim)), Span::raw(text)])
+        let key = format!(" {} ", text::padded(&key, NAME));
+        Line::from(vec![Span::styled(key, app.ui.theme.style(Role::Dim)), Span::raw(text)])
     });
     let title = format!("{}: {name}", words::DETAIL_TITLE);
-    Sheet { title, head: Vec::new(), rows: rows.collect(), at: up, is_list: false, width: 90 }
+    Sheet { title, head: Vec::new(), rows: rows.collect(), at: up, is_list: false, width: WIDTH }
 }
 
-/// What is said, by what it is.
+/// What is said, by what it is; what has no room in a line goes on in the next one.
 pub fn lines(app: &App) -> Vec<(String, String)> {
     let Some(step) = app.selected_index().map(|index| &app.view.steps[index]) else { return Vec::new() };
     let mut lines: Vec<(&str, String)> = vec![
@@ -46,5 +53,10 @@ pub fn lines(app: &App) -> Vec<(String, String)> {
     {
         lines.extend(rows.iter().map(|row| (row.id.clone(), row.text.clone())));
     }
-    lines
+    let room = super::inner_width(app, WIDTH).saturating_sub(NAME + 3);
+    let in_lines = |(key, said): (String, String)| {
+        let keys = std::iter::once(key).chain(std::iter::repeat(String::new()));
+        keys.zip(text::wrapped(&said, room)).collect::<Vec<_>>()
+    };
+    lines.into_iter().flat_map(in_lines).collect()
 }

@@ -4,13 +4,14 @@ use ratatui::text::Line;
 
 use super::Sheet;
 use crate::app::App;
+use crate::text;
 use crate::theme::Role;
 use crate::words;
 
 pub fn sheet(app: &App, up: usize) -> Sheet<'_> {
     let mut rows: Vec<Line<'_>> = Vec::new();
     for mistake in &app.ui.mistakes {
-        rows.extend(mistake.text.lines().map(|line| Line::raw(format!(" {line}"))));
+        rows.extend(mistake.text.lines().map(|line| Line::raw(format!(" {}", text::tidy(line)))));
         rows.push(Line::default());
     }
     if rows.is_empty() {

@@ -5,6 +5,7 @@ use ratatui::text::Line;
 use super::Sheet;
 use crate::app::App;
 use crate::news::Page;
+use crate::text;
 use crate::theme::Role;
 use crate::words;
 
@@ -17,7 +18,7 @@ pub fn sheet(app: &App, at: usize) -> Sheet<'_> {
                 Page::Runs => words::RUNS_TITLE,
                 Page::Difference => words::DIFFERENCE_TITLE,
             };
-            (title, rows.iter().map(|row| Line::raw(format!(" {}", row.text))).collect())
+            (title, rows.iter().map(|row| Line::raw(format!(" {}", text::tidy(&row.text)))).collect())
         }
     };
     Sheet { title: title.to_owned(), head: Vec::new(), rows, at, is_list: true, width: 100 }

@@ -4,8 +4,14 @@
 //! - [`snapshots`]: what is drawn, at three sizes
 //! - [`reach`]: everything can be reached, by key, by name and by mouse
 //! - [`asks`]: what actions ask of the run
+//! - [`idle`]: when it is drawn, and when not
+//! - [`strange`]: texts that would steer a terminal
+//! - [`protocols`]: pictures in the ways that terminals take them
 
 mod asks;
+mod idle;
+mod protocols;
 mod reach;
 mod recording;
 mod snapshots;
+mod strange;
