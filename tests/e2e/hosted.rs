@@ -73,7 +73,7 @@ fn the_local_model_draws_when_nobody_else_does() {
     let (said, report) = project.try_run(graph, &["--offline", "--plain"]);
     assert_eq!(said.code, Some(0), "{}", said.stderr);
     assert_eq!(how(&report, "hosted"), How::Failed);
-    assert!(ran(&report).contains("local.image"));
+    assert!(ran(&report).contains("small.image"));
     assert!(said.stderr.contains("goes on with `local`, because `hosted` could not be made"), "{}", said.stderr);
 }
 

@@ -10,7 +10,7 @@ use image::GenericImageView;
 use rondel_event::{How, Report};
 use rondel_testkit::servers::{Body, Origin, Provider, Providers, Stage, colour};
 
-use crate::fixture::{Project, Said, how, said};
+use crate::fixture::{Project, Said, file, how, said};
 
 /// A project whose providers are stand-ins.
 pub struct Hosted {
@@ -247,7 +247,37 @@ fn the_local_model_takes_over_when_nobody_answers() {
     let (said, report) = run(false);
     assert_eq!(how(&report, "hosted"), How::Failed);
     assert!(said.stderr.contains("local"), "{}", said.stderr);
+    assert_eq!(side(&report), 512, "of the size that was asked for, though the model draws smaller");
     let (_, report) = run(true);
     assert_eq!(how(&report, "hosted"), How::Ran);
+    assert_eq!(side(&report), 512);
     assert_eq!(servers.drawn().len(), 1);
+}
+
+#[test]
+fn a_hosted_model_takes_over_when_there_is_too_little_memory_for_the_local_one() {
+    let project = Project::with(&["local_with_fallback.ron", "text_to_image.ron"]);
+    let servers = Providers::start();
+    let run = |args: &[&str]| {
+        let mut command =
+            project.command(&[&["run", "local_with_fallback.ron", "--report", "report.json"], args].concat());
+        command.envs(servers.environment());
+        let said = said(command);
+        assert_eq!(said.code, Some(0), "{}", said.stderr);
+        let report: Report =
+            serde_json::from_slice(&fs::read(project.path("report.json")).expect("a report")).expect("JSON");
+        (said, report)
+    };
+    let (said, report) = run(&["--memory", "10MB"]);
+    assert_eq!((how(&report, "hosted"), side(&report)), (How::Ran, 512));
+    assert!(said.stderr.contains("goes on with `hosted`, because `local` could not be made"), "{}", said.stderr);
+    assert_eq!(servers.drawn().len(), 1);
+    let (_, report) = run(&["--set", "seed=8"]);
+    assert_eq!((how(&report, "local"), side(&report)), (How::Ran, 512));
+    assert_eq!(servers.drawn().len(), 1, "nobody was asked, and nothing paid");
+}
+
+/// The side of the picture that was written.
+fn side(report: &Report) -> u32 {
+    image::image_dimensions(file(report, "file")).expect("a picture").0
 }
