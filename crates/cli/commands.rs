@@ -215,8 +215,8 @@ struct Opened<'a> {
     stdin: Option<String>,
     /// The content of plugins is part of keys.
     counts_code: bool,
-    /// Inputs that were given other values since the program was started, in the form of `--set`.
-    set_since: Vec<(String, String)>,
+    /// What was changed since the program was started.
+    since: watch::Since,
 }
 
 /// What came of reading a graph.
@@ -246,7 +246,7 @@ impl<'a> Opened<'a> {
             seeds: HashMap::new(),
             stdin: None,
             counts_code: false,
-            set_since: Vec::new(),
+            since: watch::Since::default(),
         })
     }
 
@@ -265,7 +265,7 @@ impl<'a> Opened<'a> {
         let mut mistakes = checked.diagnostics;
         let Some(graph) = checked.graph else { return Ok(Reading { mistakes, plan: Err(Exit::Wrong) }) };
         let mut given = given::given(self.args, &self.site, &mut self.stdin)?;
-        given.set.extend(self.set_since.iter().cloned());
+        self.since.apply(&mut given);
         let mut draw = |place: &str| *self.seeds.entry(place.to_owned()).or_insert_with(draw_seed);
         let options = PlanOptions {
             sheet: self.args.sheet.clone(),

@@ -28,7 +28,7 @@ pub fn given(args: &GraphArgs, site: &Site, stdin: &mut Option<String>) -> Resul
             Some(Arc::new(Source::new(path.display().to_string(), full, text)))
         }
     };
-    Ok(Given { preset: args.preset.clone(), set, sweeps, batch })
+    Ok(Given { preset: args.preset.clone(), set, sweeps, batch, ..Given::default() })
 }
 
 /// The value of `--set`: as it is, the text of a file after `@`, or standard input for `-`.

@@ -5,6 +5,10 @@
 //! and the run goes on. Plugins are watched like files of the graph: see [`reload`](super::reload).
 
 mod desk;
+mod editor;
+mod reruns;
+mod since;
+mod write_back;
 
 use std::path::PathBuf;
 use std::sync::Arc;
@@ -12,13 +16,14 @@ use std::sync::atomic::{AtomicBool, Ordering};
 
 use anyhow::{Context, Result};
 use rondel_cache::Cache;
-use rondel_engine::watch::{Waker, Watcher};
+use rondel_engine::watch::{Changed, Waker, Watcher};
 use rondel_engine::{Plan, RunOptions};
 use rondel_graph::Diagnostic;
 use rondel_tui::{Mistake, News, Spot};
 
 use self::desk::Desk;
 pub(super) use self::desk::detail;
+pub(super) use self::since::Since;
 use super::reload::Plugins;
 use super::run::{carry_out, make_report_folder, options, write_report};
 use super::{Exit, Opened, Reading};
@@ -118,13 +123,13 @@ impl Watched<'_> {
     /// Runs the graph, and again after every change, until the watch is ended.
     fn go_on(mut self, args: &CommonRunArgs, memory: &Memory, mut display: Display) -> Result<()> {
         let (cache, cache_limit_bytes) = (self.opened.cache.clone(), self.opened.cache_limit_bytes);
-        let hosted = self.opened.hosted.clone();
+        let (hosted, desk) = (self.opened.hosted.clone(), self.desk);
         let mut next = self.plan()?;
         if next.is_none() {
             next = self.wait()?;
         }
         while let Some(plan) = next {
-            let (control, rerun) = self.desk.begin(&plan);
+            let (control, rerun) = desk.begin(&plan);
             let options = RunOptions { rerun, ..options(args, memory, &hosted) };
             // The graph is read and planned again beside the run.
             next = std::thread::scope(|scope| {
@@ -140,6 +145,7 @@ impl Watched<'_> {
                 if let Err(error) = write_report(args, &report) {
                     words::error(&error);
                 }
+                desk.ended(&report);
                 size::tidy(&cache, cache_limit_bytes);
                 if !control.is_stopping() {
                     say(format!("watching {}; Ctrl-C ends it", plan.graph.path.display()));
@@ -151,23 +157,50 @@ impl Watched<'_> {
     }
 
     /// Plans the graph as its files are now, and watches those; no plan if there are mistakes.
+    ///
+    /// What was changed at the screen and keeps a plan from being made is taken back. If there is none without it either, it
+    /// waits with the rest for the mistakes to be mended.
     fn plan(&mut self) -> Result<Option<Arc<Plan>>> {
-        let set = self.desk.set();
-        self.opened.set_since.clone_from(&set);
+        let (mut since, before) = (self.desk.since(), self.desk.since_before());
+        let mut reading = self.read(&since)?;
+        if reading.plan.is_err() && since != before {
+            let without = self.read(&before)?;
+            if without.plan.is_ok() {
+                self.refuse(&reading.mistakes);
+                self.desk.refuse(&since);
+                (since, reading) = (before, without);
+            }
+        }
+        let Reading { mistakes, plan } = reading;
+        self.show(&mistakes, plan.is_ok());
+        match plan {
+            Ok(_) => self.desk.planned(since),
+            Err(_) => say("waiting for the mistakes to be mended"),
+        }
+        if let Some(screen) = &self.screen {
+            screen.tell(News::Changed(self.desk.since().changed().to_vec()));
+        }
+        Ok(plan.ok())
+    }
+
+    /// Reads the graph with what was changed at the screen, and watches all that was read.
+    fn read(&mut self, since: &Since) -> Result<Reading> {
+        self.opened.since.clone_from(since);
         let read = self.opened.read();
         let mut files = self.opened.site.files();
         files.extend(self.plugins.files().clone());
         self.watcher.follow(files)?;
-        let Reading { mistakes, plan } = read?;
-        self.show(&mistakes, plan.is_ok());
-        let set = self.desk.planned(set, plan.is_ok());
-        if let Some(screen) = &self.screen {
-            screen.tell(News::Changed(set));
+        read
+    }
+
+    /// Says why a change is not taken.
+    fn refuse(&self, mistakes: &[Diagnostic]) {
+        for mistake in mistakes {
+            words::say(format!("error: {}", mistake.message));
         }
-        if plan.is_err() {
-            say("waiting for the mistakes to be mended");
+        if let (Some(screen), Some(mistake)) = (&self.screen, mistakes.first()) {
+            screen.tell(News::Refused(mistake.message.clone()));
         }
-        Ok(plan.ok())
     }
 
     /// Makes a new generation of plugins; says whether it is another one.
@@ -190,10 +223,9 @@ impl Watched<'_> {
 
     /// Waits until there is another plan; none if the watch was ended.
     fn wait(&mut self) -> Result<Option<Arc<Plan>>> {
-        while let Some(changed) = self.watcher.changed()? {
-            let was_woken = changed.is_empty();
+        while let Some(Changed { files, was_woken }) = self.watcher.changed()? {
             let (plugins, others): (Vec<_>, Vec<_>) =
-                changed.into_iter().partition(|file| self.plugins.files().contains_key(file));
+                files.into_iter().partition(|file| self.plugins.files().contains_key(file));
             let is_other = !plugins.is_empty() && self.renew();
             // That their folder changed as well says nothing more.
             let plugins: Vec<_> = plugins.into_iter().filter(|file| !file.is_dir()).collect();
@@ -201,7 +233,7 @@ impl Watched<'_> {
                 self.watcher.follow_more(self.plugins.files().clone())?;
                 continue;
             }
-            if !was_woken {
+            if !others.is_empty() || is_other {
                 say(format!("changed: {}", names(if is_other { &plugins } else { &[] }, &others)));
             }
             match self.plan() {

@@ -40,6 +40,7 @@ pub struct Watcher {
     paths: Arc<Mutex<BTreeSet<PathBuf>>>,
     news: Receiver<News>,
     sender: Sender<News>,
+    quiet: Duration,
     /// It was woken while it waited for quiet.
     is_woken: bool,
 }
@@ -51,6 +52,15 @@ enum News {
     /// Somebody wants a new plan whatever the files say.
     Woken,
     Ended,
+}
+
+/// Why [`Watcher::changed`] returned.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Changed {
+    /// The files that are other than before; none if it was only woken.
+    pub files: Vec<PathBuf>,
+    /// Somebody woke it since it last returned.
+    pub was_woken: bool,
 }
 
 /// Ends the waiting of a [`Watcher`], for once or for ever, from any thread.
@@ -71,6 +81,11 @@ impl Waker {
 
 impl Watcher {
     pub fn new() -> Result<Watcher, WatchError> {
+        Watcher::with_quiet(QUIET)
+    }
+
+    /// One for which other changes are one.
+    pub fn with_quiet(quiet: Duration) -> Result<Watcher, WatchError> {
         let (sender, news) = channel();
         let paths = Arc::new(Mutex::new(BTreeSet::<PathBuf>::new()));
         let (stirred, known) = (sender.clone(), paths.clone());
@@ -82,7 +97,16 @@ impl Watcher {
             }
         });
         let inner = inner.map_err(|reason| WatchError::NotHere { reason })?;
-        Ok(Watcher { inner, folders: BTreeSet::new(), files: BTreeMap::new(), paths, news, sender, is_woken: false })
+        Ok(Watcher {
+            inner,
+            folders: BTreeSet::new(),
+            files: BTreeMap::new(),
+            paths,
+            news,
+            sender,
+            quiet,
+            is_woken: false,
+        })
     }
 
     pub fn waker(&self) -> Waker {
@@ -109,11 +133,11 @@ impl Watcher {
 
     /// Waits until files have changed and then nothing more for [`QUIET`], or until it was woken, which need not wait; none if it
     /// was ended.
-    pub fn changed(&mut self) -> Result<Option<Vec<PathBuf>>, WatchError> {
+    pub fn changed(&mut self) -> Result<Option<Changed>, WatchError> {
         loop {
             match self.news.recv() {
                 Ok(News::Stirred) => {}
-                Ok(News::Woken) => return Ok(Some(Vec::new())),
+                Ok(News::Woken) => return Ok(Some(Changed { files: Vec::new(), was_woken: true })),
                 Ok(News::Ended) | Err(_) => return Ok(None),
             }
             if !self.is_quiet() {
@@ -127,17 +151,19 @@ impl Watcher {
             // A folder may have come, gone, or been put in the place of another.
             self.watch_folders()?;
             let changed = self.not_as_before();
-            if !changed.is_empty() || std::mem::take(&mut self.is_woken) {
+            // Taken in any case: a wish that is told of now must not be told of again with the next neighbour's save.
+            let was_woken = std::mem::take(&mut self.is_woken);
+            if !changed.is_empty() || was_woken {
                 self.files.extend(changed.clone());
-                return Ok(Some(changed.into_keys().collect()));
+                return Ok(Some(Changed { files: changed.into_keys().collect(), was_woken }));
             }
         }
     }
 
-    /// Waits until nothing happened for [`QUIET`]; false if the waiting was ended.
+    /// Waits until nothing happened for a while; false if the waiting was ended.
     fn is_quiet(&mut self) -> bool {
         loop {
-            match self.news.recv_timeout(QUIET) {
+            match self.news.recv_timeout(self.quiet) {
                 Ok(News::Stirred) => {}
                 Ok(News::Woken) => self.is_woken = true,
                 Err(RecvTimeoutError::Timeout) => return true,
@@ -178,4 +204,93 @@ impl Watcher {
 fn is_news(event: &notify::Event, files: &BTreeSet<PathBuf>) -> bool {
     let is_meant = |path: &PathBuf| files.iter().any(|file| file.starts_with(path) || path.parent() == Some(file));
     !event.kind.is_access() && event.paths.iter().any(is_meant)
+}
+
+#[cfg(test)]
+mod tests {
+    use std::fs;
+
+    use tempfile::TempDir;
+
+    use super::*;
+
+    /// Longer than any pause of a busy machine between two writes that follow each other.
+    const LONG: Duration = Duration::from_millis(400);
+
+    fn followed(watcher: &mut Watcher, paths: &[PathBuf]) {
+        watcher.follow(paths.iter().map(|path| (path.clone(), Stamp::of(path).ok())).collect()).unwrap();
+    }
+
+    /// A file that is followed.
+    fn one(name: &str) -> (TempDir, PathBuf, Watcher) {
+        let folder = TempDir::new().unwrap();
+        let path = folder.path().join(name);
+        fs::write(&path, "0").unwrap();
+        let mut watcher = Watcher::with_quiet(LONG).unwrap();
+        followed(&mut watcher, std::slice::from_ref(&path));
+        (folder, path, watcher)
+    }
+
+    fn files(watcher: &mut Watcher) -> Vec<PathBuf> {
+        watcher.changed().unwrap().expect("nobody ended it").files
+    }
+
+    /// Nothing more is to be told than the next change.
+    fn is_over(watcher: &mut Watcher, path: &Path) {
+        fs::write(path, "the next change").unwrap();
+        watcher.sender.send(News::Stirred).unwrap();
+        assert_eq!(watcher.changed().unwrap(), Some(Changed { files: vec![path.to_owned()], was_woken: false }));
+    }
+
+    #[test]
+    fn edits_that_follow_each_other_are_one() {
+        let (folder, path, mut watcher) = one("graph.ron");
+        let other = folder.path().join("models.ron");
+        followed(&mut watcher, &[path.clone(), other.clone()]);
+        for text in ["1", "12", "123"] {
+            fs::write(&path, text).unwrap();
+            fs::write(&other, text).unwrap();
+        }
+        assert_eq!(files(&mut watcher), [path.clone(), other]);
+        is_over(&mut watcher, &path);
+    }
+
+    #[test]
+    fn a_save_by_renaming_is_followed_again_and_again() {
+        let (folder, path, mut watcher) = one("graph.ron");
+        for text in ["first", "second", "third"] {
+            let beside = folder.path().join("graph.ron~");
+            fs::write(&beside, text).unwrap();
+            fs::rename(&beside, &path).unwrap();
+            assert_eq!(files(&mut watcher), std::slice::from_ref(&path), "{text}");
+        }
+        // As other editors do it: the old one is moved away first.
+        fs::rename(&path, folder.path().join("graph.bak")).unwrap();
+        fs::write(&path, "fourth").unwrap();
+        assert_eq!(files(&mut watcher), [path]);
+    }
+
+    #[cfg(unix)]
+    #[test]
+    fn the_file_behind_a_link_is_followed() {
+        let (folder, path, mut watcher) = one("graph.ron");
+        let elsewhere = folder.path().join("elsewhere");
+        fs::create_dir(&elsewhere).unwrap();
+        let link = elsewhere.join("link.ron");
+        std::os::unix::fs::symlink(&path, &link).unwrap();
+        followed(&mut watcher, std::slice::from_ref(&link));
+        fs::write(&path, "other").unwrap();
+        assert_eq!(files(&mut watcher), [link]);
+    }
+
+    #[test]
+    fn who_woke_it_while_files_changed_is_not_forgotten_and_heard_once() {
+        let (_folder, path, mut watcher) = one("graph.ron");
+        fs::write(&path, "1").unwrap();
+        // As after it was read: it stirs before it is woken.
+        watcher.follow([(path.clone(), None)].into()).unwrap();
+        watcher.waker().wake();
+        assert_eq!(watcher.changed().unwrap(), Some(Changed { files: vec![path.clone()], was_woken: true }));
+        is_over(&mut watcher, &path);
+    }
 }

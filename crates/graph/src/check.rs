@@ -20,10 +20,12 @@ use std::collections::{BTreeMap, BTreeSet, HashMap, HashSet};
 use std::path::PathBuf;
 use std::sync::Arc;
 
+use indexmap::IndexMap;
+
 use crate::diagnostic::Diagnostic;
 use crate::diagnostics::{bad_name, duplicate_name, holds_a_key, unknown_swap};
 use crate::document::{self, Document};
-use crate::graph::Graph;
+use crate::graph::{Graph, Input};
 use crate::source::{Source, Span};
 use crate::syntax::{Field, Word};
 use crate::world::World;
@@ -66,6 +68,16 @@ pub fn check(source: &Source, world: &dyn World, swaps: &BTreeMap<String, String
         graph = None;
     }
     Checked { graph, diagnostics }
+}
+
+/// The inputs of a text whose other sections are of no interest, or its first mistake in them or in the presets.
+pub(crate) fn inputs_alone(source: &Arc<Source>, world: &dyn World) -> Result<IndexMap<String, Input>, Diagnostic> {
+    let (mut names, mut mistakes) = (Names::default(), Vec::new());
+    let document = document::read(source, &mut mistakes).unwrap_or_default();
+    names.declare(source, &document.inputs, &mut mistakes);
+    let inputs = declarations::inputs(world, source, &document.inputs, &mut names, &mut mistakes);
+    declarations::presets(world, source, &document.presets, &inputs, &names, &mut mistakes);
+    mistakes.into_iter().next().map_or(Ok(inputs), Err)
 }
 
 /// One call of [`check`]: what its files have in common.

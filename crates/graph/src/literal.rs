@@ -3,6 +3,7 @@
 mod json;
 mod scalar;
 mod template;
+mod write;
 
 use std::fmt;
 use std::sync::Arc;
@@ -19,6 +20,7 @@ use crate::syntax::{Args, Form, Raw, Word};
 use crate::world::World;
 
 pub(crate) use scalar::duration;
+pub(crate) use write::write;
 
 /// What a value is wanted for.
 #[derive(Debug, Clone, Copy)]

@@ -1,10 +1,17 @@
 //! Puts a value into a graph's text, and leaves every other byte as it is: comments, blanks, the order of things.
+//!
+//! What comes of it is read again before it is handed on: the input has the value, and all else stands where it stood.
+
+mod again;
+#[cfg(test)]
+mod tests;
 
 use rondel_value::{Type, Value};
 
 use crate::diagnostic::Diagnostic;
 use crate::graph::{Expr, Graph};
 use crate::inputs::set_input;
+use crate::literal;
 use crate::syntax::{self, Args, Field, Form, Raw};
 
 /// Why a value is not written into a graph.
@@ -17,6 +24,9 @@ pub enum SpliceError {
     ByHand { name: String, ty: Type },
     #[error("`{name}` is not declared in this text")]
     NotDeclared { name: String },
+    /// Found when the new text was read.
+    #[error("`{name}` would not be read as what was written: {reason}")]
+    NotTheSame { name: String, reason: String },
 }
 
 /// Makes `value`, as after `--set`, the default of an input. `text` is that of the graph, or what an earlier splice made of it.
@@ -32,20 +42,25 @@ pub fn set_default(graph: &Graph, text: &str, name: &str, value: &str) -> Result
         Form::Call(_, Args::Named(fields)) => match field(&fields, "default") {
             Some(old) => (old.span(), literal),
             None => {
-                let start = fields.first().ok_or_else(not_declared)?.name.start;
+                let first = fields.first().ok_or_else(not_declared)?.name.start;
+                // The name of a field may be a raw one, `r#doc`.
+                let start = if text[..first].ends_with("r#") { first - 2 } else { first };
                 (start..start, format!("default: {literal}, "))
             }
         },
         Form::Call(_, Args::Positional(items)) if items.is_empty() => {
-            let open = declaration.text.find('(').ok_or_else(not_declared)?;
-            let start = declaration.start + open + 1;
+            let start = declaration.start + declaration.opened().ok_or_else(not_declared)? + 1;
             (start..start, format!("default: {literal}"))
         }
         _ => return Err(not_declared()),
     };
-    let mut text = text.to_owned();
-    text.replace_range(span, &with);
-    Ok(text)
+    let mut new = text.to_owned();
+    new.replace_range(span, &with);
+    let reason = again::difference(text, &new, name, &expr);
+    match reason {
+        Some(reason) => Err(SpliceError::NotTheSame { name: name.to_owned(), reason }),
+        None => Ok(new),
+    }
 }
 
 /// The value of `inputs.name` in a text.
@@ -62,88 +77,11 @@ fn field<'a>(fields: &[Field<'a>], name: &str) -> Option<Raw<'a>> {
     fields.iter().find(|field| field.name.text == name).map(|field| field.value)
 }
 
-/// A value as it is written in a graph; none for what has no form that holds everywhere, such as a path.
+/// A value as it is written in a graph.
 fn literal(ty: &Type, expr: &Expr, typed: &str) -> Option<String> {
-    match (ty, expr) {
-        (Type::Optional(inner), Expr::Value(value)) if *value != Value::None => literal(inner, expr, typed),
-        (_, Expr::RandomSeed) => Some("Random".to_owned()),
-        // As it was typed: the value itself is a number of nanoseconds, or a name without its quotes.
-        (Type::Duration, _) => Some(format!("{:?}", typed.trim())),
-        (Type::Choice(_), _) => Some(typed.trim().to_owned()),
-        (_, Expr::Value(value)) => of_value(value),
-        _ => None,
-    }
-}
-
-fn of_value(value: &Value) -> Option<String> {
-    match value {
-        Value::None | Value::Bool(_) | Value::Int(_) | Value::Float(_) | Value::Seed(_) => {
-            Some(value.display(usize::MAX))
-        }
-        Value::Text(text) => ron::to_string(&**text).ok(),
-        Value::Pair([width, height]) => Some(format!("({width}, {height})")),
-        Value::List(items) => {
-            let items: Vec<String> = items.iter().map(of_value).collect::<Option<_>>()?;
-            Some(format!("[{}]", items.join(", ")))
-        }
-        Value::Json(_) | Value::Bundle(_) => None,
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-    use crate::testing::{checked, graph_with_inputs};
-
-    /// The declaration after a value was written into it.
-    fn spliced(declaration: &str, value: &str) -> String {
-        let graph = graph_with_inputs(&format!("x: {declaration}"));
-        match set_default(&graph, &graph.text, "x", value) {
-            Ok(text) => {
-                let again = checked(&text, &[]).unwrap_or_else(|mistakes| panic!("{text}\n{mistakes:?}"));
-                let wanted = set_input(&again, "x", value).unwrap();
-                assert_eq!(again.inputs["x"].default.as_ref(), Some(&wanted), "{text}");
-                let (_, from) = text.split_once("x: ").unwrap();
-                let after = graph.text.len() - graph.text.find(declaration).unwrap() - declaration.len();
-                from[..from.len() - after].to_owned()
-            }
-            Err(error) => error.to_string(),
-        }
-    }
-
-    #[test]
-    fn a_default_is_replaced_where_it_stands() {
-        assert_eq!(spliced("Seed(default: 7, doc: \"a // b\")", "8"), "Seed(default: 8, doc: \"a // b\")");
-        assert_eq!(
-            spliced("Text(default: \"a\" /* old */)", "a \"fox\"\n"),
-            "Text(default: \"a \\\"fox\\\"\\n\" /* old */)"
-        );
-        assert_eq!(spliced("Size(default: (64, 64))", "128x64"), "Size(default: (128, 64))");
-        assert_eq!(spliced("Seed(default: 7)", "random"), "Seed(default: Random)");
-        assert_eq!(
-            spliced("Choice(of: [Euler, Heun], default: Euler)", "Heun"),
-            "Choice(of: [Euler, Heun], default: Heun)"
-        );
-        assert_eq!(spliced("List(of: Int, default: [1])", "[2, 3]"), "List(of: Int, default: [2, 3])");
-    }
-
-    #[test]
-    fn a_default_is_added_where_there_was_none() {
-        assert_eq!(spliced("Int()", "4"), "Int(default: 4)");
-        assert_eq!(spliced("Int(doc: \"n\")", "4"), "Int(default: 4, doc: \"n\")");
-    }
-
-    #[test]
-    fn what_cannot_be_written_says_why() {
-        assert_eq!(spliced("Int(default: 4)", "four"), "`--set x=four` is not Int");
-        assert_eq!(spliced("Image()", "a.png"), "`x` is Image, of which the value is written by hand");
-    }
-
-    #[test]
-    fn all_around_it_stays() {
-        let graph = graph_with_inputs("/* one */ x: Int(default: 1, /* two */), // three\n y : Int(default: 2)");
-        let first = set_default(&graph, &graph.text, "x", "10").unwrap();
-        let both = set_default(&graph, &first, "y", "20").unwrap();
-        assert_eq!(both, graph.text.replace("default: 1", "default: 10").replace("default: 2", "default: 20"));
+    match (ty.required(), expr) {
+        // As it was typed, `1m30s`: the value itself is a number of nanoseconds.
+        (Type::Duration, Expr::Value(Value::Int(_))) => Some(format!("{:?}", typed.trim())),
+        _ => literal::write(expr, ty),
     }
 }

@@ -185,6 +185,14 @@ impl<'a> Raw<'a> {
         }
     }
 
+    /// Where in the text the parentheses of a call open.
+    pub fn opened(&self) -> Option<usize> {
+        let prefix = if self.text.starts_with("r#") { 2 } else { 0 };
+        let after = prefix + word_length(&self.text[prefix..]);
+        let open = after + skip_blank(&self.text[after..]);
+        self.text[open..].starts_with('(').then_some(open)
+    }
+
     /// What stands in the parentheses that open at `open`.
     fn args(&self, open: usize) -> Option<Args<'a>> {
         let inside = &self.text[open + 1..];

@@ -179,6 +179,7 @@ impl App {
             News::Page(page, rows) => self.ui.page = Some((page, rows)),
             News::Detail(step, rows) => self.ui.details = Some((step, rows)),
             News::Changed(changed) => self.ui.changed = changed.into_iter().collect(),
+            News::Refused(why) => self.ui.hint = Some(why),
             News::Ended => {}
         }
     }

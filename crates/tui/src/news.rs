@@ -23,6 +23,8 @@ pub enum News {
     Detail(StepName, Vec<Row>),
     /// The inputs that hold other values than the file and the command line say, all of them.
     Changed(Vec<(String, String)>),
+    /// Why something that was asked for is not done.
+    Refused(String),
     /// The screen is to end.
     Ended,
 }

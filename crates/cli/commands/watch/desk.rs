@@ -2,20 +2,19 @@
 //!
 //! The screen's thread writes down what is wanted and wakes the watch, which takes it up when it makes its next plan.
 
-use std::io::Write as _;
 use std::path::{Path, PathBuf};
-use std::process::Command;
 use std::sync::{Arc, Mutex, MutexGuard};
 
-use anyhow::{Context, Result, bail};
 use rondel_cache::Cache;
 use rondel_engine::watch::Waker;
 use rondel_engine::{Control, Plan, key_parts, record};
 use rondel_event::Report;
-use rondel_graph::splice;
 use rondel_tui::screen::Served;
 use rondel_tui::{News, Page, Request, Row};
 
+use super::reruns::Reruns;
+use super::since::Since;
+use super::{editor, write_back};
 use crate::screen::{self, Teller};
 use crate::words;
 
@@ -31,11 +30,10 @@ struct Wishes {
     /// Of the run that goes on.
     control: Control,
     plan: Option<Arc<Plan>>,
-    /// Inputs with other values than the command says, as after `--set`.
-    set: Vec<(String, String)>,
-    /// Those of the newest plan that could be made.
-    set_before: Vec<(String, String)>,
-    rerun: Vec<String>,
+    /// What was changed, and what of it the newest plan holds that could be made.
+    since: Since,
+    since_before: Since,
+    reruns: Reruns,
     is_paused: bool,
     /// Pictures of what is not done are looked at.
     is_looking: bool,
@@ -57,22 +55,37 @@ impl Desk {
         wishes.control = Control::default();
         wishes.control.pause(wishes.is_paused);
         wishes.control.look_at_previews(wishes.is_looking);
-        (wishes.control.clone(), std::mem::take(&mut wishes.rerun))
+        let rerun = wishes.reruns.begin(|step| plan.find(step).is_some());
+        (wishes.control.clone(), rerun)
     }
 
-    /// The inputs that were changed.
-    pub fn set(&self) -> Vec<(String, String)> {
-        self.wishes().set.clone()
-    }
-
-    /// A plan with the changed inputs was made, or not: then they are as they were before.
-    pub fn planned(&self, set: Vec<(String, String)>, is_made: bool) -> Vec<(String, String)> {
+    /// The run is over.
+    pub fn ended(&self, report: &Report) {
         let mut wishes = self.wishes();
-        match is_made {
-            true => wishes.set_before = set,
-            false => wishes.set = wishes.set_before.clone(),
-        }
-        wishes.set.clone()
+        let was_cancelled = wishes.control.is_cancelled();
+        wishes.reruns.ended(report, was_cancelled);
+    }
+
+    /// What was changed.
+    pub fn since(&self) -> Since {
+        self.wishes().since.clone()
+    }
+
+    /// What the newest plan holds of it that could be made.
+    pub fn since_before(&self) -> Since {
+        self.wishes().since_before.clone()
+    }
+
+    /// There is a plan with this.
+    pub fn planned(&self, since: Since) {
+        self.wishes().since_before = since;
+    }
+
+    /// There would be a plan without what is new in this, and none with it.
+    pub fn refuse(&self, tried: &Since) {
+        let mut wishes = self.wishes();
+        let before = wishes.since_before.clone();
+        wishes.since.take_back(tried, &before);
     }
 
     /// Does what was asked at the screen.
@@ -90,24 +103,14 @@ impl Desk {
                 wishes.control.look_at_previews(is_looking);
             }
             Request::Rerun(step) => {
-                self.wishes().rerun.push(step.to_string());
+                self.wishes().reruns.want(step.to_string());
                 self.waker.wake();
             }
             Request::Set { input, value } => {
-                let mut wishes = self.wishes();
-                wishes.set.retain(|(name, _)| *name != input);
-                wishes.set.push((input, value));
-                drop(wishes);
+                self.wishes().since.set(input, value);
                 self.waker.wake();
             }
-            Request::Write(changed) => match self.write(&changed) {
-                Ok(()) => {
-                    let mut wishes = self.wishes();
-                    wishes.set.retain(|pair| !changed.contains(pair));
-                    teller.tell(News::Changed(wishes.set.clone()));
-                }
-                Err(error) => words::error(&error),
-            },
+            Request::Write(changed) => self.write(&changed, teller),
             Request::Detail(step) => {
                 let (plan, cache, teller) = (self.wishes().plan.clone(), cache.clone(), teller.clone());
                 // Beside the screen: of a large plan it takes a while.
@@ -131,7 +134,7 @@ impl Desk {
                     spot.map(|spot| (PathBuf::from(spot.path), spot.line)).or_else(|| self.place(step.as_deref()));
                 if let Some((path, line)) = spot {
                     return Served::Outside(Box::new(move || {
-                        edit(&path, line).err().map(|error| format!("{error:#}"))
+                        editor::edit(&path, line).err().map(|error| format!("{error:#}"))
                     }));
                 }
             }
@@ -140,37 +143,31 @@ impl Desk {
         Served::GoOn
     }
 
+    /// Writes inputs into the file, which holds for them from then on.
+    fn write(&self, changed: &[(String, String)], teller: &Teller) {
+        let Some(plan) = self.wishes().plan.clone() else {
+            return words::say("error: there is no graph to write to yet");
+        };
+        match write_back::write(&plan.graph, changed) {
+            Ok(written) => {
+                written.refusals.iter().for_each(|refusal| words::say(format!("error: {refusal}")));
+                let mut wishes = self.wishes();
+                wishes.since.was_written(&written.pairs);
+                teller.tell(News::Changed(wishes.since.changed().to_vec()));
+                drop(wishes);
+                // Where the file had the value already, nothing else would tell of it.
+                self.waker.wake();
+            }
+            Err(error) => words::error(&error),
+        }
+    }
+
     /// Where a step is declared, or where the graph begins.
     fn place(&self, step: Option<&str>) -> Option<(PathBuf, usize)> {
         let plan = self.wishes().plan.clone()?;
         let Some(id) = step.and_then(|step| plan.find(step)) else { return Some((plan.graph.path.clone(), 1)) };
         let place = &plan.step(id).place;
         Some((place.source.path.clone(), place.source.place(place.span.start).0))
-    }
-
-    /// Writes inputs into the file as their defaults. It is replaced in one piece, for whoever watches it, too.
-    fn write(&self, changed: &[(String, String)]) -> Result<()> {
-        let plan = self.wishes().plan.clone().context("there is no graph to write to yet")?;
-        let path = &plan.graph.path;
-        let mut text = std::fs::read_to_string(path).with_context(|| format!("not read: {}", path.display()))?;
-        // Some editors put a mark before all text, which is no part of the graph.
-        let mark = if text.starts_with('\u{feff}') { "\u{feff}" } else { "" };
-        text.drain(..mark.len());
-        if *text != *plan.graph.text {
-            bail!("nothing is written: the file was changed meanwhile: {}", path.display());
-        }
-        for (name, value) in changed {
-            text = splice::set_default(&plan.graph, &text, name, value)?;
-        }
-        let folder = path.parent().filter(|folder| !folder.as_os_str().is_empty()).unwrap_or(Path::new("."));
-        let mut file = tempfile::NamedTempFile::new_in(folder)?;
-        file.write_all(mark.as_bytes())?;
-        file.write_all(text.as_bytes())?;
-        if let Ok(metadata) = std::fs::metadata(path) {
-            file.as_file().set_permissions(metadata.permissions())?;
-        }
-        file.persist(path).with_context(|| format!("not written: {}", path.display()))?;
-        Ok(())
     }
 }
 
@@ -204,27 +201,4 @@ fn place(plan: &Plan, step: &str) -> String {
     let Some(id) = plan.find(step) else { return String::new() };
     let place = &plan.step(id).place;
     format!("{}:{}", place.source.name, place.source.place(place.span.start).0)
-}
-
-/// Opens `VISUAL` or `EDITOR` at a line, and waits for it.
-fn edit(path: &Path, line: usize) -> Result<()> {
-    let chosen =
-        ["VISUAL", "EDITOR"].iter().find_map(|name| std::env::var(name).ok().filter(|it| !it.trim().is_empty()));
-    let chosen = chosen.unwrap_or_else(|| "vi".to_owned());
-    let mut words = shlex::split(&chosen).with_context(|| format!("EDITOR is no command: {chosen}"))?.into_iter();
-    let program = words.next().with_context(|| format!("EDITOR is no command: {chosen}"))?;
-    let mut command = Command::new(&program);
-    command.args(words);
-    let name = Path::new(&program).file_stem().unwrap_or_default().to_string_lossy().into_owned();
-    match &*name {
-        "code" | "codium" | "cursor" => command.arg("--goto").arg(format!("{}:{line}", path.display())),
-        "hx" | "helix" | "subl" | "zed" => command.arg(format!("{}:{line}", path.display())),
-        // vi, vim, nano, emacs, kakoune, micro and most that live in a terminal.
-        _ => command.arg(format!("+{line}")).arg(path),
-    };
-    let status = command.status().with_context(|| format!("the editor does not start; set EDITOR: {program}"))?;
-    match status.success() {
-        true => Ok(()),
-        false => bail!("the editor ended with {status}"),
-    }
 }

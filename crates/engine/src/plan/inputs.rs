@@ -2,6 +2,7 @@
 
 mod sweeping;
 
+use std::collections::BTreeSet;
 use std::sync::Arc;
 
 use indexmap::IndexMap;
@@ -21,6 +22,8 @@ pub struct Given {
     pub sweeps: Vec<Sweeping>,
     /// A file of points, one a line.
     pub batch: Option<Arc<Source>>,
+    /// Inputs of which a preset says nothing, whatever it says.
+    pub beyond_presets: BTreeSet<String>,
 }
 
 /// One thing to sweep over.
@@ -172,7 +175,7 @@ pub fn choose(graph: &Graph, given: &Given) -> Result<Chosen, Vec<Diagnostic>> {
     if let Some(preset) = &given.preset {
         match rondel_graph::preset(graph, preset) {
             Ok(values) => {
-                for (name, arg) in values {
+                for (name, arg) in values.iter().filter(|(name, _)| !given.beyond_presets.contains(*name)) {
                     chosen.insert(name.clone(), (arg.expr.clone(), Origin::Preset(preset.clone())));
                 }
             }

@@ -48,6 +48,8 @@ pub struct Lab {
 pub struct Setup<'a> {
     pub set: &'a [(&'a str, &'a str)],
     pub preset: Option<&'a str>,
+    /// Inputs of which the preset says nothing.
+    pub beyond_presets: &'a [&'a str],
     /// As after `--sweep`; axes that move together are separated by `&`.
     pub sweeps: &'a [&'a str],
     /// The text of a batch file.
@@ -161,6 +163,7 @@ impl Lab {
         let Some(graph) = checked.graph else { panic!("{:#?}", checked.diagnostics) };
         let given = Given {
             preset: setup.preset.map(str::to_owned),
+            beyond_presets: setup.beyond_presets.iter().map(|name| name.to_string()).collect(),
             set: setup.set.iter().map(|(name, text)| (name.to_string(), text.to_string())).collect(),
             sweeps: setup.sweeps.iter().map(|sweep| sweeping(sweep)).collect(),
             batch: setup.batch.map(|text| {

@@ -265,6 +265,8 @@ fn presets_and_sets_take_the_place_of_defaults_in_this_order() {
         presets: (large: (y: 20, z: 30)),";
     let setup = Setup { preset: Some("large"), set: &[("z", "300")], ..Setup::default() };
     assert_eq!(Lab::new().run_with(graph, &setup).output("s").value, Some(321.into()));
+    let beyond = Setup { beyond_presets: &["y"], ..setup };
+    assert_eq!(Lab::new().run_with(graph, &beyond).output("s").value, Some(303.into()));
 }
 
 /// A chain of additions, declared in its order or against it.

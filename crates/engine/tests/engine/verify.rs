@@ -11,6 +11,7 @@ const SETUP: Setup = Setup {
     batch: None,
     set: &[],
     preset: None,
+    beyond_presets: &[],
     only: &[],
     rerun: &[],
     jobs: None,

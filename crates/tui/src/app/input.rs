@@ -8,7 +8,7 @@ use super::{App, Popup};
 use crate::action::{Action, Pane};
 use crate::keys::Key;
 use crate::layout;
-use crate::news::{News, Page, Request};
+use crate::news::{Field, News, Page, Request};
 use crate::panes;
 use crate::popups;
 use crate::screen::Incoming;
@@ -126,11 +126,13 @@ impl App {
             Some(Popup::Search { .. }) => Vec::new(),
             Some(Popup::Inputs(mut form)) => {
                 let field = self.ui.planned.fields.get(form.row).cloned();
+                // What was typed before may not run yet: it counts, and not what the plan says.
+                let newest = |field: &Field| self.ui.changed.get(&field.name).unwrap_or(&field.value).clone();
                 let requests = match (form.text.take(), field) {
-                    (Some(text), Some(field)) if text != field.value => self.update(&Action::Set(field.name, text)),
+                    (Some(text), Some(field)) if text != newest(&field) => self.update(&Action::Set(field.name, text)),
                     (Some(_), _) | (None, None) => Vec::new(),
                     (None, Some(field)) => {
-                        form.text = Some(self.ui.changed.get(&field.name).cloned().unwrap_or(field.value));
+                        form.text = Some(newest(&field));
                         Vec::new()
                     }
                 };

@@ -138,6 +138,20 @@ fn a_changed_value_is_typed_into_the_form() {
 }
 
 #[test]
+fn a_changed_value_is_taken_back_before_it_runs() {
+    let mut screen = Screen::new(80, 24);
+    screen.done().act("inputs; down; set seed=9");
+    press(&mut screen, KeyCode::Enter);
+    assert_eq!(press(&mut screen, KeyCode::Enter), [], "it is what it was");
+    press(&mut screen, KeyCode::Enter);
+    press(&mut screen, KeyCode::Backspace);
+    press(&mut screen, KeyCode::Char('7'));
+    // The plan still says so, and its run is not the newest wish.
+    let requests = press(&mut screen, KeyCode::Enter);
+    assert_eq!(requests, [Request::Set { input: "seed".to_owned(), value: "7".to_owned() }]);
+}
+
+#[test]
 fn what_is_typed_goes_to_no_other_input() {
     let mut screen = Screen::new(80, 24);
     screen.done().act("select text; inputs");
