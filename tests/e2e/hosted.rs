@@ -66,6 +66,67 @@ fn a_plan_says_the_price_and_who_else_could_without_a_key() {
 }
 
 #[test]
+fn a_check_says_the_price_and_whose_word_it_is_without_a_key() {
+    let project = project();
+    let check = project.rondel(&["check", "boat.ron"]);
+    assert_eq!(check.code, Some(0), "{}", check.stderr);
+    for words in [
+        "hosted  flux.2-dev  512×512  fal $0.012 (output 1 MP × $0.012)",
+        "price as of 2026-11, from the page of FLUX.2 [dev] at Lumenfall",
+        "lumenfall $0.012 to $0.014: $0.014 against $0.012; there is no key: set LUMENFALL_API_KEY",
+        "at most $0.012; limits $1.000 a run",
+    ] {
+        assert!(check.stdout.contains(words), "{words} is not in\n{}", check.stdout);
+    }
+    // One line for machines, beside those of mistakes.
+    let machine = project.rondel(&["check", "boat.ron", "--message-format", "json"]).stdout;
+    let machine: serde_json::Value = serde_json::from_str(&machine).unwrap();
+    assert_eq!((&machine["file"], &machine["hosted"]["high_micros"]), (&"boat.ron".into(), &12_000.into()));
+    assert_eq!(machine["hosted"]["steps"][0]["candidates"][0]["as_of"], "2026-11");
+    // A graph that asks nobody is checked in silence.
+    project.write("still.ron", "Graph(format: 1, nodes: (), outputs: ())");
+    assert_eq!(project.rondel(&["check", "still.ron"]).stdout, "");
+}
+
+#[test]
+fn a_check_prices_what_is_known_and_names_what_is_not() {
+    let project = Project::new();
+    image::RgbImage::new(1025, 1024).save(project.path("coat.png")).unwrap();
+    project.write(
+        "ask.ron",
+        r#"Graph(
+    format: 1,
+    inputs: (prompt: Text(), size: Size(), n: Int(), style: Image()),
+    nodes: (
+        sized: remote_provider(prompt: prompt, size: size, route: Only("fal")),
+        several: remote_provider(prompt: prompt, size: (512, 512), n: n, route: Only("fal")),
+        edit: remote_provider(prompt: prompt, size: (1024, 1024), image: [File("coat.png")], route: Only("fal")),
+        styled: remote_provider(prompt: prompt, size: (1024, 1024), image: [style], route: Only("fal")),
+    ),
+    outputs: (a: sized, b: several, c: edit, d: styled),
+)"#,
+    );
+    let check = project.rondel(&["check", "ask.ron"]);
+    assert_eq!(check.code, Some(0), "{}", check.stderr);
+    for words in [
+        "sized    flux.2-dev  any size  fal $0.012 to $0.048 (",
+        "depends on `size`, which has no default",
+        "several  flux.2-dev  512×512  fal $0.012 to $0.120 (",
+        "depends on `n`, which has no default",
+        "edit     flux.2-dev  1024×1024  fal $0.036 (output 1 MP × $0.012 + reference 2 MP × $0.012)",
+        "styled   flux.2-dev  1024×1024  fal $0.012 to $0.204 (",
+        "depends on `style`, which has no default",
+    ] {
+        assert!(check.stdout.contains(words), "{words} is not in\n{}", check.stdout);
+    }
+    // What could not be asked for is a mistake.
+    project.edit("ask.ron", "size: size", "size: (512, 512), resolution: \"1K\"");
+    let check = project.rondel(&["check", "ask.ron"]);
+    assert_eq!(check.code, Some(2));
+    assert!(check.stderr.contains("error: `sized` cannot run: "), "{}", check.stderr);
+}
+
+#[test]
 fn the_local_model_draws_when_nobody_else_does() {
     let project = Project::new();
     std::os::unix::fs::symlink(root().join("graphs"), project.path("graphs")).unwrap();

@@ -1,4 +1,6 @@
-//! `rondel check`: reads and checks graph files, and says nothing if they are right.
+//! `rondel check`: reads and checks graph files, and says nothing if they are right, but for what their hosted models cost.
+
+mod prices;
 
 use std::path::Path;
 use std::sync::Arc;
@@ -22,16 +24,22 @@ pub fn run(places: &Places, args: CheckArgs) -> Result<Exit> {
             n_wrong += usize::from(!is_lock_right(graph));
             continue;
         }
+        let mut is_priced = true;
         let mistakes = if is_called("providers.ron") {
             source(graph).map_or_else(|mistake| vec![mistake], |source| providers_file(&source))
         } else if is_called("models.ron") {
             let read = |source: Arc<Source>| rondel_graph::models::read(&source).err().unwrap_or_default();
             source(graph).map_or_else(|mistake| vec![mistake], read)
         } else {
-            site(places, Some(graph), None)?.0.open(graph, &swaps).diagnostics
+            let (site, _) = site(places, Some(graph), None)?;
+            let checked = site.open(graph, &swaps);
+            if let Some(opened) = checked.graph.filter(|_| checked.diagnostics.is_empty()) {
+                is_priced = prices::say(places, graph, &site, &opened, args.message_format)?;
+            }
+            checked.diagnostics
         };
         diagnostics::print(&mistakes, args.message_format);
-        n_wrong += usize::from(!mistakes.is_empty());
+        n_wrong += usize::from(!mistakes.is_empty() || !is_priced);
     }
     if args.message_format == MessageFormat::Human {
         let n = args.graphs.len();

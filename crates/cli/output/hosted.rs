@@ -17,6 +17,8 @@ pub struct Quoted<'a> {
     pub step: &'a str,
     pub request: &'a HostedRequest,
     pub candidates: Vec<Candidate>,
+    /// Fields of the request that the price depends on and that are known later, with what they come from; none in a plan.
+    pub unknown: Vec<(String, String)>,
 }
 
 /// What all steps will ask for; empty if none asks a hosted model, or why that cannot be said.
@@ -35,7 +37,7 @@ pub fn quote<'a>(needs: &'a [StepNeed], hosted: &Hosted) -> Result<Vec<Quoted<'a
                     candidates
                 }
             };
-            Ok(Quoted { step, request, candidates })
+            Ok(Quoted { step, request, candidates, unknown: Vec::new() })
         })
         .collect()
 }
@@ -51,12 +53,19 @@ impl Quoted<'_> {
         self.first()?.quote.as_ref().map(|quote| quote.high)
     }
 
-    fn price(&self) -> String {
-        match self.first().and_then(|first| first.quote.as_ref()) {
+    /// What the first takes, with its parts, and whose word that is.
+    fn price(&self, first: &Candidate) -> String {
+        match &first.quote {
             None => "at an unknown price".to_owned(),
-            Some(quote) if quote.low == quote.high => format!("{} ({})", quote.high, quote.parts),
-            Some(quote) => format!("{} to {} ({})", quote.low, quote.high, quote.parts),
+            Some(quote) => format!("{} ({})", first.price_words(), quote.parts),
         }
+    }
+
+    /// What of the price is known later.
+    fn depends_on(&self) -> Option<String> {
+        let mut names: Vec<&str> = self.unknown.iter().map(|(_, from)| &**from).collect();
+        names.dedup();
+        (!names.is_empty()).then(|| names.join(", "))
     }
 
     /// The line for who would be asked, then one for each of the others with the reason that it comes later or not at all.
@@ -71,19 +80,23 @@ impl Quoted<'_> {
         let [width, height] = first.size;
         let time =
             first.measured.p50_ms.map(|ms| format!(", {} as a rule", words::span(ms as f64))).unwrap_or_default();
-        let unknown = if self.request.references.is_none() { ", references not counted" } else { "" };
-        let mut lines = vec![format!(
-            "{}  {width}×{height}  {} {}{time}{unknown}",
-            self.request.model,
-            first.provider,
-            self.price()
-        )];
+        let is_counted = self.request.references.is_some() || !self.unknown.is_empty();
+        let uncounted = if is_counted { "" } else { ", references not counted" };
+        let is_sized =
+            !self.unknown.iter().any(|(field, _)| ["size", "aspect_ratio", "resolution"].contains(&&**field));
+        let size = if is_sized { format!("{width}×{height}") } else { "any size".to_owned() };
+        let mut lines =
+            vec![format!("{}  {size}  {} {}{time}{uncounted}", self.request.model, first.provider, self.price(first))];
+        lines.extend(first.origin().map(|origin| format!("  {origin}")));
+        lines.extend(self.depends_on().map(|names| format!("  depends on {names}")));
         lines.extend(first.hindrance.as_ref().map(|reason| format!("  {}: {reason}", first.provider)));
         lines.extend(hint(first, self.request).map(|hint| format!("  {hint}")));
         let others = self.candidates.iter().skip(1);
-        lines.extend(
-            others.map(|other| format!("  {}: {}", other.provider, why_after(&self.request.route, other, first))),
-        );
+        lines.extend(others.map(|other| {
+            // Who cannot do it has no price for it.
+            let price = if other.misfit.is_none() { format!(" {}", other.price_words()) } else { String::new() };
+            format!("  {}{price}: {}", other.provider, why_after(&self.request.route, other, first))
+        }));
         lines
     }
 }
@@ -213,7 +226,10 @@ pub fn machine(quoted: &[Quoted<'_>]) -> serde_json::Value {
                     candidate.shown(lost)
                 })
                 .collect();
-            json!({ "name": quoted.step, "model": quoted.request.model, "n": quoted.request.n, "candidates": candidates })
+            json!({
+                "name": quoted.step, "model": quoted.request.model, "n": quoted.request.n,
+                "depends_on": quoted.depends_on(), "candidates": candidates,
+            })
         })
         .collect();
     let known: Micros = quoted.iter().filter_map(Quoted::high).sum();

@@ -28,6 +28,7 @@ pub mod weights;
 pub use because::{Because, BecauseError, because};
 pub use difference::{Compared, Difference, StepDifference, difference};
 pub use lock::Lock;
+pub use plan::asks::{Ask, asks};
 pub use plan::explain::{Forecast, KeyParts, forecast, key_parts};
 pub use plan::flatten::{PlanError, PlanOptions, plan};
 pub use plan::inputs::Given;

@@ -10,6 +10,7 @@
 //! one plan, and steps that they have in common are there once, see [`points`]. The order of indices is a topological one,
 //! and equal for equal files.
 
+pub mod asks;
 pub mod explain;
 pub mod flatten;
 pub mod inputs;

@@ -13,7 +13,7 @@
 //! In reading order:
 //!
 //! - [`providers`]: `providers.ron`; [`endpoint`]: addresses, and who may see a key
-//! - [`money`], [`size`], [`price`]: what a call costs, before it
+//! - [`money`], [`size`], [`price`], [`span`]: what a call costs, before it
 //! - [`route`], [`measure`]: who is asked
 //! - [`ledger`]: what was asked for and paid, on the disk before it is acted upon
 //! - [`wire`], [`fault`]: requests, answers and failures as data
@@ -54,6 +54,7 @@ mod replicate;
 pub mod resume;
 pub mod route;
 pub mod size;
+pub mod span;
 mod together;
 mod way;
 pub mod wire;

@@ -49,6 +49,9 @@ pub struct Shown {
     pub low_micros: Option<u64>,
     pub high_micros: Option<u64>,
     pub parts: Option<String>,
+    /// When the price was looked at, and where.
+    pub as_of: String,
+    pub source: String,
     pub p50_ms: Option<u64>,
     pub success: f64,
     pub lost: Option<String>,
@@ -67,10 +70,27 @@ impl Candidate {
             low_micros: self.quote.as_ref().map(|quote| quote.low.0),
             high_micros: self.quote.as_ref().map(|quote| quote.high.0),
             parts: self.quote.as_ref().map(|quote| quote.parts.clone()),
+            as_of: self.offer.as_of.clone(),
+            source: self.offer.source.clone(),
             p50_ms: self.measured.p50_ms,
             success: self.measured.success,
             lost,
         }
+    }
+
+    /// `$0.012`, `$0.012 to $0.014`, or `unknown`: never nothing.
+    pub fn price_words(&self) -> String {
+        match &self.quote {
+            Some(quote) if quote.low != quote.high => format!("{} to {}", quote.low, quote.high),
+            quote => crate::money::shown(quote.as_ref().map(|quote| quote.high)),
+        }
+    }
+
+    /// When and where the price was looked at.
+    pub fn origin(&self) -> Option<String> {
+        let Offer { as_of, source, .. } = &self.offer;
+        let day = (!as_of.is_empty()).then(|| format!("price as of {as_of}"))?;
+        Some(if source.is_empty() { day } else { format!("{day}, from {source}") })
     }
 
     fn p50_ms(&self) -> u64 {
@@ -194,9 +214,19 @@ pub fn rank(route: &Route, candidates: &mut [Candidate]) {
 
 /// Why a candidate comes after the first.
 pub fn why_after(route: &Route, candidate: &Candidate, first: &Candidate) -> String {
-    if let Some(reason) = candidate.misfit.as_ref().or(candidate.hindrance.as_ref()).or(candidate.rest.as_ref()) {
+    if let Some(reason) = &candidate.misfit {
         return reason.clone();
     }
+    match (&candidate.hindrance, &first.hindrance, &candidate.rest) {
+        // Nobody can be asked, so that is not why.
+        (Some(hindrance), Some(_), _) => format!("{}; {hindrance}", by_route(route, candidate, first)),
+        (Some(reason), ..) | (None, _, Some(reason)) => reason.clone(),
+        _ => by_route(route, candidate, first),
+    }
+}
+
+/// Why the route puts a candidate after the first.
+fn by_route(route: &Route, candidate: &Candidate, first: &Candidate) -> String {
     let price = |of: &Candidate| of.quote.as_ref().map(|quote| quote.high);
     let shown = |price: Option<Micros>| crate::money::shown(price);
     match route {

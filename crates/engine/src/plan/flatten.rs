@@ -355,7 +355,7 @@ impl Planner<'_> {
 }
 
 /// The indices of a graph's nodes, each after what it takes, otherwise in the order of the file.
-fn topological(graph: &Graph) -> Vec<usize> {
+pub(super) fn topological(graph: &Graph) -> Vec<usize> {
     let mut n_open = vec![0; graph.nodes.len()];
     let mut takers: BTreeMap<usize, Vec<usize>> = BTreeMap::new();
     for (index, node) in graph.nodes.values().enumerate() {
