@@ -15,6 +15,7 @@
 //! - [`hosted`]: models that others run, what they cost, and what must not get out
 //! - [`providers`]: every provider of hosted models, asked by the program
 //! - `paid`: processes that end at the worst moment, and several at once: nothing is paid for twice, and no limit passed
+//! - `secrets`: keys of providers, which are nowhere but where they belong
 //! - [`pages`]: what the README and the tutorial show is what happens
 //! - [`remote`]: results that machines share
 //! - `server`: one for them to share by
@@ -53,6 +54,8 @@ mod run;
 mod runs;
 #[cfg(unix)]
 mod schema;
+#[cfg(target_os = "linux")]
+mod secrets;
 #[cfg(feature = "cloud")]
 #[path = "../../crates/remote/tests/remote/pages.rs"]
 mod server;
