@@ -137,7 +137,7 @@ fn calls(entries: &[Entry], form: Form) -> Result<()> {
         }
         Form::Csv => {
             words::data(
-                "call,at,provider,model,width,height,n,seed,reserved_usd,cost_usd,outcome,ms,attempts,request_id,run,step",
+                "call,at,provider,model,width,height,n,seed,reserved_usd,cost_usd,reported_usd,outcome,ms,attempts,request_id,run,step",
             );
             for entry in entries {
                 let reserved = &entry.reserved;
@@ -164,6 +164,7 @@ fn calls(entries: &[Entry], form: Form) -> Result<()> {
                     number(reserved.seed),
                     dollars(reserved.micros),
                     dollars(entry.counted()),
+                    dollars(settled.and_then(|settled| settled.reported)),
                     outcome,
                     number(settled.map(|settled| settled.ms)),
                     number(settled.map(|settled| settled.attempts.into())),

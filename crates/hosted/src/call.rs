@@ -176,16 +176,17 @@ impl Call<'_> {
         if !fault.is_unclear {
             let micros = if fault.may_be_billed { None } else { Some(Micros(0)) };
             self.kept.remove(self.id);
-            self.settle(Outcome::Failed(fault.class), micros, false, &sent);
+            self.settle(Outcome::Failed(fault.class), micros, None, &sent);
         }
         fault
     }
 
-    fn settle(&self, outcome: Outcome, micros: Option<Micros>, is_reported: bool, sent: &Sent) {
+    fn settle(&self, outcome: Outcome, micros: Option<Micros>, reported: Option<Micros>, sent: &Sent) {
         let settlement = Settlement {
             outcome,
             micros,
-            is_reported,
+            is_reported: self.endpoint.tells_cost && reported.is_some(),
+            reported,
             ms: self.began.elapsed().as_millis() as u64,
             attempts: sent.attempts,
             request_id: sent.request_id.clone(),

@@ -54,6 +54,8 @@ pub struct Endpoint {
     pub base: Url,
     pub uploads: Url,
     pub key: Option<Secret>,
+    /// What its answers say of cost is what it bills.
+    pub tells_cost: bool,
     /// Hosts with their ports.
     key_hosts: Vec<(String, u16)>,
 }
@@ -135,7 +137,8 @@ impl Endpoint {
         };
         let mut key_hosts: Vec<(String, u16)> = [&chosen, &uploads].into_iter().map(place).collect();
         key_hosts.extend(provider.hosts.iter().map(|host| (host.to_ascii_lowercase(), 443)));
-        Ok(Endpoint { name: name.to_owned(), api: provider.api, base: chosen, uploads, key, key_hosts })
+        let (name, api, tells_cost) = (name.to_owned(), provider.api, provider.tells_cost);
+        Ok(Endpoint { name, api, base: chosen, uploads, key, tells_cost, key_hosts })
     }
 
     /// Whether the key may be sent there.

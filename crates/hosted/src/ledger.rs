@@ -59,6 +59,9 @@ pub struct Reservation {
     pub seed: Option<u64>,
     /// What it may cost at most; none if nobody knows.
     pub micros: Option<Micros>,
+    /// What it counts as if nobody knows, by the user's word.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub assumed: Option<Micros>,
 }
 
 /// What became of a call.
@@ -67,9 +70,12 @@ pub struct Settlement {
     pub outcome: Outcome,
     /// What it cost; none if nobody knows, and then it counts as what was reserved.
     pub micros: Option<Micros>,
-    /// The provider said what it cost.
+    /// The provider said what it cost, and `providers.ron` that this is what it bills.
     #[serde(default)]
     pub is_reported: bool,
+    /// What the answer said, also where that is not taken for what is billed.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub reported: Option<Micros>,
     #[serde(default)]
     pub ms: u64,
     #[serde(default)]
@@ -99,12 +105,14 @@ pub struct Entry {
 }
 
 impl Entry {
-    /// What the call counts as in limits: what it cost, else what was reserved.
+    /// What the call counts as in limits: what it cost, else what was reserved or assumed.
     pub fn counted(&self) -> Option<Micros> {
-        match &self.settled {
-            Some(settled) => settled.micros.or(self.reserved.micros),
-            None => self.reserved.micros,
-        }
+        self.known().or(self.reserved.assumed)
+    }
+
+    /// What it cost, or may cost at most.
+    pub fn known(&self) -> Option<Micros> {
+        self.settled.as_ref().and_then(|settled| settled.micros).or(self.reserved.micros)
     }
 
     /// It went out, and nobody knows what became of it.

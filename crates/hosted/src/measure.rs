@@ -77,8 +77,10 @@ mod tests {
             n: 1,
             seed: None,
             micros: None,
+            assumed: None,
         };
-        let settled = Settlement { outcome, micros: None, is_reported: false, ms, attempts: 1, request_id: None };
+        let settled =
+            Settlement { outcome, micros: None, is_reported: false, reported: None, ms, attempts: 1, request_id: None };
         Entry { call: at.to_string(), at, reserved, job: None, made: None, settled: Some(settled) }
     }
 

@@ -21,7 +21,7 @@ use crate::patience::Patience;
 use crate::picture;
 use crate::providers::{OnDeadline, Policy, Providers};
 use crate::recording::Recording;
-use crate::route::{Candidate, fit, rank, work};
+use crate::route::{Candidate, Says, fit, rank, work};
 use crate::way::Way;
 use crate::wire::{Request, Response};
 
@@ -131,7 +131,7 @@ impl Hosted {
         for (name, provider) in &self.providers.by_name {
             let Some(offer) = provider.models.get(&request.model) else { continue };
             let fitted = fit(offer, provider.api, request);
-            let (size, ratio) = fitted.clone().unwrap_or((request.size.unwrap_or_default(), None));
+            let (size, says) = fitted.clone().unwrap_or((request.size.unwrap_or_default(), Says::Size));
             let quote = fitted.is_ok().then(|| offer.price.quote(&work(size, request))).flatten();
             let own =
                 entries.iter().filter(|entry| entry.reserved.provider == *name && entry.reserved.model == offer.name);
@@ -143,14 +143,14 @@ impl Hosted {
             let hindrance = hindrance
                 .or_else(|| over.map(|(limit, quote)| format!("{} is over this step's limit of {limit}", quote.high)));
             let hindrance = hindrance.or_else(|| {
-                (request.limit_micros.is_some() && quote.is_none())
+                (request.limit_micros.is_some() && quote.is_none() && self.providers.spend.assumed().is_none())
                     .then(|| "nobody knows its price, and the step has a limit".to_owned())
             });
             candidates.push(Candidate {
                 provider: name.clone(),
                 offer: offer.clone(),
                 size,
-                ratio,
+                says,
                 quote,
                 measured,
                 misfit: fitted.err(),

@@ -85,7 +85,7 @@ pub fn of(api: Api) -> &'static dyn Protocol {
 pub struct Ask<'a> {
     pub offer: &'a Offer,
     pub prompt: &'a str,
-    /// None where the ratio says it.
+    /// None where the ratio says it, or the first reference.
     pub size: Option<[u32; 2]>,
     pub ratio: Option<&'a str>,
     pub seed: Option<u64>,

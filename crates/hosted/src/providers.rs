@@ -55,6 +55,9 @@ pub struct Provider {
     /// Calls at once.
     #[serde(default)]
     pub in_flight: Option<usize>,
+    /// What its answers say that a call cost is what it bills, and is booked in place of the estimate.
+    #[serde(default)]
+    pub tells_cost: bool,
     /// By the name that graphs use.
     pub models: BTreeMap<String, Offer>,
 }
@@ -151,9 +154,13 @@ pub struct Spend {
     pub unknown_prices: Option<UnknownPrices>,
 }
 
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Deserialize)]
+/// What a call counts as whose price nobody knows. Never as nothing.
+#[derive(Clone, Copy, Debug, PartialEq, Deserialize)]
 pub enum UnknownPrices {
     Refuse,
+    /// So many dollars, in every limit.
+    Assume(f64),
+    /// A call, where `calls_a_day` is set; no limit in dollars can hold it.
     Allow,
 }
 
@@ -223,6 +230,14 @@ impl Offer {
 }
 
 impl Spend {
+    /// What a call of unknown price counts as.
+    pub fn assumed(&self) -> Option<Micros> {
+        match self.unknown_prices {
+            Some(UnknownPrices::Assume(dollars)) => Micros::of_dollars(dollars),
+            _ => None,
+        }
+    }
+
     /// A limit in millionths of a dollar.
     pub fn micros(limit: Option<f64>) -> Option<Micros> {
         limit.and_then(Micros::of_dollars)

@@ -36,6 +36,7 @@ impl Protocol for Replicate {
                 input["width"] = json!(width);
                 input["height"] = json!(height);
             }
+            (None, None) if !ask.references.is_empty() => input["aspect_ratio"] = json!("match_input_image"),
             (None, None) => {}
         }
         if let Some(compression) = ask.compression {

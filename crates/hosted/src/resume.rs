@@ -141,6 +141,7 @@ pub fn close(ledger: &Ledger, call: &str, now: u64) -> Result<bool, LedgerError>
             outcome: Outcome::Closed,
             micros: None,
             is_reported: false,
+            reported: None,
             ms: 0,
             attempts: 0,
             request_id: None,

@@ -12,7 +12,7 @@ use crate::measure::Measured;
 use crate::money::Micros;
 use crate::price::{Quote, Work, cheaper_size};
 use crate::providers::{Api, Offer};
-use crate::size::{misfit, of_ratio, of_reference, ratio, tier};
+use crate::size::{like_reference, misfit, of_ratio, of_reference, ratio, tier};
 
 /// What a second of waiting is worth, beside money.
 const DOLLARS_A_SECOND: f64 = 0.0005;
@@ -27,8 +27,7 @@ pub struct Candidate {
     pub offer: Offer,
     /// What it would be asked for.
     pub size: [u32; 2],
-    /// Asked for in place of a size.
-    pub ratio: Option<String>,
+    pub says: Says,
     /// What all pictures cost; none if nobody knows.
     pub quote: Option<Quote>,
     pub measured: Measured,
@@ -38,6 +37,16 @@ pub struct Candidate {
     pub rest: Option<String>,
     /// Why it cannot be asked from here and now, although it could do it.
     pub hindrance: Option<String>,
+}
+
+/// How a call says what size its pictures have.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub enum Says {
+    #[default]
+    Size,
+    Ratio(String),
+    /// It does not: they are as large as the first reference, and the size is what they are priced by.
+    Nothing,
 }
 
 /// A candidate in a line for machines.
@@ -104,7 +113,7 @@ impl Candidate {
 }
 
 /// What an offer would be asked for, or why it cannot be.
-pub fn fit(offer: &Offer, api: Api, request: &HostedRequest) -> Result<([u32; 2], Option<String>), String> {
+pub fn fit(offer: &Offer, api: Api, request: &HostedRequest) -> Result<([u32; 2], Says), String> {
     let n_references = request.references.as_ref().map_or(0, Vec::len);
     if n_references > offer.references {
         return Err(format!("{n_references} references, it takes {}", offer.references));
@@ -121,6 +130,12 @@ pub fn fit(offer: &Offer, api: Api, request: &HostedRequest) -> Result<([u32; 2]
     if request.output_compression.is_some() && !matches!(api, Api::OpenAi | Api::Replicate) {
         return Err("it takes no `output_compression`".to_owned());
     }
+    let says_nothing = request.size.is_none() && request.aspect_ratio.is_none() && request.resolution.is_none();
+    // The others make a square of any reference, or what whoever they ask makes of it: they are told.
+    let follows = matches!(api, Api::Fal | Api::Replicate | Api::Bfl);
+    if let (Some(first), true) = (first_reference(request), says_nothing && follows) {
+        return Ok((like_reference(first, offer.sides()), Says::Nothing));
+    }
     if n_references > 0 && !offer.ratios.is_empty() {
         let Some(wanted) = &request.aspect_ratio else {
             return Err("with references it takes a ratio and no size".to_owned());
@@ -132,23 +147,35 @@ pub fn fit(offer: &Offer, api: Api, request: &HostedRequest) -> Result<([u32; 2]
             return Err(format!("with references it makes 1K alone, not {resolution}"));
         }
         let size = planned(offer, request)?;
-        return Ok((size, Some(wanted.clone())));
+        return Ok((size, Says::Ratio(wanted.clone())));
     }
     let size = planned(offer, request)?;
     match misfit(size, offer.sides()) {
         Some(reason) => Err(reason),
-        None => Ok((size, None)),
+        None => Ok((size, Says::Size)),
     }
 }
 
-/// The size that is meant: what is said, a ratio at a resolution, or one megapixel.
+/// The size that is meant: what is said, a ratio at a resolution, the first reference's, or one megapixel.
 fn planned(offer: &Offer, request: &HostedRequest) -> Result<[u32; 2], String> {
     if let Some(size) = request.size {
         return Ok(size);
     }
-    let sides = ratio(request.aspect_ratio.as_deref().unwrap_or("1:1")).map_err(|error| error.to_string())?;
-    let area = tier(request.resolution.as_deref().unwrap_or("1K")).map_err(|error| error.to_string())?;
-    of_ratio(sides, area, offer.sides()).ok_or_else(|| "it has no size of this ratio".to_owned())
+    let first = first_reference(request).map(|size| size.map(f64::from));
+    let sides = match (&request.aspect_ratio, first) {
+        (Some(text), _) => ratio(text).map_err(|error| error.to_string())?,
+        (None, Some([w, h])) => (w, h),
+        (None, None) => (1.0, 1.0),
+    };
+    let tier = tier(request.resolution.as_deref().unwrap_or("1K")).map_err(|error| error.to_string())?;
+    let is_as_large = request.aspect_ratio.is_none() && request.resolution.is_none();
+    let as_large = first.filter(|_| is_as_large).and_then(|[w, h]| of_ratio(sides, (w * h) as u64, offer.sides()));
+    as_large.or_else(|| of_ratio(sides, tier, offer.sides())).ok_or_else(|| "it has no size of this ratio".to_owned())
+}
+
+/// The first reference, as it is sent.
+fn first_reference(request: &HostedRequest) -> Option<[u32; 2]> {
+    request.references.iter().flatten().next().map(|size| of_reference(*size))
 }
 
 /// What all pictures of a request are billed as.
@@ -261,14 +288,14 @@ mod tests {
             .filter_map(|(provider, of)| {
                 let offer = of.models.get(&request.model)?.clone();
                 let fitted = fit(&offer, of.api, request);
-                let (size, ratio) = fitted.clone().unwrap_or_default();
+                let (size, says) = fitted.clone().unwrap_or_default();
                 let quote = fitted.is_ok().then(|| offer.price.quote(&work(size, request))).flatten();
                 let measured = measure([].iter(), offer.known.as_ref(), 0);
                 Some(Candidate {
                     provider,
                     offer,
                     size,
-                    ratio,
+                    says,
                     quote,
                     measured,
                     misfit: fitted.err(),

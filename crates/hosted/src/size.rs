@@ -90,6 +90,16 @@ pub fn of_reference([w, h]: [u32; 2]) -> [u32; 2] {
     [w, h].map(|side| ((f64::from(side) * scale).floor() as u32).max(1))
 }
 
+/// What comes of a reference where no size is said: as large as it is, as far as a provider makes that.
+pub fn like_reference([w, h]: [u32; 2], sides: Sides) -> [u32; 2] {
+    let (w, h) = (f64::from(w), f64::from(h));
+    let by_side = f64::from(sides.max) / w.max(h);
+    let by_area = sides.area.map_or(1.0, |most| (most as f64 / (w * h)).sqrt());
+    let scale = by_side.min(by_area).min(1.0);
+    // Upwards: it is what is reserved.
+    [w, h].map(|side| (side * scale).ceil() as u32)
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -135,6 +145,14 @@ mod tests {
         assert_eq!(ratio("wide").unwrap_err().to_string(), "`wide` is not a ratio such as \"16:9\"");
         assert_eq!(tier("big").unwrap_err().to_string(), "`big` is not a resolution such as \"1K\" or \"2K\"");
         assert!(["16:0", "-1:1", "1000:1"].iter().all(|text| ratio(text).is_err()));
+    }
+
+    #[test]
+    fn what_is_like_a_reference_is_as_large_as_it_can_be() {
+        let sides = Sides { min: 256, max: 1440, multiple_of: 32, area: None };
+        assert_eq!([like_reference([800, 600], sides), like_reference([2880, 1000], sides)], [[800, 600], [1440, 500]]);
+        let sides = Sides { min: 64, max: 4096, multiple_of: 16, area: Some(1 << 20) };
+        assert_eq!(like_reference([2048, 2048], sides), [1024, 1024]);
     }
 
     #[test]

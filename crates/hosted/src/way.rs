@@ -17,7 +17,7 @@ use crate::price::{Price, Work};
 use crate::protocol::{self, Ask, Reference};
 use crate::providers::{Fallback, Providers};
 use crate::recording::Recorded;
-use crate::route::{Candidate, hint, work};
+use crate::route::{Candidate, Says, hint, work};
 
 /// One request on its way.
 pub(crate) struct Way<'a> {
@@ -222,14 +222,15 @@ impl Way<'_> {
 
     /// One call at one provider.
     fn call(&self, candidate: &Candidate, digest: &Digest, before: u32, n: u32) -> Result<Got, Fault> {
-        let Candidate { provider, offer, size, ratio, measured, .. } = candidate;
+        let Candidate { provider, offer, size, says, measured, .. } = candidate;
+        let said = (*says == Says::Size).then_some(*size);
         let endpoint = self.hosted.endpoint(provider).map_err(|reason| Fault::new(Class::InvalidRequest, reason))?;
         let id = format!("{:x}-{:08x}", self.now(), (self.hosted.settings().random)() >> 32);
         // Before the clock of the call starts.
         let _slot = self.slot(provider)?;
         let work = Work { size: *size, n: n.into(), references: work([0, 0], &self.request).references };
         let micros = offer.price.quote(&work).map(|quote| quote.high);
-        let means = CallMeans { price: &offer.price, measured: *measured, size: ratio.is_none().then_some(*size) };
+        let means = CallMeans { price: &offer.price, measured: *measured, size: said };
         let call = self.at(&endpoint, &id, n, micros, means);
         // Pictures of one request differ, also where each is a call of its own.
         let seed = self.request.seed.map(|seed| seed.wrapping_add(u64::from(before)));
@@ -243,6 +244,7 @@ impl Way<'_> {
             n,
             seed,
             micros,
+            assumed: self.hosted.providers().spend.assumed().filter(|_| micros.is_none()),
         };
         if let Some(fault) = call.is_over() {
             return Err(fault);
@@ -261,8 +263,11 @@ impl Way<'_> {
         let got = call.run(&Ask {
             offer,
             prompt: self.request.prompt.as_deref().unwrap_or_default(),
-            size: ratio.is_none().then_some(*size),
-            ratio: ratio.as_deref(),
+            size: said,
+            ratio: match says {
+                Says::Ratio(ratio) => Some(ratio),
+                _ => None,
+            },
             seed,
             n,
             format: self.request.output_format.as_deref().unwrap_or(first),

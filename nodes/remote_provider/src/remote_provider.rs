@@ -21,7 +21,7 @@ pub struct RemoteProvider {
     /// `Order(["fal", "replicate"])`.
     #[param(default = Balanced)]
     pub route: Route,
-    /// Width and height, exactly. Not together with `aspect_ratio`.
+    /// Width and height, exactly. Not together with `aspect_ratio`. An edit that says none of the three is like its first picture.
     #[param(range = 64..=4096, unit = "px")]
     pub size: Option<Size>,
     /// `16:9`, as large as `resolution` has room for, and never a row of pixels that would cost another megapixel.
@@ -36,7 +36,8 @@ pub struct RemoteProvider {
     /// How many pictures.
     #[param(default = 1, range = 1..=10)]
     pub n: u32,
-    /// How pictures travel: as links, or in the answer.
+    /// How pictures travel: as links, or in the answer. The picture is the same.
+    #[param(unkeyed)]
     pub response_format: Option<ResponseFormat>,
     /// The format that pictures travel in; the provider's usual one if not given.
     pub output_format: Option<OutputFormat>,

@@ -42,7 +42,7 @@ fn the_specification_is_what_graphs_depend_on() {
          {"name":"image","type":"List<Image>","default":[]},
          {"name":"seed","type":"Seed?"},
          {"name":"n","type":"Int","default":1,"range":[1.0,10.0]},
-         {"name":"response_format","type":"Choice(Url, B64Json)?"},
+         {"name":"response_format","type":"Choice(Url, B64Json)?","unkeyed":true},
          {"name":"output_format","type":"Choice(Png, Jpeg, Webp, Gif, Avif)?"},
          {"name":"output_compression","type":"Int?","range":[0.0,100.0]},
          {"name":"spend","type":"Json?","unkeyed":true}],"outputs":[{"name":"image","type":"Image"},

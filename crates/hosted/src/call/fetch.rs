@@ -165,13 +165,15 @@ impl Call<'_> {
             true => self.reserved,
             false => pictures.iter().map(quote).sum(),
         };
-        let cost = made.cost.or(own);
-        self.settle(Outcome::Done, cost, made.cost.is_some(), &sent);
+        // Anybody can write a number into an answer: it is money where the user's own file says so.
+        let told = made.cost.filter(|_| self.endpoint.tells_cost);
+        let cost = told.or(own);
+        self.settle(Outcome::Done, cost, made.cost, &sent);
         Got {
             pictures,
             seed: made.seed,
             cost,
-            is_cost_reported: made.cost.is_some(),
+            is_cost_reported: told.is_some(),
             request_id: sent.request_id,
             revised_prompt: made.revised_prompt,
         }

@@ -27,7 +27,8 @@ pub enum ReserveError {
     #[error("{n} calls were made today, the most that {file} allows")]
     TooManyCalls { n: u64, file: String },
     #[error(
-        "nobody knows what this call costs: allow it with `spend: (unknown_prices: Allow)` in {file}, or give a price there"
+        "nobody knows what this call costs: in {file}, give a price, or say what to count, `spend: (unknown_prices: \
+         Assume(0.10))`, or allow so many calls, `spend: (unknown_prices: Allow, calls_a_day: 20)`"
     )]
     UnknownPrice { file: String },
     #[error(transparent)]
@@ -46,10 +47,11 @@ pub(crate) fn allowed(entries: &[Entry], at: u64, next: &Reservation, limits: &L
             return Err(ReserveError::TooManyCalls { n, file });
         }
     }
-    let Some(price) = next.micros else {
-        return match spend.unknown_prices {
-            Some(UnknownPrices::Allow) => Ok(()),
-            Some(UnknownPrices::Refuse) | None => Err(ReserveError::UnknownPrice { file }),
+    let Some(price) = next.micros.or(next.assumed) else {
+        // It is counted by the call or not made: unknown is not nothing.
+        return match (spend.unknown_prices, spend.calls_a_day) {
+            (Some(UnknownPrices::Allow), Some(_)) => Ok(()),
+            _ => Err(ReserveError::UnknownPrice { file }),
         };
     };
     let sum = |entries: &mut dyn Iterator<Item = &Entry>| -> Micros { entries.filter_map(Entry::counted).sum() };

@@ -16,7 +16,7 @@ pub struct Sum {
     pub estimated: Micros,
     /// What is counted: the cost where it is known, else what was reserved.
     pub counted: Micros,
-    /// Calls of which nobody knows the cost.
+    /// Calls of which nobody knows the cost, whatever they count as.
     pub unknown: u64,
     /// Calls that may have been billed, and nobody knows.
     pub unclear: u64,
@@ -28,10 +28,8 @@ impl Sum {
         let is_done = entry.settled.as_ref().is_some_and(|settled| settled.outcome == Outcome::Done);
         self.pictures += if is_done { u64::from(entry.reserved.n) } else { 0 };
         self.estimated = self.estimated + entry.reserved.micros.unwrap_or_default();
-        match entry.counted() {
-            Some(micros) => self.counted = self.counted + micros,
-            None => self.unknown += 1,
-        }
+        self.counted = self.counted + entry.counted().unwrap_or_default();
+        self.unknown += u64::from(entry.known().is_none());
         self.unclear += u64::from(entry.is_unclear());
     }
 }

@@ -19,12 +19,21 @@ fn reservation(run: &str, provider: &str, micros: Option<u64>) -> Reservation {
         n: 1,
         seed: None,
         micros: micros.map(Micros),
+        assumed: None,
     }
 }
 
 fn done(micros: Option<u64>) -> Settlement {
     let micros = micros.map(Micros);
-    Settlement { outcome: Outcome::Done, micros, is_reported: false, ms: 5, attempts: 1, request_id: None }
+    Settlement {
+        outcome: Outcome::Done,
+        micros,
+        is_reported: false,
+        reported: None,
+        ms: 5,
+        attempts: 1,
+        request_id: None,
+    }
 }
 
 fn ledger() -> (tempfile::TempDir, Ledger) {
@@ -85,18 +94,40 @@ fn limits_hold_for_calls_runs_days_and_providers() {
 }
 
 #[test]
-fn an_unknown_price_is_over_every_limit() {
-    let (_folder, ledger) = ledger();
-    let refused = ledger.reserve(
-        "1",
-        NOON,
-        reservation("a", "fal", None),
-        &Limits { spend: &Spend::default(), file: "f", step: None },
-    );
-    assert!(refused.unwrap_err().to_string().contains("unknown_prices: Allow"));
-    let spend = Spend { unknown_prices: Some(UnknownPrices::Allow), ..Spend::default() };
-    ledger.reserve("1", NOON, reservation("a", "fal", None), &Limits { spend: &spend, file: "f", step: None }).unwrap();
-    assert_eq!(sums(&ledger.all().unwrap(), |_| String::new())[""].unknown, 1);
+fn an_unknown_price_is_over_every_limit_unless_something_counts_for_it() {
+    let reserve = |ledger: &Ledger, call: &str, spend: &Spend| {
+        let reservation = Reservation { assumed: spend.assumed(), ..reservation("a", "fal", None) };
+        let reserved = ledger.reserve(call, NOON, reservation, &Limits { spend, file: "f", step: None });
+        reserved.map_err(|error| error.to_string())
+    };
+    let unknown = |unknown_prices, calls_a_day| Spend {
+        unknown_prices: Some(unknown_prices),
+        day: Some(0.25),
+        calls_a_day,
+        ..Spend::default()
+    };
+    let (_folder, none) = ledger();
+    // Without a number of calls, nothing would hold them.
+    for spend in [Spend::default(), unknown(UnknownPrices::Allow, None)] {
+        assert!(
+            reserve(&none, "1", &spend)
+                .unwrap_err()
+                .contains("or allow so many calls, `spend: (unknown_prices: Allow, ")
+        );
+    }
+    let (_folder, counted) = ledger();
+    let two_calls = unknown(UnknownPrices::Allow, Some(2));
+    let outcomes = ["1", "2", "3"].map(|call| reserve(&counted, call, &two_calls));
+    assert_eq!(outcomes, [Ok(()), Ok(()), Err("2 calls were made today, the most that f allows".to_owned())]);
+    let (_folder, assumed) = ledger();
+    let a_dime = unknown(UnknownPrices::Assume(0.1), None);
+    let outcomes = ["1", "2", "3"].map(|call| reserve(&assumed, call, &a_dime).is_ok());
+    assert_eq!(outcomes, [true, true, false]);
+    // It stays unknown, whatever it counts as.
+    let sum = &sums(&assumed.all().unwrap(), |_| String::new())[""];
+    assert_eq!((sum.unknown, sum.counted, sum.estimated), (2, Micros(200_000), Micros(0)));
+    assumed.settle("1", NOON, done(Some(10_000))).unwrap();
+    assert!(reserve(&assumed, "4", &a_dime).is_ok(), "what is known by now makes room");
 }
 
 #[test]

@@ -136,7 +136,9 @@ fn tighten_spend(spend: &mut Spend, by: Spend) -> bool {
         is_tighter |= tighten(&mut own, Some(limit));
         spend.providers.extend(own.map(|own| (provider, own)));
     }
-    if by.unknown_prices == Some(UnknownPrices::Refuse) && spend.unknown_prices == Some(UnknownPrices::Allow) {
+    if by.unknown_prices == Some(UnknownPrices::Refuse)
+        && !matches!(spend.unknown_prices, None | Some(UnknownPrices::Refuse))
+    {
         spend.unknown_prices = by.unknown_prices;
         is_tighter = true;
     }

@@ -11,7 +11,7 @@ use ron::value::RawValue;
 use serde::Deserializer as _;
 use serde::de::{DeserializeOwned, IgnoredAny, MapAccess, Visitor};
 
-use super::{Offer, Policy, Provider, ProvidersFile, Spend};
+use super::{Offer, Policy, Provider, ProvidersFile, Spend, UnknownPrices};
 use crate::endpoint::address;
 use crate::money::Micros;
 
@@ -342,6 +342,11 @@ fn values(file: &ProvidersFile, text: &str, mistakes: &mut Mistakes) {
     for (name, value) in &spend.providers {
         limit(&["spend", "providers", name], *value);
     }
+    let is_assumed = matches!(spend.unknown_prices, Some(UnknownPrices::Assume(_)));
+    if is_assumed && spend.assumed().is_none_or(|assumed| assumed == Micros(0)) {
+        let message = "a call of unknown price counts as more than nothing".to_owned();
+        wrong(&["spend", "unknown_prices"], message, Some("Assume(0.10)".to_owned()));
+    }
 }
 
 #[cfg(test)]
@@ -400,7 +405,7 @@ Providers(
         check(
             r#"Providers(
     format: 2,
-    spend: (day: -1, providers: {"x": -0.5}),
+    spend: (day: -1, providers: {"x": -0.5}, unknown_prices: Assume(0)),
     providers: {
         "x": (
             api: Bfl, base: "http://example.org",
@@ -412,6 +417,7 @@ Providers(
                 2 `2`: this program reads `format: 1`, not 2
                 3 `-1`: -1 is no limit in dollars
                 3 `-0.5`: -0.5 is no limit in dollars
+                3 `Assume(0)`: a call of unknown price counts as more than nothing (help: Assume(0.10))
                 6 `"http://example.org"`: `http://example.org` would send the key in the clear: write https, or an address of this machine
                 7 `(9, 2)`: `sides` are from the smallest to the largest (help: (256, 2048))
                 7 `0`: `multiple_of` is at least 1

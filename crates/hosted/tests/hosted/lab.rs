@@ -65,7 +65,7 @@ impl Lab {
 
     /// One that pays prices that nobody knows.
     pub fn allowing() -> Lab {
-        Lab { file: "Providers(format: 1, spend: (unknown_prices: Allow))".to_owned(), ..Lab::new() }
+        Lab { file: "Providers(format: 1, spend: (unknown_prices: Assume(0.05)))".to_owned(), ..Lab::new() }
     }
 
     pub fn ledger_folder(&self) -> PathBuf {

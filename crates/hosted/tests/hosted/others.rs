@@ -287,6 +287,33 @@ fn every_provider_edits_with_four_references() {
 }
 
 #[test]
+fn an_edit_without_a_size_is_like_its_first_reference() {
+    let lab = Lab::allowing();
+    let references = [[1024, 768], [64, 64]].map(|[w, h]| Image::from_u8(w, h, 1, vec![90; w * h]).unwrap());
+    let outcomes = ["fal", "replicate", "lumenfall", "bfl", "together"].map(|provider| {
+        let plain = HostedRequest { size: None, model: model(provider), ..request(provider, "a boat") };
+        let square = HostedRequest { aspect_ratio: Some("1:1".to_owned()), ..plain.clone() };
+        let [alike, square] = [plain, square].map(|request| lab.outcome(&request, &references));
+        format!("{alike}\n  as a square: {square}\n")
+    });
+    expect![[r#"
+        1024×768 of fal [1]
+          as a square: 1024×1024 of fal [1]
+        1152×864 of replicate [1]
+          as a square: 1024×1024 of replicate [1]
+        1024×768 of lumenfall [1]
+          as a square: 1024×1024 of lumenfall [1]
+        1024×768 of bfl [1]
+          as a square: 1024×1024 of bfl [1]
+        1024×768 of together [1]
+          as a square: 1024×1024 of together [1]
+    "#]]
+    .assert_eq(&outcomes.concat());
+    let reserved = lab.hosted().ledger().all().unwrap().remove(0).reserved;
+    assert_eq!((reserved.size, reserved.micros), ([1024, 768], Some(Micros(36_000))), "1 MP out, and 2 in");
+}
+
+#[test]
 fn what_a_provider_says_that_it_cost_is_what_is_booked() {
     let lab = Lab::new();
     let of = |provider: &str| {
@@ -298,6 +325,21 @@ fn what_a_provider_says_that_it_cost_is_what_is_booked() {
     assert_eq!(of("replicate"), (Some(Micros(14_000)), false));
     let (cost, is_reported) = of("lumenfall");
     assert!(is_reported && [Some(Micros(12_000)), Some(Micros(14_000))].contains(&cost), "{cost:?}");
+}
+
+#[test]
+fn a_cost_that_nobody_vouches_for_is_noted_and_not_booked() {
+    let mut lab = Lab::new();
+    // It answers as Lumenfall does, and is another server.
+    lab.file = r#"Providers(format: 1, providers: {"lumenfall": (api: OpenAi, base: "http://localhost:1/openai/v1",
+        keys: [Env("LUMENFALL_API_KEY")], models: {"flux.2-dev": (name: "flux.2-dev", sides: (64, 2048),
+            price: Megapixels(output: 0.5, input: 0.5))})})"#
+        .to_owned();
+    let details = lab.ask(&Run::default(), &request("lumenfall", "a boat"), &[]).unwrap().details;
+    assert_eq!((details.cost_micros, details.is_cost_reported), (Some(500_000), false));
+    let settled = lab.hosted().ledger().all().unwrap().remove(0).settled.unwrap();
+    assert_eq!((settled.micros, settled.is_reported), (Some(Micros(500_000)), false));
+    assert!(settled.reported.is_some_and(|reported| reported < Micros(20_000)), "{settled:?}");
 }
 
 #[test]
