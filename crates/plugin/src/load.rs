@@ -6,6 +6,9 @@
 
 #![expect(unsafe_code)]
 
+mod header;
+
+use std::io::Read;
 use std::path::{Path, PathBuf};
 use std::ptr::NonNull;
 use std::sync::atomic::{AtomicU32, Ordering};
@@ -118,19 +121,32 @@ pub(crate) fn copy_of_known(path: &Path, digest: &Digest, copies: &Path) -> Resu
 
 /// Opens a copy of the file at `path`, for the rest of the process, and finds the entry.
 pub(crate) fn open(path: &Path, copy: &Path) -> Result<NonNull<Entry>, LoadError> {
-    // SAFETY: opening runs the initialisers of the library. A plugin is code that the user chose to run; that they
-    // do nothing harmful is as much as can be asked.
-    let library = unsafe { Library::new(copy) }.map_err(|error| {
+    let refused = |reason| {
         // It is of no use to anyone; if it stays, nothing is lost.
         let _ = fs::remove_file(copy);
-        LoadError::NotASharedObject { path: path.to_owned(), reason: reason(&error, copy) }
-    })?;
+        LoadError::NotASharedObject { path: path.to_owned(), reason }
+    };
+    // What cannot be read is for the system to tell.
+    if let Some(mistake) = head(copy).ok().and_then(|(head, n_bytes)| header::mistake(&head, n_bytes)) {
+        return Err(refused(mistake));
+    }
+    // SAFETY: opening runs the initialisers of the library. A plugin is code that the user chose to run; that they
+    // do nothing harmful is as much as can be asked.
+    let library = unsafe { Library::new(copy) }.map_err(|error| refused(reason(&error, copy)))?;
     let symbol = symbol_of(path);
     // SAFETY: only the address is taken here, and a symbol of this name is an entry by contract.
     let entry = unsafe { library.get::<*mut Entry>(symbol.as_bytes()) }.ok().and_then(|at| NonNull::new(*at));
     // Unloading would leave thread-locals and everything static that the library handed out without their code.
     std::mem::forget(library);
     entry.ok_or_else(|| LoadError::NoEntry { path: path.to_owned(), symbol })
+}
+
+/// The first bytes of a file, and how many it has.
+fn head(path: &Path) -> io::Result<(Vec<u8>, u64)> {
+    let file = fs::File::open(path)?;
+    let (mut head, n_bytes) = (Vec::new(), file.metadata()?.len());
+    file.take(header::HEAD_BYTES).read_to_end(&mut head)?;
+    Ok((head, n_bytes))
 }
 
 /// What the system says of a library that does not open, without the name of the copy, which nobody knows.
