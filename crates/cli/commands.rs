@@ -178,14 +178,33 @@ fn install(
 fn site(places: &Places, graph: Option<&Path>, memory_budget_bytes: Option<u64>) -> Result<(Site, PathBuf)> {
     let cache = folders::cache(places)?;
     let (registry, installed) = registry(places, graph, &cache, memory_budget_bytes)?;
-    for reason in installed.refusals() {
-        words::say(format!("warning: a plugin is left out: {reason}"));
+    Ok((surroundings(registry, installed, &cache), cache))
+}
+
+/// As [`site`], for runs: a plugin that does not load any more is no reason not to run what needs it not.
+fn site_of_runs(places: &Places, graph: &Path, memory_budget_bytes: Option<u64>) -> Result<(Site, PathBuf)> {
+    let cache = folders::cache(places)?;
+    let (mut registry, mut installed) = registry(places, Some(graph), &cache, memory_budget_bytes)?;
+    installed.register_earlier(&mut |path, facts, reason| registry.add_unusable(path, facts, reason.to_owned()));
+    Ok((surroundings(registry, installed, &cache), cache))
+}
+
+fn surroundings(registry: Registry, installed: Installed, cache: &Path) -> Site {
+    for plugin in &installed.plugins {
+        match (&plugin.refusal, plugin.stands_in) {
+            (None, _) => {}
+            (Some(reason), false) => words::say(format!("warning: a plugin is left out: {reason}")),
+            (Some(reason), true) => {
+                words::say(format!(
+                    "warning: a plugin is of no use any more, and steps that it has to run fail: {reason}"
+                ));
+            }
+        }
     }
-    let site = Site::new(Arc::new(registry), folders::models(), &cache.join("v1"))
+    Site::new(Arc::new(registry), folders::models(), &cache.join("v1"))
         .with_folders(folders::of_models())
         .with_installed(installed)
-        .with_watch(hashing::watch());
-    Ok((site, cache))
+        .with_watch(hashing::watch())
 }
 
 /// `NAME=VALUE` as a pair.
@@ -219,6 +238,15 @@ struct Opened<'a> {
     since: watch::Since,
 }
 
+/// What a graph is opened for.
+#[derive(Clone, Copy)]
+enum Purpose {
+    Plan,
+    Run,
+    /// A plugin that does not load is waited for, until it is built anew.
+    Watch,
+}
+
 /// What came of reading a graph.
 struct Reading {
     mistakes: Vec<Diagnostic>,
@@ -226,14 +254,19 @@ struct Reading {
 }
 
 impl<'a> Opened<'a> {
-    /// `only_reads` says that nothing is to be given to the remote tier.
     fn new(
         places: &Places,
         args: &'a GraphArgs,
         memory_budget_bytes: Option<u64>,
-        only_reads: bool,
+        purpose: Purpose,
     ) -> Result<Opened<'a>> {
-        let (site, folder) = site(places, Some(&args.graph), memory_budget_bytes)?;
+        isolation::tell_of_strays();
+        let (site, folder) = match purpose {
+            Purpose::Plan | Purpose::Run => site_of_runs(places, &args.graph, memory_budget_bytes)?,
+            Purpose::Watch => site(places, Some(&args.graph), memory_budget_bytes)?,
+        };
+        // Who only plans gives nothing to the remote tier.
+        let only_reads = matches!(purpose, Purpose::Plan);
         let cache = size::open(places, folder);
         Ok(Opened {
             args,

@@ -3,10 +3,12 @@
 //! By itself, whatever was never checked does. Options and `config.ron` say otherwise by name: `isolate` for those that are
 //! kept apart all the same, `trust` for those that run in the program all the same; where both name one, it is kept apart.
 
+use std::collections::BTreeSet;
 use std::ffi::OsString;
 use std::path::Path;
 #[cfg(target_os = "linux")]
 use std::path::PathBuf;
+use std::sync::{Mutex, PoisonError};
 
 use anyhow::{Result, bail};
 use rondel_engine::installed::Installed;
@@ -15,6 +17,7 @@ use rondel_value::Digest;
 
 use crate::args::Places;
 use crate::config::{self, Config};
+use crate::words;
 
 /// Names every plugin.
 const ALL: &str = "all";
@@ -95,6 +98,19 @@ pub fn add(
     copies: &Path,
 ) -> Result<(), LoadError> {
     registry.add_known(path, digest, facts.clone(), copies)
+}
+
+/// Says of each kind once that it called the host after its end: here, in the program, nothing more can be done about it.
+pub fn tell_of_strays() {
+    let told = Mutex::new(BTreeSet::new());
+    rondel_plugin::tell_of_strays(move |kind| {
+        if told.lock().unwrap_or_else(PoisonError::into_inner).insert(kind.to_owned()) {
+            words::say(format!(
+                "warning: `{kind}` called the host from a thread that it had not joined when it returned; that may harm the \
+                 whole program, and in a process of its own (`--isolate`) it cannot"
+            ));
+        }
+    });
 }
 
 /// What this machine takes away from the process of a plugin: as data, and in words.

@@ -40,7 +40,7 @@ fn built() -> (&'static str, &'static Path) {
 /// Links the very library that the program was linked with into a shared object.
 ///
 /// Building the crate by itself would build half of what it depends on again: cargo chooses other features for it then.
-fn link(package: &str, folder: &Path) {
+pub fn link(package: &str, folder: &Path) {
     let name = package.replace('-', "_");
     let libraries = built().1.join("deps");
     let is_library = |path: &PathBuf| {

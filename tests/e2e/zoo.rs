@@ -1,29 +1,17 @@
 //! Plugins that do what no plugin may do, in the real program: one clear error each, and everything else goes on.
 
-use std::fs;
+mod unloadable;
 
 use rondel_event::{How, Report};
 
 use crate::fixture::{Project, Said, how, step};
+use crate::plugin::link;
 
 /// A project with the zoo, built with these lines before `zoo.c`.
 fn project(defines: &str) -> Project {
     let project = Project::new();
     project.build_c("plugins", "zoo", &format!("{defines}\n#include <zoo/zoo.c>"));
     project
-}
-
-/// A project with this file as its plugin `libzoo.so`.
-fn project_with(library: &[u8]) -> Project {
-    let project = Project::new();
-    fs::create_dir_all(project.path("plugins")).expect("a folder");
-    fs::write(project.path("plugins/libzoo.so"), library).expect("a plugin");
-    project
-}
-
-/// The library of the zoo.
-fn library() -> Vec<u8> {
-    fs::read(project("").path("plugins/libzoo.so")).expect("a library")
 }
 
 /// A graph with one node of the zoo, and beside it a branch that has nothing to do with that.
@@ -43,9 +31,16 @@ fn graph(beast: &str, outputs: &str) -> String {
     )
 }
 
+/// How a plugin is run that was never checked.
+const APART: &[&str] = &["--isolate", "all"];
+const IN_THE_PROGRAM: &[&str] = &["--trust", "all"];
+
 /// Runs the beast, and checks that the branch beside it came to its end and is kept.
 fn let_loose(beast: &str, args: &[&str]) -> (Said, Report) {
-    let project = project("");
+    let_loose_in(&project(""), beast, args)
+}
+
+fn let_loose_in(project: &Project, beast: &str, args: &[&str]) -> (Said, Report) {
     project.write("graph.ron", &graph(beast, "wild: wild, "));
     let (said, report) = project.try_run("graph.ron", args);
     assert_eq!(how(&report, "saved"), How::Ran, "{}", said.stderr);
@@ -58,33 +53,59 @@ fn let_loose(beast: &str, args: &[&str]) -> (Said, Report) {
     (said, report)
 }
 
-/// The beast fails, and this is what is said of it.
+/// The beast fails in a process of its own, and this is what is said of it.
 fn fails(beast: &str, kind: &str, message: &str) {
-    let (said, report) = let_loose(beast, &["--memory", "100MB"]);
+    fails_in(&project(""), beast, APART, kind, message);
+}
+
+/// The beast fails, wherever it runs.
+fn fails_everywhere(beast: &str, kind: &str, message: &str) {
+    for place in [APART, IN_THE_PROGRAM] {
+        fails_in(&project(""), beast, place, kind, message);
+    }
+}
+
+fn fails_in(project: &Project, beast: &str, place: &[&str], kind: &str, message: &str) {
+    let (said, report) = let_loose_in(project, beast, &[&["--memory", "100MB"], place].concat());
     assert_eq!(said.code, Some(1), "{}", said.stderr);
     let problem = step(&report, "wild").problem.as_ref().expect("a problem");
-    assert_eq!((&*problem.kind, &*problem.message), (kind, message));
+    assert_eq!((&*problem.kind, &*problem.message), (kind, message), "{place:?}");
     assert!(said.stderr.contains(message), "{}", said.stderr);
 }
 
 #[test]
 fn a_panic_is_told_by_its_message() {
-    fails("zoo.panics", "panicked", "index out of bounds");
+    fails_everywhere("zoo.panics", "panicked", "index out of bounds");
+}
+
+#[test]
+fn a_panic_of_rust_is_told_by_its_message() {
+    for place in [APART, IN_THE_PROGRAM] {
+        let project = project("");
+        link("rondel-testkit", &project.path("plugins"));
+        let args = [place, &["--memory", "100MB"]].concat();
+        project.write("graph.ron", &graph("stub.panic", "wild: wild, ").replace("beast(with", "beast(a: 7, with"));
+        let (said, report) = project.try_run("graph.ron", &args);
+        assert_eq!((said.code, how(&report, "saved")), (Some(1), How::Ran), "{}", said.stderr);
+        assert_eq!(project.pictures(), ["grey.png"]);
+        let problem = step(&report, "wild").problem.as_ref().expect("a problem");
+        assert!(problem.kind == "panicked" && problem.message.contains("7 is too much"), "{}", problem.message);
+    }
 }
 
 #[test]
 fn a_value_of_a_wrong_type_is_told_by_its_port() {
-    fails("zoo.wrong_type", "misbehaved", "its output `value` is wrong: Int wanted, Text given");
+    fails_everywhere("zoo.wrong_type", "misbehaved", "its output `value` is wrong: Int wanted, Text given");
 }
 
 #[test]
 fn an_output_that_is_missing_is_told_by_its_name() {
-    fails("zoo.nothing", "misbehaved", "it did not set its output `value`");
+    fails_everywhere("zoo.nothing", "misbehaved", "it did not set its output `value`");
 }
 
 #[test]
 fn success_after_an_error_is_none() {
-    fails("zoo.both", "misbehaved", "it says that it is done, and that it failed: no luck");
+    fails_everywhere("zoo.both", "misbehaved", "it says that it is done, and that it failed: no luck");
 }
 
 #[test]
@@ -131,8 +152,10 @@ fn memory_without_end_is_told_by_its_size() {
 
 #[test]
 fn a_thread_that_is_left_behind_harms_nobody() {
-    let (said, report) = let_loose("zoo.leaves_a_thread", &[]);
-    assert_eq!((said.code, how(&report, "wild")), (Some(0), How::Ran), "{}", said.stderr);
+    for place in [APART, IN_THE_PROGRAM] {
+        let (said, report) = let_loose("zoo.leaves_a_thread", place);
+        assert_eq!((said.code, how(&report, "wild")), (Some(0), How::Ran), "{}", said.stderr);
+    }
 }
 
 #[test]
@@ -147,97 +170,15 @@ fn who_calls_after_the_end_is_found_out_by_the_next_step() {
     assert_eq!(project.pictures(), ["grey.png"]);
 }
 
-/// A run with a plugin that does not load: its picture is kept, and this is what is said.
-fn left_out(project: &Project, expected: &str) {
-    project.write(
-        "graph.ron",
-        "Graph(
-            format: 1,
-            nodes: (grey: solid(size: (16, 16), color: \"#777777\"), saved: save(image: grey, path: \"grey.png\")),
-            outputs: (saved: saved),
-        )",
-    );
-    for how_loaded in [&["--isolate", "all"], &["--trust", "all"]] {
-        let said = project.rondel(&[&["run", "graph.ron"], &how_loaded[..]].concat());
-        assert_eq!((said.code, project.pictures()), (Some(0), vec!["grey.png".to_owned()]), "{}", said.stderr);
-        let warnings: Vec<&str> = said.stderr.lines().filter(|line| line.starts_with("warning: ")).collect();
-        let without_path = warnings.iter().map(|warning| warning.rsplit_once(": ").expect("a path at its end").0);
-        assert_eq!(without_path.collect::<Vec<_>>(), [format!("warning: a plugin is left out: {expected}")]);
-        assert!(warnings[0].ends_with("plugins/libzoo.so"), "{}", warnings[0]);
-    }
-}
-
 #[test]
-fn another_version_of_the_boundary_is_told() {
-    let zoo = project("#define MAJOR 2");
-    left_out(
-        &zoo,
-        "built for version 2 of the boundary, this program has version 1; rebuild the plugin with the `rondel.h` or SDK of \
-         this program",
-    );
-}
-
-#[test]
-fn a_struct_that_is_too_small_is_told() {
-    let zoo = project("#define SIZE 16");
-    let expected = "the entry is 16 bytes long and at least 88 are needed; set `struct_size` to `sizeof(rondel_entry)`";
-    left_out(&zoo, expected);
-}
-
-#[test]
-fn a_struct_that_is_bigger_is_of_a_later_version_and_welcome() {
-    let project = project("#define SIZE 4096");
-    let said = project.rondel(&["nodes", "zoo.waits"]);
-    assert_eq!((said.code, &*said.stderr), (Some(0), ""), "{}", said.stdout);
-}
-
-#[test]
-fn a_kind_that_exists_is_told_with_who_offers_it() {
-    let zoo = project("#define KIND \"solid\"");
-    left_out(
-        &zoo,
-        "kind `solid` of plugin `zoo` is offered by plugin `node-edit` (built in) already; remove one of the two, or rename \
-         the kind",
-    );
-}
-
-#[test]
-fn a_file_without_the_symbol_is_told_with_its_name() {
-    let project = Project::new();
-    project.build_c("plugins", "zoo", "int nothing_of_interest;");
-    left_out(
-        &project,
-        "not a plugin: there is no symbol `rondel_entry_zoo`; the symbol is named after the file, so export it under this \
-         name or rename the file",
-    );
-}
-
-/// What is said of a file that the system does not open.
-fn not_opened(library: &[u8], reason: &str) {
-    let machine = format!("{}-{}", std::env::consts::ARCH, std::env::consts::OS);
-    let how = "build it as a `cdylib`, or with `cc -shared`, for";
-    left_out(&project_with(library), &format!("not a shared object for this machine ({reason}); {how} {machine}"));
-}
-
-#[test]
-fn a_text_file_is_told() {
-    not_opened(
-        b"this is a letter, not a program, and long enough to be looked at: dear reader of libraries",
-        "invalid ELF header",
-    );
-}
-
-#[test]
-fn an_object_of_32_bits_is_told() {
-    let mut library = library();
-    // The class of the object, as `cc -m32` would write it.
-    library[4] = 1;
-    not_opened(&library, "wrong ELF class: ELFCLASS32");
-}
-
-#[test]
-fn a_file_that_is_cut_short_is_told() {
-    not_opened(&library()[..40], "file too short");
+fn who_calls_after_the_end_in_the_program_is_told_once() {
+    let project = project("");
+    project.write("graph.ron", &graph("zoo.calls_late", "after: after, "));
+    let (said, report) = project.try_run("graph.ron", IN_THE_PROGRAM);
+    assert_eq!((said.code, how(&report, "after"), how(&report, "saved")), (Some(0), How::Ran, How::Ran));
+    let expected = "warning: `zoo.calls_late` called the host from a thread that it had not joined when it returned; that may harm \
+                    the whole program, and in a process of its own (`--isolate`) it cannot\n";
+    assert_eq!(said.stderr.matches(expected).count(), 1, "{}", said.stderr);
 }
 
 #[test]

@@ -11,7 +11,7 @@ use rondel_engine::plan::Edge;
 use rondel_engine::{Forecast, KeyParts, Plan, StepNeed, Weighed, failure, forecast, key_parts, needs, weigh};
 use serde_json::json;
 
-use super::{Exit, Opened, lock};
+use super::{Exit, Opened, Purpose, lock};
 use crate::args::{Places, PlanArgs, PlanFormat};
 use crate::memory::Memory;
 use crate::output::hosted;
@@ -20,7 +20,7 @@ use crate::words;
 
 pub fn run(places: &Places, args: PlanArgs) -> Result<Exit> {
     let budget_bytes = Memory::find(&args.memory).budget_bytes;
-    let mut opened = Opened::new(places, &args.graph, budget_bytes, true)?;
+    let mut opened = Opened::new(places, &args.graph, budget_bytes, Purpose::Plan)?;
     let cache = opened.cache.clone();
     let plan = match opened.plan()? {
         Ok(plan) => plan,

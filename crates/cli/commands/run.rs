@@ -14,7 +14,7 @@ use rondel_event::{How, Report};
 use rondel_hosted::Hosted;
 use uuid::Uuid;
 
-use super::{Exit, Opened, lock};
+use super::{Exit, Opened, Purpose, lock};
 use crate::alloc::Probe;
 use crate::args::{CommonRunArgs, Places, RunArgs};
 use crate::memory::Memory;
@@ -32,7 +32,7 @@ pub fn run(places: &Places, args: RunArgs) -> Result<Exit> {
         on_screen::check(&args)?;
     }
     let memory = Memory::find(&common.memory);
-    let mut opened = Opened::new(places, &common.graph, memory.budget_bytes, false)?;
+    let mut opened = Opened::new(places, &common.graph, memory.budget_bytes, Purpose::Run)?;
     let plan = match opened.plan()? {
         Ok(plan) => plan,
         Err(exit) => return Ok(exit),

@@ -26,7 +26,7 @@ pub(super) use self::desk::detail;
 pub(super) use self::since::Since;
 use super::reload::Plugins;
 use super::run::{carry_out, make_report_folder, options, write_report};
-use super::{Exit, Opened, Reading};
+use super::{Exit, Opened, Purpose, Reading};
 use crate::args::{CommonRunArgs, Places, WatchArgs};
 use crate::memory::Memory;
 use crate::output::{Display, Onto, diagnostics};
@@ -40,7 +40,8 @@ pub fn run(places: &Places, args: &WatchArgs) -> Result<Exit> {
     }
     let memory = Memory::find(&common.memory);
     let plugins = Plugins::new(places, &common.graph.graph);
-    let opened = Opened { counts_code: true, ..Opened::new(places, &common.graph, memory.budget_bytes, false)? };
+    let opened =
+        Opened { counts_code: true, ..Opened::new(places, &common.graph, memory.budget_bytes, Purpose::Watch)? };
     make_report_folder(common)?;
     let cache = opened.cache.clone();
     let display = Display::new(&common.display, false, &cache)?;

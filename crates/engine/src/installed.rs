@@ -5,6 +5,7 @@
 //! stranger wrote; the program does it in a process of its own. What `rondel plugins check` found is remembered in the same
 //! place, and a plugin that did not pass is left out.
 
+mod earlier;
 pub mod known;
 mod missing;
 
@@ -54,6 +55,8 @@ pub struct InstalledPlugin {
     pub verdict: Option<Verdict>,
     /// Why it is left out; none, if its kinds can be used.
     pub refusal: Option<String>,
+    /// It is left out, and its kinds stand for what they were when it was last of use.
+    pub stands_in: bool,
 }
 
 impl Installed {
@@ -123,11 +126,11 @@ impl InstalledPlugin {
                 Err(reason) => refusal = Some(reason),
             }
         }
-        InstalledPlugin { path, digest: Some(digest), facts, verdict, refusal }
+        InstalledPlugin { path, digest: Some(digest), facts, verdict, refusal, stands_in: false }
     }
 
     fn left_out(path: PathBuf, refusal: String) -> InstalledPlugin {
-        InstalledPlugin { path, digest: None, facts: None, verdict: None, refusal: Some(refusal) }
+        InstalledPlugin { path, digest: None, facts: None, verdict: None, refusal: Some(refusal), stands_in: false }
     }
 }
 

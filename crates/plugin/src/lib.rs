@@ -62,4 +62,5 @@ pub use facts::Facts;
 #[cfg(target_os = "linux")]
 pub use isolate::Isolation;
 pub use kind::NodeKind;
+pub use live::tell_of_strays;
 pub use registry::{HostOptions, Origin, PluginInfo, Registry};

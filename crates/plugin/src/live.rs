@@ -162,9 +162,10 @@ pub(crate) unsafe fn with_execution<T>(call: *const abi::Call, respond: impl FnO
     }
 }
 
-/// Sets who is told of requests through calls that ended; the first one stays.
-#[cfg(target_os = "linux")]
-pub(crate) fn tell_of_strays(tell: impl Fn(&str) + Send + Sync + 'static) {
+/// Sets who is told of requests through calls that ended, each time with the kind that the call was of; the first one stays.
+///
+/// Told on the thread that asks, which is the plugin's.
+pub fn tell_of_strays(tell: impl Fn(&str) + Send + Sync + 'static) {
     let _ = ON_STRAY.set(Box::new(tell));
 }
 

@@ -47,6 +47,15 @@ impl OnDemand {
     }
 }
 
+/// The nodes of a plugin that cannot be opened, for this reason.
+pub(crate) struct Unusable(pub(crate) String);
+
+impl Nodes for Unusable {
+    fn open(&self) -> Result<&[OpenNode], String> {
+        Err(self.0.clone())
+    }
+}
+
 impl Nodes for OnDemand {
     fn open(&self) -> Result<&[OpenNode], String> {
         // Two steps that come at once: one opens, the other waits.

@@ -18,7 +18,7 @@ use crate::host::HostSide;
 use crate::isolate::{Isolated, Isolation};
 use crate::kind::{NodeKind, Place};
 use crate::load::{self, Deinit};
-use crate::on_demand::OnDemand;
+use crate::on_demand::{OnDemand, Unusable};
 use crate::services::memory::Memory;
 
 /// What the host says of itself to plugins, and how much it lets them keep.
@@ -152,6 +152,12 @@ impl Registry {
         }
         let nodes = OnDemand::new(path, digest, facts.clone(), copies, self.host);
         self.register(facts, Origin::File(path.to_owned()), Some(digest), Place::Here(Arc::new(nodes)))
+    }
+
+    /// Registers kinds that nobody can run any more, by what is known of them: a graph with them can be checked and planned, and
+    /// what they made before is still what they would make. Each of their runs fails with `reason`.
+    pub fn add_unusable(&mut self, path: &Path, facts: Facts, reason: String) -> Result<(), LoadError> {
+        self.register(facts, Origin::File(path.to_owned()), None, Place::Here(Arc::new(Unusable(reason))))
     }
 
     /// As [`Registry::add_known`], but the plugin runs in processes of its own, and nothing of it in this one.

@@ -262,3 +262,39 @@ fn where_plugins_were_looked_for_is_said_with_what_was_found() {
     let said = missing(&lab, "photograph");
     assert_eq!(said, "plugins were looked for in: plugins (1 plugin, 1 left out), /nowhere (not there)");
 }
+
+/// The kinds that stand for what plugins offered before.
+fn earlier(found: &mut Installed) -> String {
+    let mut kinds = Vec::new();
+    found.register_earlier(&mut |_, facts, reason| {
+        kinds.extend(facts.kinds.iter().map(|spec| format!("{}: {reason}", spec.kind)));
+        Ok(())
+    });
+    kinds.join(", ")
+}
+
+#[test]
+fn what_does_not_load_any_more_stands_for_what_it_offered_last() {
+    let lab = Lab::new(&[("glow", "broken")]);
+    assert_eq!(earlier(&mut lab.find()), "", "nothing was ever known of it");
+    lab.write("glow", "glow").unwrap();
+    let mut found = lab.find();
+    assert_eq!((earlier(&mut found).as_str(), found.plugins[0].stands_in), ("", false));
+    lab.write("glow", "broken").unwrap();
+    let mut found = lab.find();
+    let said = earlier(&mut found);
+    assert!(said.starts_with("glow: it is broken: "), "{said}");
+    assert!(found.plugins[0].stands_in);
+}
+
+#[test]
+fn what_a_check_found_wrong_does_not_stand_for_anything() {
+    let lab = Lab::new(&[("glow", "glow")]);
+    let digest = lab.find().plugins[0].digest.unwrap();
+    let verdict = Verdict::new(vec!["`glow` ended the process".to_owned()], Vec::new(), ran(&[]));
+    lab.known().keep_verdict(&lab.file("glow"), &digest, &verdict).unwrap();
+    assert_eq!(earlier(&mut lab.find()), "");
+    // Nor does the build after it, which does not load, stand for that one.
+    lab.write("glow", "broken").unwrap();
+    assert_eq!(earlier(&mut lab.find()), "");
+}

@@ -1,5 +1,6 @@
 //! How a run comes to a child: one that is idle and reaches as far as it may, or a new one with the plugin loaded.
 
+use std::fs;
 use std::io;
 use std::path;
 use std::sync::atomic::Ordering;
@@ -84,9 +85,10 @@ impl Isolated {
         // What cannot be cleared is in nobody's way.
         self.cleared.call_once(|| drop(temp::clear(&root)));
         let temp = Temp::new(&root, &self.digest.short().to_string()).map_err(StartError::Process)?;
+        let copy = load::copy_of_known(&self.path, &self.digest, &self.copies)?;
         let load = Load {
             path: self.path.clone(),
-            copy: load::copy_of_known(&self.path, &self.digest, &self.copies)?,
+            copy: copy.clone(),
             digest: self.digest,
             name: options.name.clone(),
             version: options.version.clone(),
@@ -109,7 +111,11 @@ impl Isolated {
                     let (plugin, origin) = (self.facts.name.clone(), Origin::File(self.path.clone()));
                     return Err(LoadError::OtherKinds { plugin, origin }.into());
                 }
-                Heard::Message(FromChild::Refused(message), _) => return Err(StartError::Load(message)),
+                Heard::Message(FromChild::Refused(message), _) => {
+                    // It may be damaged, and is made again from the file. The child may not remove it.
+                    let _ = fs::remove_file(&copy);
+                    return Err(StartError::Load(message));
+                }
                 // Within `init` there is no run; a plugin may ask how much memory there is.
                 Heard::Message(FromChild::Ask(question), _) => {
                     let answer = match question {
