@@ -8,6 +8,8 @@
 //! | `--offline` | nothing leaves this machine |
 //! | `--hosted-record`, `--hosted-replay` | keeps what is made, and takes it from there without asking anybody |
 
+mod programs;
+
 use std::env;
 use std::hash::{BuildHasher, RandomState};
 use std::io::ErrorKind;
@@ -43,6 +45,7 @@ pub fn open(places: &Places, graph: Option<&Path>) -> Result<Hosted> {
     let settings = Settings {
         folder: ledger_folder(places)?,
         variable: Arc::new(|name| env::var(name).ok()),
+        program: Arc::new(programs::first_line),
         home: etcetera::home_dir().ok(),
         now: Arc::new(now),
         random: Arc::new(|| RandomState::new().hash_one(0)),

@@ -6,7 +6,7 @@ use std::process::Child;
 
 use rondel_testkit::servers::{Origin, Provider};
 
-use crate::fixture::Said;
+use crate::fixture::{Said, said};
 use crate::providers::Hosted;
 
 /// Those with a protocol of their own.
@@ -115,6 +115,37 @@ fn children_of(parent: &Child) -> Vec<String> {
         }
         std::thread::yield_now();
     }
+}
+
+#[test]
+fn a_key_may_be_in_the_keyring_or_known_to_a_program() {
+    use std::os::unix::fs::PermissionsExt;
+    let key = Provider::Fal.key();
+    let ask = |keys: &str, tool: Option<&str>| {
+        let hosted = Hosted::with("fal", "");
+        let file = format!("Providers(format: 1, keys: {{\"fal\": [{keys}]}})");
+        hosted.project.write("home/config/rondel/providers.ron", &file);
+        if let Some(tool) = tool {
+            hosted.project.write("bin/secret-tool", tool);
+            fs::set_permissions(hosted.project.path("bin/secret-tool"), fs::Permissions::from_mode(0o755))
+                .expect("mine");
+        }
+        let mut command = hosted.command(&["run", "hosted.ron", "--plain"]);
+        command.env_remove("FAL_KEY").env("PATH", format!("{}:/usr/bin:/bin", hosted.project.path("bin").display()));
+        (said(command), hosted.servers.n_submits(Provider::Fal))
+    };
+    let keyring = "Keyring(\"rondel\", \"fal\")";
+    let tool = format!("#!/bin/sh\n[ \"$*\" = 'lookup service rondel account fal' ] && printf %s '{key}'\n");
+    let (run, n_submits) = ask(keyring, Some(&tool));
+    assert_eq!((run.code, n_submits), (Some(0), 1), "{}", run.stderr);
+    let (run, n_submits) = ask(&format!("Program([\"sh\", \"-c\", \"echo {key}\"])"), None);
+    assert_eq!((run.code, n_submits), (Some(0), 1), "{}", run.stderr);
+    let (run, n_submits) = ask(keyring, Some("#!/bin/sh\nexit 1\n"));
+    assert_eq!((run.code, n_submits), (Some(1), 0));
+    let help = "put it into the keyring: `secret-tool store --label='rondel fal' service rondel account fal`";
+    assert!(run.stderr.contains(help), "{}", run.stderr);
+    let (run, _) = ask(keyring, None);
+    assert!(run.stderr.contains("the keyring does not answer (it is not installed)"), "{}", run.stderr);
 }
 
 #[test]

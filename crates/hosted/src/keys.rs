@@ -1,4 +1,8 @@
-//! Where keys are found: in the environment, or in a file that its owner alone can read.
+//! Where keys are found: in the environment, in a file that its owner alone can read, in the keyring of the system, or by asking a
+//! program such as a password manager.
+//!
+//! The keyring is asked through the tool that the system has for it. A library that speaks to it would bring a whole D-Bus client
+//! along, a third of what this crate takes to build, for a question that is asked once.
 
 use std::io::ErrorKind;
 use std::path::Path;
@@ -51,6 +55,21 @@ impl Hosted {
                     }
                     wanted.push(format!("set {first} and {second}"));
                 }
+                KeyPlace::Keyring(service, account) => {
+                    let named = format!("`{account}` of `{service}` in the keyring");
+                    match self.ask_program(&in_keyring(service, account)) {
+                        Ok(Some(key)) => return Some(Ok(Some((named, key)))),
+                        Ok(None) => {
+                            wanted.push(format!("put it into the keyring: `{}`", into_keyring(service, account)))
+                        }
+                        Err(problem) => wanted.push(format!("the keyring does not answer ({problem})")),
+                    }
+                }
+                KeyPlace::Program(command) => match self.ask_program(command) {
+                    Ok(Some(key)) => return Some(Ok(Some((format!("`{}`", command.join(" ")), key)))),
+                    Ok(None) => wanted.push(format!("`{}` prints none", command.join(" "))),
+                    Err(problem) => wanted.push(format!("`{}` does not answer ({problem})", command.join(" "))),
+                },
                 KeyPlace::File(path) => {
                     let path = match (path.strip_prefix("~"), &self.settings().home) {
                         (Ok(rest), Some(home)) => home.join(rest),
@@ -65,6 +84,36 @@ impl Hosted {
             }
         }
         Some(Err(format!("there is no key: {}", wanted.join(", or "))))
+    }
+
+    /// What a program says. What it said once is remembered, for a keyring may ask its owner each time; what it did not say may be
+    /// there the next time.
+    fn ask_program(&self, command: &[String]) -> Result<Option<Secret>, String> {
+        // Held while the program runs: of several that want the same key one asks, and the owner is asked once.
+        let mut told = self.told().lock().expect("nobody panics while holding it");
+        if let Some(key) = told.get(command) {
+            return Ok(Some(key.clone()));
+        }
+        let key = (self.settings().program)(command)?.and_then(|text| Secret::new(&text));
+        told.extend(key.iter().map(|key| (command.to_owned(), key.clone())));
+        Ok(key)
+    }
+}
+
+/// What prints an entry of the system's keyring.
+fn in_keyring(service: &str, account: &str) -> Vec<String> {
+    let words: &[&str] = match cfg!(target_os = "macos") {
+        true => &["security", "find-generic-password", "-w", "-s", service, "-a", account],
+        false => &["secret-tool", "lookup", "service", service, "account", account],
+    };
+    words.iter().map(|word| (*word).to_owned()).collect()
+}
+
+/// What puts one there.
+fn into_keyring(service: &str, account: &str) -> String {
+    match cfg!(target_os = "macos") {
+        true => format!("security add-generic-password -s {service} -a {account} -w"),
+        false => format!("secret-tool store --label='{service} {account}' service {service} account {account}"),
     }
 }
 

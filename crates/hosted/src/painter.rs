@@ -10,7 +10,7 @@ use rondel_value::HostedRequest;
 use tokio::runtime::Runtime;
 use tokio::sync::Semaphore;
 
-use crate::endpoint::Endpoint;
+use crate::endpoint::{Endpoint, Secret};
 use crate::fault::{Class, Fault};
 use crate::http::Http;
 use crate::kept::Kept;
@@ -28,6 +28,9 @@ use crate::wire::{Request, Response};
 /// Looks an environment variable up.
 pub type Variable = Arc<dyn Fn(&str) -> Option<String> + Send + Sync>;
 
+/// Runs a program for what it prints on its first line: none if it prints nothing or says that it has nothing, else a problem in words.
+pub type Program = Arc<dyn Fn(&[String]) -> Result<Option<String>, String> + Send + Sync>;
+
 /// What is the machine's and the moment's.
 #[derive(Clone)]
 pub struct Settings {
@@ -35,6 +38,8 @@ pub struct Settings {
     pub folder: PathBuf,
     /// Looks an environment variable up.
     pub variable: Variable,
+    /// Asks a program for a key.
+    pub program: Program,
     pub home: Option<PathBuf>,
     /// Seconds since 1970.
     pub now: Arc<dyn Fn() -> u64 + Send + Sync>,
@@ -58,6 +63,8 @@ pub struct Hosted {
     given: Mutex<HashMap<String, Vec<String>>>,
     /// Made when they are first needed: most runs ask nobody.
     means: Mutex<Option<Arc<Means>>>,
+    /// Keys that programs told, by their commands.
+    told: Mutex<HashMap<Vec<String>, Secret>>,
     /// Calls at once, by provider.
     slots: Mutex<HashMap<String, Arc<Semaphore>>>,
 }
@@ -78,8 +85,8 @@ impl Hosted {
         patience.longest_asked = max_wait_s.map_or(patience.longest_asked, Duration::from_secs);
         patience.deadline = deadline_s.map_or(patience.deadline, Duration::from_secs);
         patience.leaves_jobs = on_deadline == Some(OnDeadline::Leave);
-        let (given, means, slots) = Default::default();
-        Hosted { providers, settings, ledger, kept, given, means, slots }
+        let (given, means, told, slots) = Default::default();
+        Hosted { providers, settings, ledger, kept, given, means, told, slots }
     }
 
     pub fn ledger(&self) -> &Ledger {
@@ -169,6 +176,10 @@ impl Hosted {
         names.sort_unstable();
         names.dedup();
         names
+    }
+
+    pub(crate) fn told(&self) -> &Mutex<HashMap<Vec<String>, Secret>> {
+        &self.told
     }
 
     pub(crate) fn settings(&self) -> &Settings {

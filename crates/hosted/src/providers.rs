@@ -27,6 +27,9 @@ pub struct ProvidersFile {
     pub format: u32,
     #[serde(default)]
     pub providers: BTreeMap<String, Provider>,
+    /// Places of keys, by provider, in place of the provider's own.
+    #[serde(default)]
+    pub keys: BTreeMap<String, Vec<KeyPlace>>,
     #[serde(default)]
     pub spend: Option<Spend>,
     #[serde(default)]
@@ -81,6 +84,10 @@ pub enum KeyPlace {
     EnvPair(String, String),
     /// A file that nobody but its owner can read; `~/` is the user's home.
     File(PathBuf),
+    /// The keyring of the system: service and account.
+    Keyring(String, String),
+    /// What a program prints, such as a password manager; the words of its command.
+    Program(Vec<String>),
 }
 
 /// A model at a provider.

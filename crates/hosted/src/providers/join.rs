@@ -45,6 +45,13 @@ impl Providers {
         let (users, graphs): (Vec<_>, Vec<_>) = files.into_iter().partition(|(_, whose, _)| *whose == Whose::User);
         for (path, _, file) in users.into_iter().rev() {
             providers.by_name.extend(file.providers);
+            for (name, keys) in file.keys {
+                let provider = providers.by_name.get_mut(&name).ok_or_else(|| ProvidersError {
+                    path: path.clone(),
+                    mistakes: vec![format!("`keys`: `{name}` is no provider")],
+                })?;
+                provider.keys = keys;
+            }
             if let Some(spend) = file.spend {
                 replace_spend(&mut providers.spend, spend);
                 providers.spend_file = path;
@@ -83,6 +90,10 @@ impl Providers {
                      {path}"
                 ));
             }
+        }
+        if !file.keys.is_empty() {
+            mistakes
+                .push(format!("`keys` would decide which of your keys are used: if you trust it, put it into {own}"));
         }
         if !mistakes.is_empty() {
             return Err(ProvidersError { path, mistakes });
@@ -159,7 +170,7 @@ fn tighten_policy(policy: &mut Policy, by: &Policy) {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::providers::read;
+    use crate::providers::{KeyPlace, read};
 
     fn joined(files: &[(&str, Whose, &str)]) -> Result<Providers, String> {
         let files = files.iter().map(|(path, whose, text)| ((*path).to_owned(), *whose, read(text, path).unwrap()));
@@ -228,5 +239,21 @@ mod tests {
         assert_eq!(joined.left_out.len(), 1);
         // What says what is known is no change.
         assert!(super::tests::joined(&[("graph", Whose::Graph, shipped)]).unwrap().left_out.is_empty());
+    }
+
+    #[test]
+    fn places_of_keys_are_the_users_to_say() {
+        let keys = r#"Providers(format: 1, keys: {"fal": [Keyring("rondel", "fal")]})"#;
+        let join = |whose| {
+            let file = read(keys, "providers.ron").unwrap();
+            Providers::join(vec![("providers.ron".to_owned(), whose, file)], "own.ron")
+        };
+        let keyring = KeyPlace::Keyring("rondel".to_owned(), "fal".to_owned());
+        assert_eq!(join(Whose::User).unwrap().by_name["fal"].keys, [keyring]);
+        let refused = join(Whose::Graph).unwrap_err().to_string();
+        assert!(refused.starts_with("`keys` would decide which of your keys are used"), "{refused}");
+        let nobody = read(&keys.replace("fal", "nobody"), "providers.ron").unwrap();
+        let unknown = Providers::join(vec![("x.ron".to_owned(), Whose::User, nobody)], "own.ron").unwrap_err();
+        assert_eq!(unknown.to_string(), "`keys`: `nobody` is no provider: x.ron");
     }
 }

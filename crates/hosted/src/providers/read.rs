@@ -11,7 +11,7 @@ use ron::value::RawValue;
 use serde::Deserializer as _;
 use serde::de::{DeserializeOwned, IgnoredAny, MapAccess, Visitor};
 
-use super::{Offer, Policy, Provider, ProvidersFile, Spend, UnknownPrices};
+use super::{KeyPlace, Offer, Policy, Provider, ProvidersFile, Spend, UnknownPrices};
 use crate::endpoint::address;
 use crate::money::Micros;
 
@@ -330,6 +330,13 @@ fn values(file: &ProvidersFile, text: &str, mistakes: &mut Mistakes) {
             }
         }
     }
+    let of_providers = file.providers.iter().map(|(name, provider)| (vec!["providers", name, "keys"], &provider.keys));
+    let of_file = file.keys.iter().map(|(name, keys)| (vec!["keys", name.as_str()], keys));
+    for (path, keys) in of_providers.chain(of_file) {
+        if keys.iter().any(|place| matches!(place, KeyPlace::Program(words) if words.is_empty())) {
+            wrong(&path, "a program has a name".to_owned(), Some("Program([\"pass\", \"show\", \"fal\"])".to_owned()));
+        }
+    }
     let Some(spend) = &file.spend else { return };
     let mut limit = |path: &[&str], limit: f64| {
         if Micros::of_dollars(limit).is_none() {
@@ -388,7 +395,7 @@ Providers(
             expect![[r#"
                 4 `"one"`: expected float
                 4 `runs`: there is no field `runs` (help: fields: call, run, day, providers, calls_a_day, unknown_prices)
-                5 `polcy`: there is no field `polcy` (help: fields: format, providers, spend, policy)
+                5 `polcy`: there is no field `polcy` (help: fields: format, providers, keys, spend, policy)
                 8 `Bfll`: `Bfll` is none of: Fal, OpenAi, Replicate, Bfl, Together
                 8 `5`: expected string
                 10 `(1, 2, 3)`: expected closing `)`
@@ -406,6 +413,7 @@ Providers(
             r#"Providers(
     format: 2,
     spend: (day: -1, providers: {"x": -0.5}, unknown_prices: Assume(0)),
+    keys: {"fal": [Program([])]},
     providers: {
         "x": (
             api: Bfl, base: "http://example.org",
@@ -418,9 +426,10 @@ Providers(
                 3 `-1`: -1 is no limit in dollars
                 3 `-0.5`: -0.5 is no limit in dollars
                 3 `Assume(0)`: a call of unknown price counts as more than nothing (help: Assume(0.10))
-                6 `"http://example.org"`: `http://example.org` would send the key in the clear: write https, or an address of this machine
-                7 `(9, 2)`: `sides` are from the smallest to the largest (help: (256, 2048))
-                7 `0`: `multiple_of` is at least 1
+                4 `[Program([])]`: a program has a name (help: Program(["pass", "show", "fal"]))
+                7 `"http://example.org"`: `http://example.org` would send the key in the clear: write https, or an address of this machine
+                8 `(9, 2)`: `sides` are from the smallest to the largest (help: (256, 2048))
+                8 `0`: `multiple_of` is at least 1
             "#]],
         );
     }

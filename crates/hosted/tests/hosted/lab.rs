@@ -83,6 +83,7 @@ impl Lab {
             variable: Arc::new(move |name| {
                 variables.iter().find(|(known, _)| known == name).map(|(_, text)| text.clone())
             }),
+            program: Arc::new(|command| Err(format!("no program is to be asked, and `{}` is", command.join(" ")))),
             home: None,
             now: Arc::new(move || SystemTime::now().duration_since(UNIX_EPOCH).unwrap().as_secs() + ahead_s),
             random: Arc::new(move || (random.fetch_add(1, Ordering::Relaxed) + 1) << 32),
