@@ -64,6 +64,8 @@ pub struct UiState {
     pub page: Option<(Page, Vec<Row>)>,
     /// Of each step, what its notes have told, in order.
     pub curves: HashMap<StepName, Curves>,
+    /// The step whose note came last.
+    pub told_last: Option<StepName>,
     /// Of each step the result before the newest, and the newest.
     pub history: HashMap<StepName, (Option<Digest>, Digest)>,
     pub shown: Shown,
@@ -131,6 +133,7 @@ impl App {
                 details: None,
                 page: None,
                 curves: HashMap::new(),
+                told_last: None,
                 history: HashMap::new(),
                 shown: Shown::default(),
                 is_looking: false,
@@ -192,6 +195,7 @@ impl App {
             What::RunStarted { steps, .. } => {
                 self.ui.n_runs += 1;
                 self.ui.curves.clear();
+                self.ui.told_last = None;
                 self.ui.hint = None;
                 self.ui.standing = Standing::of(&self.view);
                 // What a person chose stays chosen from run to run, as long as it is there.
@@ -210,6 +214,7 @@ impl App {
                 self.log(Some(step), Level::Info, format!("runs: {why}"));
             }
             What::StepProgress { step, done, note, .. } => {
+                self.ui.told_last = Some(step.clone());
                 let curves = self.ui.curves.entry(step.clone()).or_default();
                 curves.done.push((event.at_ms, *done));
                 for (name, value) in named_values(note) {

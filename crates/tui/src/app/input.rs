@@ -186,6 +186,16 @@ impl App {
     }
 
     fn click(&mut self, column: u16, row: u16) -> Vec<Request> {
+        let areas = layout::areas(self.ui.screen, self.ui.focus, self.ui.zoom);
+        if areas.footer.contains((column, row).into()) {
+            return match panes::footer::action_at(self, column) {
+                Some(Action::Detail) if self.ui.popup.is_some() => self.choose(),
+                // What was typed is left before the form is.
+                Some(Action::Back) if self.is_typing() => self.typed(KeyCode::Esc.into()).unwrap_or_default(),
+                Some(action) => self.update(&action),
+                None => Vec::new(),
+            };
+        }
         if self.ui.popup.is_some() {
             return match popups::row_at(self, column, row) {
                 popups::Clicked::Outside => self.update(&Action::Back),
@@ -197,11 +207,6 @@ impl App {
                     self.choose()
                 }
             };
-        }
-        let areas = layout::areas(self.ui.screen, self.ui.focus, self.ui.zoom);
-        if areas.footer.contains((column, row).into()) {
-            let clicked = panes::footer::action_at(self, column);
-            return clicked.map(|action| self.update(&action)).unwrap_or_default();
         }
         let Some((pane, area)) = areas.at(column, row) else { return Vec::new() };
         self.focus_clicked(pane);

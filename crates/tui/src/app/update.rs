@@ -199,14 +199,13 @@ impl App {
     /// In the graph to the next box of the row, in the list to the next step of a row that has several, elsewhere to the pane
     /// beside.
     fn sideways(&mut self, by: isize) {
-        if self.ui.focus == Pane::Steps
-            && self.ui.popup.is_none()
-            && self.has_rows_of_groups()
-            && self.select_beside(by)
-        {
+        if self.ui.popup.is_some() {
             return;
         }
-        if self.ui.focus != Pane::Graph || self.ui.popup.is_some() {
+        if self.ui.focus == Pane::Steps && self.has_rows_of_groups() && self.select_beside(by) {
+            return;
+        }
+        if self.ui.focus != Pane::Graph {
             return self.turn_panes(if by < 0 { Pane::ALL.len() - 1 } else { 1 });
         }
         let Some(at) = self.selected_group() else { return };

@@ -5,7 +5,8 @@ use ratatui::layout::Rect;
 use ratatui::text::{Line, Span};
 
 use crate::action::Action;
-use crate::app::App;
+use crate::app::{App, Form, Popup};
+use crate::news::Page;
 use crate::text;
 use crate::theme::Role;
 
@@ -26,19 +27,40 @@ const OFFERED: [(Action, &str); 13] = [
     (Action::Sheet, "sheet"),
 ];
 
+/// What is offered while something lies over the panes: `enter` and `esc` mean what they do there.
+fn offered_in(app: &App, popup: &Popup) -> &'static [(Action, &'static str)] {
+    match popup {
+        Popup::Help { .. } | Popup::Palette { .. } => &[(Action::Detail, "do it"), (Action::Back, "close")],
+        Popup::Search { .. } => &[(Action::Detail, "stay there"), (Action::Back, "close")],
+        Popup::Inputs(Form { text: Some(_), .. }) => {
+            &[(Action::Detail, "take it"), (Action::Back, "leave it as it was")]
+        }
+        Popup::Inputs(_) => {
+            &[(Action::Detail, "change"), (Action::Write, "write into the file"), (Action::Back, "close")]
+        }
+        Popup::Mistakes { .. } => {
+            &[(Action::Edit, "edit"), (Action::PageDown, "further down"), (Action::Back, "close")]
+        }
+        Popup::Page { .. } if matches!(app.ui.page, Some((Page::Runs, _))) => {
+            &[(Action::Detail, "compare it with this one"), (Action::PageDown, "further down"), (Action::Back, "close")]
+        }
+        Popup::Detail { .. } | Popup::Page { .. } => &[(Action::PageDown, "further down"), (Action::Back, "close")],
+    }
+}
+
 /// The texts with the columns in which they stand.
 fn offers(app: &App, width: u16) -> Vec<(Action, String, String, u16)> {
     let mut column = 1;
     let mut offers = Vec::new();
-    for (action, word) in OFFERED {
-        let Some(key) = app.ui.keys.first(&action) else { continue };
+    for (action, word) in app.ui.popup.as_ref().map_or(&OFFERED[..], |popup| offered_in(app, popup)) {
+        let Some(key) = app.ui.keys.first(action) else { continue };
         let key = key.to_string();
         let text = format!(" {word}  ");
         let end = column + (key.chars().count() + text.chars().count()) as u16;
         if end > width {
             break;
         }
-        offers.push((action, key, text, column));
+        offers.push((action.clone(), key, text, column));
         column = end;
     }
     offers

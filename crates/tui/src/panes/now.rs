@@ -80,7 +80,7 @@ fn value<'a>(app: &App, told: &Told<'_>, room: usize) -> Vec<Span<'a>> {
 }
 
 /// `████░░░░ 1.2 GB of 20 GB · 3 known · 4 ran`; where there is little room, the bar alone says how much that is of the limit.
-fn gauge<'a>(app: &App, gauge: Gauge, more: &str, room: usize) -> Vec<Span<'a>> {
+pub fn gauge<'a>(app: &App, gauge: Gauge, more: &str, room: usize) -> Vec<Span<'a>> {
     let used = bytes_text(gauge.used_bytes);
     let joined = |told: String| [told, more.to_owned()].into_iter().filter(|text| !text.is_empty());
     let text = |told: String| joined(told).collect::<Vec<_>>().join(" · ");
@@ -99,13 +99,14 @@ fn gauge<'a>(app: &App, gauge: Gauge, more: &str, room: usize) -> Vec<Span<'a>> 
     ]
 }
 
-/// The step to tell of: the selected one if it runs or told something, else another that runs.
+/// The step to tell of: the selected one if it told something, else another that runs, else the last that told something.
 fn told(app: &App) -> Option<(&StepView, &Curves)> {
     let steps = &app.view.steps;
     let selected = app.selected_index().map(|index| &steps[index]);
     let has_told = |step: &&StepView| app.ui.curves.contains_key(&step.info.name);
     let running = || app.ui.standing.running.iter().map(|index| &steps[*index]).find(has_told);
-    let step = selected.filter(has_told).or_else(running)?;
+    let last = || app.ui.told_last.as_ref().and_then(|name| steps.get(name));
+    let step = selected.filter(has_told).or_else(running).or_else(last)?;
     Some((step, app.ui.curves.get(&step.info.name)?))
 }
 

@@ -20,6 +20,9 @@ const MOST_NAME: usize = 24;
 /// The columns of a bar.
 const BAR: usize = 12;
 
+/// The columns in which a reason says something.
+const LEAST_WHY: usize = 16;
+
 /// A row before it is fitted to the pane.
 struct Row {
     state: State,
@@ -27,6 +30,8 @@ struct Row {
     /// How much of it is done, if that is known.
     part: Option<f64>,
     text: String,
+    /// Why it ran, where there is room.
+    why: Option<String>,
 }
 
 pub fn draw(app: &App, area: Rect, frame: &mut Frame<'_>) {
@@ -46,10 +51,14 @@ pub fn draw(app: &App, area: Rect, frame: &mut Frame<'_>) {
             let bar = app.ui.theme.bar(part, (room - text::width(&said) - 1).min(BAR));
             said = format!("{bar} {said}");
         }
+        let said = text::cut(&said, room);
+        let left = room + 1 - text::width(&said);
+        let why = row.why.as_ref().filter(|_| left > LEAST_WHY).map(|why| format!("  {why}")).unwrap_or_default();
         let line = Line::from(vec![
             Span::styled(format!(" {glyph} "), app.ui.theme.style(role)),
             Span::raw(format!("{}  ", text::padded(&row.name, name_width))),
-            Span::styled(text::padded(&said, room + 1), app.ui.theme.style(role)),
+            Span::styled(said, app.ui.theme.style(role)),
+            Span::styled(text::padded(&text::cut(&why, left.saturating_sub(1)), left), app.ui.theme.style(Role::Dim)),
         ]);
         match Some(first + at) == selected {
             true => app.ui.theme.select(line),
@@ -84,7 +93,8 @@ fn row_of_step(step: &StepView) -> Row {
         (State::Running, Some((done, total, _))) if *total > 0 => Some(*done as f64 / *total as f64),
         _ => None,
     };
-    Row { state: step.state, name, part, text: words::state(step) }
+    let why = step.why.as_ref().map(ToString::to_string);
+    Row { state: step.state, name, part, text: words::state(step), why }
 }
 
 /// All steps of a box: how many are done, and of the selected one how it stands.
@@ -99,7 +109,7 @@ fn row_of_group(app: &App, at: usize, group: &Group) -> Row {
         let short = point_name(&step.info.name).unwrap_or(&step.info.name);
         text = format!("{text} · {short} {}", words::state(step));
     }
-    Row { state: tally.state(), name: group.label(), part, text }
+    Row { state: tally.state(), name: group.label(), part, text, why: None }
 }
 
 /// Whether what runs is bright at this moment: it pulses by the second.

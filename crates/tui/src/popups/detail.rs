@@ -11,6 +11,9 @@ use crate::words;
 
 const WIDTH: u16 = 100;
 
+/// What is told by a digest.
+const DIGESTS: [&str; 2] = ["key", "result"];
+
 /// The columns of what a line is about.
 const NAME: usize = 12;
 
@@ -45,8 +48,9 @@ pub fn lines(app: &App) -> Vec<(String, String)> {
     }
     lines.extend(step.took.as_ref().map(|took| ("hands on", took.clone())));
     lines.extend(step.info.after.iter().map(|before| ("after", before.to_string())));
-    lines.extend(step.action.as_ref().map(|key| ("key", key.to_string())));
-    lines.extend(step.outputs.iter().map(|output| ("result", output.to_string())));
+    let [key, result] = DIGESTS;
+    lines.extend(step.action.as_ref().map(|action| (key, action.to_string())));
+    lines.extend(step.outputs.iter().map(|output| (result, output.to_string())));
     let mut lines: Vec<(String, String)> = lines.into_iter().map(|(key, text)| (key.to_owned(), text)).collect();
     if let Some((of, rows)) = &app.ui.details
         && *of == step.info.name
@@ -55,8 +59,11 @@ pub fn lines(app: &App) -> Vec<(String, String)> {
     }
     let room = super::inner_width(app, WIDTH).saturating_sub(NAME + 3);
     let in_lines = |(key, said): (String, String)| {
+        // Half of a digest says as much as the whole one.
+        let said =
+            if DIGESTS.contains(&key.as_str()) { vec![text::cut(&said, room)] } else { text::wrapped(&said, room) };
         let keys = std::iter::once(key).chain(std::iter::repeat(String::new()));
-        keys.zip(text::wrapped(&said, room)).collect::<Vec<_>>()
+        keys.zip(said).collect::<Vec<_>>()
     };
     lines.into_iter().flat_map(in_lines).collect()
 }

@@ -1,7 +1,7 @@
 //! What actions ask of whoever runs the graph.
 
-use rondel_event::{How, Outcome};
-use rondel_tui::{Action, Request, Spot};
+use rondel_event::{Event, How, Outcome, What};
+use rondel_tui::{Action, News, Request, Spot};
 
 use crate::recording::Screen;
 
@@ -48,6 +48,38 @@ fn the_selection_goes_with_what_runs_until_somebody_moves_it() {
     assert_eq!(screen.app.ui.selected.as_deref(), Some("text"));
     screen.act("back").end("image", How::Ran).start("saved");
     assert_eq!(screen.app.ui.selected.as_deref(), Some("saved"));
+}
+
+#[test]
+fn a_choice_stays_from_run_to_run_as_long_as_it_is_there() {
+    let mut screen = Screen::new(80, 24);
+    screen.done().act("select text").halfway();
+    assert_eq!(screen.app.ui.selected.as_deref(), Some("text"));
+    // In a graph without it, the selection goes with what runs again.
+    screen.begin(vec![crate::recording::step("other", "noise", &[])], Vec::new()).start("other");
+    assert_eq!(screen.app.ui.selected.as_deref(), Some("other"));
+}
+
+#[test]
+fn left_and_right_go_through_the_points_of_a_sweep_and_up_and_down_keep_the_point() {
+    let mut screen = Screen::new(80, 24);
+    screen.large_sweep(20).act("pane steps; select image[seed=0]; right; right");
+    assert_eq!(screen.app.ui.selected.as_deref(), Some("image[seed=2]"));
+    assert_eq!(screen.act("up").app.ui.selected.as_deref(), Some("latent[seed=2]"));
+    assert_eq!(screen.act("left").app.ui.selected.as_deref(), Some("latent[seed=1]"));
+    assert_eq!(screen.act("fold; down").app.ui.selected.as_deref(), Some("image[seed=1]"), "one row a step");
+}
+
+#[test]
+fn a_clock_that_is_set_back_makes_no_time_of_nothing() {
+    let mut screen = Screen::new(80, 24);
+    screen.halfway();
+    let note = "sigma 0.2".to_owned();
+    let what = What::StepProgress { step: "latent".into(), done: 4, total: 8, note };
+    let event = Event { seq: 99, at_ms: -60_000.0, run: "0193".into(), what };
+    screen.app.hear(News::Event(Box::new(event)));
+    let drawn = screen.draw();
+    assert!(drawn.contains("4/7 steps · 0s") && !drawn.contains(" left ") && !drawn.contains("a step"), "{drawn}");
 }
 
 #[test]

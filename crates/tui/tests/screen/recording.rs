@@ -169,6 +169,26 @@ impl Screen {
         self.finish(Outcome::Done)
     }
 
+    /// A sweep over so many seeds, half of it done, with one picture that failed.
+    pub fn large_sweep(&mut self, n_points: usize) -> &mut Screen {
+        let name = |node: &str, seed: usize| format!("{node}[seed={seed}]");
+        let mut all = vec![step("text", "encode", &[])];
+        for seed in 0..n_points {
+            all.push(step(&name("latent", seed), "sample", &["text"]));
+            all.push(step(&name("image", seed), "decode", &[&name("latent", seed)]));
+            all.push(step(&name("saved", seed), "save", &[&name("image", seed)]));
+        }
+        let sheet: Vec<String> = (0..n_points).map(|seed| name("image", seed)).collect();
+        all.push(step("contact sheet", "sheet", &sheet.iter().map(String::as_str).collect::<Vec<_>>()));
+        self.begin(all, vec![PointInfo::default(); n_points]);
+        self.end("text", How::KnownByRecipe);
+        for seed in 0..n_points / 2 {
+            let image = if seed == 3 { How::Failed } else { How::Ran };
+            self.end(&name("latent", seed), How::Ran).end(&name("image", seed), image);
+        }
+        self.start(&name("latent", n_points / 2))
+    }
+
     pub fn mistake(&mut self) -> &mut Screen {
         let text = "graph::unknown-kind\n\n  × no kind is called `smaple`\n    ╭─[text_to_image.ron:24:17]\n 24 │         latent: smaple(model: flux),\n    ·                 ──────\n    ╰────\n  help: did you mean `sample`?";
         let spot = Some(Spot { path: "text_to_image.ron".to_owned(), line: 24 });
@@ -198,7 +218,14 @@ impl Screen {
         terminal.draw(|frame| rondel_tui::draw(&self.app, frame)).expect("it takes everything");
         let buffer = terminal.backend().buffer();
         let row = |y: u16| {
-            let letters: String = (0..area.width).map(|x| buffer[(x, y)].symbol()).collect();
+            let mut letters = String::new();
+            let mut x = 0;
+            while x < area.width {
+                let symbol = buffer[(x, y)].symbol();
+                letters.push_str(symbol);
+                // What a wide letter covers is no cell of its own.
+                x += rondel_tui::text::width(symbol).max(1) as u16;
+            }
             letters.trim_end().to_owned() + "\n"
         };
         (0..area.height).map(row).collect()

@@ -1,9 +1,10 @@
 //! What is drawn, at three sizes. `UPDATE_EXPECT=1 cargo test -p rondel-tui` writes the files anew.
 
 use expect_test::expect_file;
+use rondel_event::{Gauge, How, Outcome};
 use rondel_tui::{News, Page, Row, Theme};
 
-use crate::recording::Screen;
+use crate::recording::{Screen, step};
 
 /// Compares a screen with `snapshots/<name>.txt`.
 macro_rules! check {
@@ -75,6 +76,59 @@ fn the_palette_offers_what_can_be_done() {
 fn a_sweep_is_folded_and_laid_out_on_a_sheet() {
     let mut screen = Screen::new(120, 40).in_theme(Theme::SIXTEEN);
     check!(screen.sweep().act("select image[seed=2]; fold; sheet"), "sweep_120x40");
+}
+
+#[test]
+fn a_sweep_of_thousands_is_a_row_for_each_node() {
+    check!(Screen::new(100, 30).large_sweep(2500), "large_sweep_100x30");
+}
+
+#[test]
+fn what_a_sampler_makes_is_seen_while_it_works() {
+    check!(Screen::new(80, 24).in_theme(Theme::FULL).halfway(), "live_80x24");
+}
+
+#[test]
+fn the_picture_as_it_was_before_is_one_key_away() {
+    let mut screen = Screen::new(80, 24);
+    screen.done().end_with("image", How::Ran, "image before").finish(Outcome::Done);
+    check!(screen.act("select image; before"), "before_80x24");
+}
+
+#[test]
+fn names_may_be_wide() {
+    let mut screen = Screen::new(80, 24);
+    let all = vec![
+        step("提示词", "prompt", &[]),
+        step("苹果", "encode", &["提示词"]),
+        step("e\u{301}te\u{301}", "save", &["苹果"]),
+    ];
+    screen.begin(all, Vec::new());
+    screen.end("提示词", How::KnownByRecipe).start("苹果").end("苹果", How::Ran).start("e\u{301}te\u{301}");
+    check!(screen.act("select 苹果; pane graph"), "wide_80x24");
+}
+
+#[test]
+fn the_cache_is_a_list_below_what_it_takes() {
+    let mut screen = Screen::new(80, 24);
+    screen.done().act("cache");
+    let cache = Gauge { used_bytes: 12_300_000_000, limit_bytes: Some(20_000_000_000) };
+    screen.app.hear(News::Resources { memory: Gauge::default(), cache });
+    let rows = ["2 results, 12.3 GB", "sample  12.0 GB  3m12s  2 min ago", "decode  0.3 GB  1.2 s  2 min ago"];
+    let rows = rows.iter().map(|text| Row { id: String::new(), text: (*text).to_owned() }).collect();
+    screen.app.hear(News::Page(Page::Cache, rows));
+    check!(screen, "cache_80x24");
+}
+
+#[test]
+fn a_light_terminal_gets_what_a_dark_one_gets() {
+    let drawn = |theme| Screen::new(120, 40).in_theme(theme).done().draw();
+    assert_eq!(drawn(Theme::LIGHT), drawn(Theme::FULL));
+}
+
+#[test]
+fn before_a_run_there_are_words_where_it_will_be() {
+    check!(Screen::new(120, 40), "empty_120x40");
 }
 
 #[test]
