@@ -214,11 +214,11 @@ impl App {
                 self.log(Some(step), Level::Info, format!("runs: {why}"));
             }
             What::StepProgress { step, done, note, .. } => {
-                self.ui.told_last = Some(step.clone());
                 let curves = self.ui.curves.entry(step.clone()).or_default();
                 curves.done.push((event.at_ms, *done));
                 for (name, value) in named_values(note) {
                     curves.values.entry(name.to_owned()).or_default().push(value);
+                    self.ui.told_last = Some(step.clone());
                 }
             }
             What::StepFinished { step, how, outputs, .. } => {

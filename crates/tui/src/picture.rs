@@ -18,20 +18,13 @@ use rondel_value::{Digest, Image};
 /// What is to be seen, and how large.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub struct Wish {
-    pub pictures: Vec<Digest>,
-    pub arrangement: Arrangement,
+    /// Results that may be pictures: the first of these in which there is one is shown, all that are in it side by side.
+    pub choices: Vec<Vec<Digest>>,
     /// In columns and rows.
     pub width: u16,
     pub height: u16,
     /// If not, it is drawn with letters.
     pub has_colors: bool,
-}
-
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
-pub enum Arrangement {
-    /// Of the results the first that is a picture.
-    FirstThatIsOne,
-    Sheet,
 }
 
 /// A picture as the terminal takes it.
@@ -49,8 +42,10 @@ pub type Shelf = dyn Fn(&Digest) -> Option<Image> + Send;
 /// What was made last, and what is being made.
 #[derive(Default)]
 pub struct Shown {
-    newest: Option<(Wish, Option<Drawn>)>,
+    newest: Option<(Wish, Drawn)>,
     asked: Option<Wish>,
+    /// The last wish of which nothing came.
+    vain: Option<Wish>,
 }
 
 impl Drawn {
@@ -64,7 +59,7 @@ impl Shown {
     /// Whether a wish has to be made; it counts as asked for from now on.
     pub fn ask(&mut self, wish: &Wish) -> bool {
         let is_there = self.newest.as_ref().is_some_and(|(made, _)| made == wish);
-        if is_there || self.asked.as_ref() == Some(wish) {
+        if is_there || self.is_vain(wish) || self.asked.as_ref() == Some(wish) {
             return false;
         }
         self.asked = Some(wish.clone());
@@ -75,14 +70,22 @@ impl Shown {
         if self.asked.as_ref() == Some(&wish) {
             self.asked = None;
         }
-        self.newest = Some((wish, drawn));
+        match drawn {
+            Some(drawn) => self.newest = Some((wish, drawn)),
+            None => self.vain = Some(wish),
+        }
+    }
+
+    /// Whether it is known that there is no picture for a wish.
+    pub fn is_vain(&self, wish: &Wish) -> bool {
+        self.vain.as_ref() == Some(wish)
     }
 
     /// The picture for a wish, or the one before it until it is made, if that fits.
     pub fn get(&self, wish: &Wish) -> Option<&Drawn> {
         let (made, drawn) = self.newest.as_ref()?;
         let fits = (made.width, made.height, made.has_colors) == (wish.width, wish.height, wish.has_colors);
-        drawn.as_ref().filter(|_| fits)
+        fits.then_some(drawn)
     }
 
     /// What was made is not to be shown any more.
@@ -133,13 +136,11 @@ fn serve(inbox: &Receiver<Wish>, picker: &Picker, shelf: &Shelf, done: &dyn Fn(F
 
 /// Makes a wish; none if none of its results is a picture.
 pub fn draw(wish: &Wish, picker: &Picker, shelf: &Shelf) -> Option<Drawn> {
-    let picture = match wish.arrangement {
-        Arrangement::FirstThatIsOne => wish.pictures.iter().find_map(|digest| load(digest, shelf))?,
-        Arrangement::Sheet => {
-            let all: Vec<DynamicImage> = wish.pictures.iter().filter_map(|digest| load(digest, shelf)).collect();
-            sheet(&all)?
-        }
+    let loaded = |choice: &Vec<Digest>| {
+        let mut all: Vec<DynamicImage> = choice.iter().filter_map(|digest| load(digest, shelf)).collect();
+        if all.len() > 1 { sheet(&all) } else { all.pop() }
     };
+    let picture = wish.choices.iter().find_map(loaded)?;
     if !wish.has_colors {
         return Some(Drawn::Letters(letters(&picture, wish.width, wish.height)));
     }
@@ -222,14 +223,15 @@ mod tests {
         Image::from_u8(8, 8, 3, row.repeat(8)).ok()
     }
 
-    fn wish(n: u8, arrangement: Arrangement, has_colors: bool) -> Wish {
-        let pictures = (0..n).map(|i| Digest([i; 32])).collect();
-        Wish { pictures, arrangement, width: 8, height: 4, has_colors }
+    /// For one picture, of so many.
+    fn wish(n: u8, has_colors: bool) -> Wish {
+        let choices = (0..n).map(|i| vec![Digest([i; 32])]).collect();
+        Wish { choices, width: 8, height: 4, has_colors }
     }
 
     #[test]
     fn without_colours_a_picture_is_made_of_letters() {
-        let drawn = draw(&wish(1, Arrangement::FirstThatIsOne, false), &Picker::halfblocks(), &halves);
+        let drawn = draw(&wish(1, false), &Picker::halfblocks(), &halves);
         let Some(Drawn::Letters(lines)) = drawn else { panic!("letters") };
         assert_eq!(lines, ["    @@@@"; 4]);
     }
@@ -249,19 +251,22 @@ mod tests {
         let pictures: Vec<DynamicImage> = (0..5).filter_map(|i| load(&Digest([i; 32]), &halves)).collect();
         let sheet = sheet(&pictures).unwrap();
         assert_eq!((sheet.width(), sheet.height()), (3 * 8 + 4, 2 * 8 + 2));
-        assert!(draw(&wish(0, Arrangement::Sheet, true), &Picker::halfblocks(), &halves).is_none());
-        assert!(draw(&wish(3, Arrangement::FirstThatIsOne, true), &Picker::halfblocks(), &|_: &Digest| None).is_none());
+        assert!(draw(&wish(0, true), &Picker::halfblocks(), &halves).is_none());
+        assert!(draw(&wish(3, true), &Picker::halfblocks(), &|_: &Digest| None).is_none());
     }
 
     #[test]
     fn a_wish_is_asked_for_once_and_the_one_before_stands_in_for_it() {
         let mut shown = Shown::default();
-        let (first, second) = (wish(1, Arrangement::FirstThatIsOne, true), wish(2, Arrangement::FirstThatIsOne, true));
+        let (first, second) = (wish(1, true), wish(2, true));
         assert!(shown.ask(&first));
         assert!(!shown.ask(&first));
         shown.put((first.clone(), Some(Drawn::Letters(vec!["x".to_owned()]))));
         assert!(!shown.ask(&first));
         assert!(shown.ask(&second));
         assert!(matches!(shown.get(&second), Some(Drawn::Letters(lines)) if lines == &["x"]));
+        // Nothing comes of it, and that is not asked for again.
+        shown.put((second.clone(), None));
+        assert!(!shown.ask(&second) && shown.is_vain(&second) && !shown.is_vain(&first));
     }
 }

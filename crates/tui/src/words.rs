@@ -18,6 +18,7 @@ pub const NOTHING_COMMANDS: &str = "a recording plays: there is no run to tell";
 pub const NO_SWEEP: &str = "the run is no sweep";
 pub const BEFORE: &str = "before";
 pub const SHEET: &str = "sheet";
+pub const EARLIER: &str = "the last picture";
 pub const LIVE: &str = "live";
 pub const PAUSED: &str = "paused: nothing more is started";
 pub const GOES_ON: &str = "the run goes on";

@@ -8,7 +8,7 @@ use super::{App, PictureMode};
 use crate::action::Pane;
 use crate::layout;
 use crate::news::Request;
-use crate::picture::{Arrangement, Wish};
+use crate::picture::Wish;
 
 /// How many results are looked at in search of a picture.
 const N_TRIED: usize = 12;
@@ -27,19 +27,14 @@ impl App {
         if area.width < 2 || area.height < 2 {
             return None;
         }
-        let (pictures, arrangement) = match self.ui.picture_mode {
-            PictureMode::Newest => (self.candidates(false), Arrangement::FirstThatIsOne),
-            PictureMode::Before => (self.candidates(true), Arrangement::FirstThatIsOne),
-            PictureMode::Sheet => (self.of_the_sweep(), Arrangement::Sheet),
+        let alone = |pictures: Vec<Digest>| pictures.into_iter().map(|picture| vec![picture]).collect();
+        let choices: Vec<Vec<Digest>> = match self.ui.picture_mode {
+            PictureMode::Newest => alone(self.candidates(false)),
+            PictureMode::Before => alone(self.candidates(true)),
+            PictureMode::Sheet => self.of_the_sweep(),
         };
         let has_colors = self.ui.theme.has_pictures();
-        (!pictures.is_empty()).then_some(Wish {
-            pictures,
-            arrangement,
-            width: area.width,
-            height: area.height,
-            has_colors,
-        })
+        (!choices.is_empty()).then_some(Wish { choices, width: area.width, height: area.height, has_colors })
     }
 
     /// Tells whoever runs the graph whether anybody looks at pictures of what is not done, if that changed: to make them costs the
@@ -85,12 +80,21 @@ impl App {
         all
     }
 
-    /// The results of the selected node at all points.
-    fn of_the_sweep(&self) -> Vec<Digest> {
+    /// The results at all points: of the selected node, or where these are no pictures, of those around it.
+    fn of_the_sweep(&self) -> Vec<Vec<Digest>> {
         let Some(selected) = self.selected_index() else { return Vec::new() };
         let standing = &self.ui.standing;
-        let of_node = standing.nodes[standing.node_of[selected]].iter().map(|index| &self.view.steps[*index]);
-        of_node.filter_map(|step| step.outputs.first().copied().or(step.preview)).take(N_ON_A_SHEET).collect()
+        let mut nodes: Vec<usize> = Vec::new();
+        for node in self.around(selected).iter().map(|index| standing.node_of[*index]) {
+            if !nodes.contains(&node) && standing.nodes[node].len() > 1 {
+                nodes.push(node);
+            }
+        }
+        let results = |node: &usize| {
+            let steps = standing.nodes[*node].iter().map(|index| &self.view.steps[*index]);
+            steps.filter_map(|step| step.outputs.first().copied().or(step.preview)).take(N_ON_A_SHEET).collect()
+        };
+        nodes.iter().map(results).filter(|found: &Vec<Digest>| !found.is_empty()).collect()
     }
 }
 

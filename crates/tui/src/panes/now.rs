@@ -103,7 +103,7 @@ pub fn gauge<'a>(app: &App, gauge: Gauge, more: &str, room: usize) -> Vec<Span<'
 fn told(app: &App) -> Option<(&StepView, &Curves)> {
     let steps = &app.view.steps;
     let selected = app.selected_index().map(|index| &steps[index]);
-    let has_told = |step: &&StepView| app.ui.curves.contains_key(&step.info.name);
+    let has_told = |step: &&StepView| app.ui.curves.get(&step.info.name).is_some_and(|told| !told.values.is_empty());
     let running = || app.ui.standing.running.iter().map(|index| &steps[*index]).find(has_told);
     let last = || app.ui.told_last.as_ref().and_then(|name| steps.get(name));
     let step = selected.filter(has_told).or_else(running).or_else(last)?;

@@ -20,8 +20,7 @@ use crate::words;
 pub fn draw(app: &App, area: Rect, frame: &mut Frame<'_>) {
     frame.render_widget(block(app, Pane::Preview, heading(app, usize::from(area.width))), area);
     let inner = inside(area);
-    let drawn = app.wish().and_then(|wish| app.ui.shown.get(&wish));
-    match drawn {
+    match seen(app).map(|(drawn, _)| drawn) {
         Some(drawn) if drawn.is_in_one_piece() && popups::covers(app, inner) => {
             let line = Line::styled(words::PICTURE_BEHIND, app.ui.theme.style(Role::Dim)).alignment(Alignment::Center);
             frame.render_widget(line, centered(inner, inner.width, 1));
@@ -50,6 +49,18 @@ pub fn draw(app: &App, area: Rect, frame: &mut Frame<'_>) {
     }
 }
 
+/// The picture that is shown, and whether it is an earlier one: while the selection goes with what runs, the last picture stays
+/// until there is another.
+fn seen(app: &App) -> Option<(&Drawn, bool)> {
+    let shown = &app.ui.shown;
+    let wish = app.wish();
+    let is_earlier = wish.as_ref().is_some_and(|wish| shown.is_vain(wish));
+    if is_earlier && !(app.ui.is_following && app.ui.picture_mode == PictureMode::Newest) {
+        return None;
+    }
+    Some((shown.get(&wish?)?, is_earlier))
+}
+
 /// ` latent · 5/8 · live `
 fn heading(app: &App, width: usize) -> String {
     let mut parts = Vec::new();
@@ -59,6 +70,9 @@ fn heading(app: &App, width: usize) -> String {
             parts.push(format!("{done}/{total}"));
             parts.push(words::LIVE.to_owned());
         }
+    }
+    if let Some((_, true)) = seen(app) {
+        parts.push(words::EARLIER.to_owned());
     }
     match app.ui.picture_mode {
         PictureMode::Newest => {}

@@ -93,6 +93,33 @@ fn the_picture_before_is_the_one_that_was_replaced() {
 }
 
 #[test]
+fn the_last_picture_stays_until_there_is_another_and_only_for_who_did_not_choose() {
+    let mut screen = Screen::new(80, 24);
+    screen.large_sweep(2).end("image[seed=0]", How::Ran).end_with("image[seed=0]", How::Ran, "image");
+    let picture = screen.act("select image[seed=0]; back").draw();
+    // What runs now has no picture of its own.
+    let drawn = screen.start("latent[seed=1]").draw();
+    assert!(
+        drawn.contains("latent[seed=1] · the last picture") && !drawn.contains("no picture yet"),
+        "{picture}{drawn}"
+    );
+    assert!(screen.act("select latent[seed=1]").draw().contains("no picture yet"));
+}
+
+#[test]
+fn a_sheet_of_what_is_no_picture_is_one_of_what_comes_of_it() {
+    let mut screen = Screen::new(80, 24);
+    screen.sweep().act("select image[seed=1]; sheet");
+    let rows = |drawn: &str| {
+        let sheet = drawn.lines().filter_map(|line| line.rsplit("││").next()).filter(|line| line.contains(":::"));
+        sheet.map(str::to_owned).collect::<Vec<_>>()
+    };
+    let of_pictures = rows(&screen.draw());
+    assert!(!of_pictures.is_empty());
+    assert_eq!(rows(&screen.act("select latent[seed=1]").draw()), of_pictures);
+}
+
+#[test]
 fn a_mended_file_takes_the_mistakes_away() {
     let mut screen = Screen::new(80, 24);
     screen.done().mistake();

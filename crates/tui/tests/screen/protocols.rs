@@ -10,7 +10,7 @@ use ratatui_image::protocol::Protocol;
 use ratatui_image::protocol::iterm2::Iterm2;
 use ratatui_image::protocol::kitty::Kitty;
 use ratatui_image::protocol::sixel::Sixel;
-use rondel_tui::picture::{self, Arrangement, Drawn, Wish};
+use rondel_tui::picture::{self, Drawn, Wish};
 use rondel_value::{Digest, Image};
 
 use crate::recording::{Screen, result};
@@ -34,8 +34,7 @@ fn picker(protocol: ProtocolType) -> Picker {
 
 /// What the program sends for a pane of 20 by 10 letters: 200 by 200 pixels.
 fn sent(protocol: ProtocolType) -> (String, Size) {
-    let pictures = vec![result("image")];
-    let wish = Wish { pictures, arrangement: Arrangement::FirstThatIsOne, width: 20, height: 10, has_colors: true };
+    let wish = Wish { choices: vec![vec![result("image")]], width: 20, height: 10, has_colors: true };
     let Some(Drawn::Encoded(drawn)) = picture::draw(&wish, &picker(protocol), &shelf) else { panic!("a picture") };
     (first_cell(&drawn), drawn.size())
 }
