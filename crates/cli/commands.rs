@@ -161,6 +161,7 @@ fn install(
         let is_same = |old: &&Arc<PluginInfo>| {
             old.digest == Some(digest) && old.origin == Origin::File(path.to_owned()) && old.is_isolated == is_isolated
         };
+        policy.warning(path, facts, is_checked).into_iter().for_each(words::say);
         let old = before.and_then(|before| Some((before, before.plugins().iter().find(is_same)?)));
         match (old, is_isolated) {
             (Some((before, plugin)), _) => registry.add_again(before, plugin),

@@ -44,6 +44,12 @@ impl Policy {
         cfg!(target_os = "linux") && self.is_apart(&name_of(file), &facts.name, is_checked)
     }
 
+    /// What is to be said of a plugin that would be kept apart on a system where that is possible, on one where it is not.
+    pub fn warning(&self, file: &Path, facts: &Facts, is_checked: bool) -> Option<String> {
+        let is_unprotected = !cfg!(target_os = "linux") && self.is_apart(&name_of(file), &facts.name, is_checked);
+        is_unprotected.then(|| unprotected(file))
+    }
+
     /// Whoever takes rights away may use either name; only the file's gives some, because the other is the plugin's own word.
     fn is_apart(&self, of_file: &str, own: &str, is_checked: bool) -> bool {
         let names = |list: &[String], name: &str| list.iter().any(|named| named == ALL || is_same(named, name));
@@ -74,6 +80,15 @@ impl Policy {
         }
         Ok(())
     }
+}
+
+fn unprotected(file: &Path) -> String {
+    format!(
+        "warning: plugin `{}` may do in this program what it likes: processes of their own are for Linux; look at it with \
+         `rondel plugins check`, or say with `--trust {0}` that you know it: {}",
+        name_of(file),
+        file.display()
+    )
 }
 
 /// Registers a plugin that is kept apart.
@@ -116,8 +131,13 @@ pub fn tell_of_strays() {
 /// What this machine takes away from the process of a plugin: as data, and in words.
 #[cfg(target_os = "linux")]
 pub fn offered() -> (serde_json::Value, &'static str) {
-    let offered = rondel_plugin::isolate::sandbox::offered();
-    let words = match (offered.files, offered.calls) {
+    let rondel_plugin::isolate::sandbox::Offered { files, calls } = rondel_plugin::isolate::sandbox::offered();
+    (serde_json::json!({ "processes": true, "files": files, "calls": calls }), offered_words(files, calls))
+}
+
+#[cfg(target_os = "linux")]
+fn offered_words(files: bool, calls: bool) -> &'static str {
+    match (files, calls) {
         (true, true) => {
             "plugins in processes of their own, without files (Landlock) and network (seccomp) they do not declare"
         }
@@ -130,8 +150,7 @@ pub fn offered() -> (serde_json::Value, &'static str) {
         (false, false) => {
             "plugins in processes of their own, which reach all that you do: this kernel has neither Landlock nor seccomp filters"
         }
-    };
-    (serde_json::json!({ "processes": true, "files": offered.files, "calls": offered.calls }), words)
+    }
 }
 
 #[cfg(not(target_os = "linux"))]
@@ -232,5 +251,24 @@ mod tests {
     fn the_name_is_that_of_the_file() {
         assert_eq!(name_of(Path::new("/p/libacme_glow.so")), "acme_glow");
         assert!(is_same("acme_glow", "acme-glow") && !is_same("acme", "acme-glow"));
+    }
+
+    #[cfg(target_os = "linux")]
+    #[test]
+    fn what_the_kernel_lacks_is_said() {
+        for (files, calls, lacks) in [(true, false, "no seccomp filters"), (false, true, "no Landlock")] {
+            assert!(offered_words(files, calls).contains(lacks));
+        }
+        assert!(offered_words(false, false).contains("neither Landlock nor seccomp filters"));
+        assert!(!offered_words(true, true).contains("no "));
+    }
+
+    #[test]
+    fn where_nothing_is_kept_apart_what_would_be_is_told() {
+        assert_eq!(
+            unprotected(Path::new("plugins/libglow.dylib")),
+            "warning: plugin `glow` may do in this program what it likes: processes of their own are for Linux; look at it with \
+             `rondel plugins check`, or say with `--trust glow` that you know it: plugins/libglow.dylib"
+        );
     }
 }

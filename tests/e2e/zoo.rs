@@ -222,3 +222,12 @@ fn the_configuration_says_which_plugins_are_trusted() {
     assert_eq!(said.code, Some(2));
     assert!(said.stderr.contains("config.ron") && said.stderr.contains("2:"), "{}", said.stderr);
 }
+
+#[test]
+#[ignore = "ten seconds of one processor: cargo test --test e2e -- --ignored a_loop_without_end_in_the_program"]
+fn a_loop_without_end_in_the_program_is_left_behind() {
+    let (said, report) = let_loose("zoo.spins", IN_THE_PROGRAM);
+    assert_eq!((said.code, how(&report, "wild")), (Some(1), How::Failed), "{}", said.stderr);
+    let problem = step(&report, "wild").problem.as_ref().expect("a problem");
+    assert_eq!(problem.kind, "timed_out", "{}", problem.message);
+}

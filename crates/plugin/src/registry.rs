@@ -41,7 +41,6 @@ pub struct Registry {
     kinds: BTreeMap<String, Arc<NodeKind>>,
     plugins: Vec<Arc<PluginInfo>>,
     /// How plugins that were opened here put away what they have.
-    #[cfg_attr(not(target_os = "linux"), expect(dead_code, reason = "isolation is for Linux"))]
     deinits: Vec<Deinit>,
 }
 

@@ -182,7 +182,10 @@ pub fn offered() -> Offered {
         .handle_access(AccessFs::from_all(ABI::V1))
         .and_then(Ruleset::create);
     let status = std::fs::read_to_string("/proc/self/status").unwrap_or_default();
-    Offered { files: landlock.is_ok(), calls: status.lines().any(|line| line.starts_with("Seccomp_filters:")) }
+    let has_filters = status.lines().any(|line| line.starts_with("Seccomp_filters:"));
+    // Filters are written for some machines only.
+    let is_known = TargetArch::try_from(std::env::consts::ARCH).is_ok();
+    Offered { files: landlock.is_ok(), calls: has_filters && is_known }
 }
 
 /// Gives up all that this thread, and those that it starts, will not need.
