@@ -16,11 +16,8 @@ use rondel_plugin::{Facts, LoadError, Registry};
 use rondel_value::Digest;
 
 use crate::args::Places;
-use crate::config::{self, Config};
+use crate::config::{self, ALL, Config};
 use crate::words;
-
-/// Names every plugin.
-const ALL: &str = "all";
 
 /// Which plugins run in processes of their own.
 pub struct Policy {
@@ -57,7 +54,9 @@ impl Policy {
         match (kept_apart(&self.isolate), names(&self.trust, of_file)) {
             (true, _) => true,
             (false, true) => false,
-            (false, false) => kept_apart(&self.config.isolate) || !(is_checked || names(&self.config.trust, of_file)),
+            (false, false) => {
+                kept_apart(&self.config.isolate.0) || !(is_checked || names(&self.config.trust.0, of_file))
+            }
         }
     }
 
@@ -213,13 +212,14 @@ fn children(copies: &Path) -> rondel_plugin::Isolation {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::config::Plugins;
 
     fn owned(names: &[&str]) -> Vec<String> {
         names.iter().map(|name| (*name).to_owned()).collect()
     }
 
     fn is_apart(isolate: &[&str], trust: &[&str], config: (&[&str], &[&str]), is_checked: bool) -> bool {
-        let config = Config { isolate: owned(config.0), trust: owned(config.1) };
+        let config = Config { isolate: Plugins(owned(config.0)), trust: Plugins(owned(config.1)) };
         let policy = Policy { isolate: owned(isolate), trust: owned(trust), config };
         policy.is_apart("acme_glow", "glow", is_checked)
     }
