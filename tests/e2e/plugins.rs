@@ -63,10 +63,11 @@ fn a_plugin_that_ends_its_process_when_it_is_opened_is_left_out_and_the_rest_run
     assert_eq!((run.code, ran(&report).as_str()), (Some(0), "one, two"), "{}", run.stderr);
     let warnings: Vec<&str> = run.stderr.lines().filter(|line| line.starts_with("warning")).collect();
     assert_eq!(warnings.len(), 2, "{}", run.stderr);
-    assert!(warnings[0].contains("signal 6, it gave up while it was opened"), "{}", warnings[0]);
+    assert!(warnings[0].contains("signal 6 (SIGABRT: it gave up) while it was opened"), "{}", warnings[0]);
     assert!(warnings[1].contains("exit code 0 while it was opened"), "{}", warnings[1]);
     let again = project.rondel(&["nodes"]);
-    let remembered = "the check found that it ended the process with signal 6, it gave up while it was opened";
+    let remembered =
+        "the check found that it ended the process with signal 6 (SIGABRT: it gave up) while it was opened";
     assert!(again.stderr.contains(remembered), "{}", again.stderr);
 }
 
@@ -219,7 +220,7 @@ fn a_plugin_that_crashes_its_check_is_left_out_until_it_is_built_anew() {
     let library = edited_glow(&project, "    lifted->release(lifted);", "    __builtin_trap();");
     let check = project.rondel(&["plugins", "check", &library]);
     assert_eq!(check.code, Some(1), "{}", check.stdout);
-    let crash = "it ended the process with signal 4, it came upon what must not happen while `c.glow` ran with what has to be given";
+    let crash = "it ended the process with signal 4 (SIGILL: it came upon what must not happen) while `c.glow` ran with what has to be given";
     assert!(check.stdout.contains(crash), "{}", check.stdout);
     let list = project.rondel(&["plugins", "list"]);
     assert!(list.stdout.contains("glow 0.1.0 (left out)") && list.stdout.contains("signal 4"), "{}", list.stdout);

@@ -187,7 +187,7 @@ fn who_crashes_while_it_is_opened_is_told() {
     project.write("graph.ron", &graph("zoo.waits", ""));
     let said = project.rondel(&["nodes"]);
     assert_eq!(said.code, Some(0), "{}", said.stderr);
-    let expected = "warning: a plugin is left out: the plugin is of no use: it ended the process with signal 6, it gave up while it \
+    let expected = "warning: a plugin is left out: the plugin is of no use: it ended the process with signal 6 (SIGABRT: it gave up) while it \
                     was opened; ask its maker: plugins/libzoo.so\n";
     assert_eq!(said.stderr, expected);
 }

@@ -33,6 +33,7 @@ mod parcel;
 mod process;
 mod reach;
 pub mod sandbox;
+pub mod signal;
 mod starting;
 mod temp;
 mod wire;

@@ -162,18 +162,11 @@ fn wait(child: &mut Child, findings: &Path, patience: Duration) -> io::Result<Op
     }
 }
 
-/// `signal 11, it used memory that is not its own`, or `exit code 3`.
+/// `signal 6 (SIGABRT: it gave up)`, or `exit code 3`.
 fn words_of(status: ExitStatus) -> String {
-    #[cfg(unix)]
+    #[cfg(target_os = "linux")]
     if let Some(signal) = std::os::unix::process::ExitStatusExt::signal(&status) {
-        let means = match signal {
-            libc::SIGSEGV | libc::SIGBUS => ", it used memory that is not its own",
-            libc::SIGABRT => ", it gave up",
-            libc::SIGILL | libc::SIGTRAP => ", it came upon what must not happen",
-            libc::SIGFPE => ", it divided by zero",
-            _ => "",
-        };
-        return format!("signal {signal}{means}");
+        return rondel_plugin::isolate::signal::in_words(signal);
     }
     status.code().map_or("no exit code".to_owned(), |code| format!("exit code {code}"))
 }

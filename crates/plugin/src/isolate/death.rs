@@ -5,10 +5,10 @@ use std::os::unix::process::ExitStatusExt;
 use std::process::ExitStatus;
 use std::time::Duration;
 
-use nix::sys::signal::Signal;
 use rondel_value::cost::bytes_text;
 
 use super::parcel::UnpackError;
+use super::signal;
 use crate::call::FailureKind;
 
 /// How a child ended, or why it was ended.
@@ -86,10 +86,7 @@ impl fmt::Display for Cause {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Cause::Exit(code) => write!(f, "ended its process with exit code {code}"),
-            Cause::Signal(number) => {
-                let name = Signal::try_from(*number).map_or("unknown", Signal::as_str);
-                write!(f, "crashed with signal {number} ({name}{})", meaning(*number))
-            }
+            Cause::Signal(number) => write!(f, "crashed with {}", signal::in_words(*number)),
             Cause::Nonsense(what) => write!(f, "was ended, for its process does not keep to what was agreed ({what}),"),
             Cause::Memory(bytes) => {
                 write!(f, "was ended, for its process took {} of memory, more than it may,", bytes_text(*bytes))
@@ -106,19 +103,6 @@ impl fmt::Display for Cause {
                 write!(f, "was ended, for it called the host from a thread that `{kind}` had not joined,")
             }
         }
-    }
-}
-
-/// What a signal means for who reads of it.
-fn meaning(number: i32) -> &'static str {
-    match Signal::try_from(number) {
-        Ok(Signal::SIGSEGV | Signal::SIGBUS) => ": it used memory that is not its own",
-        Ok(Signal::SIGABRT) => ": it gave up",
-        Ok(Signal::SIGILL | Signal::SIGTRAP) => ": it came upon what must not happen",
-        Ok(Signal::SIGFPE) => ": it divided by zero",
-        Ok(Signal::SIGKILL) => ": someone ended it, perhaps the system for lack of memory",
-        Ok(Signal::SIGSYS) => ": it asked the system for what it may not do",
-        _ => "",
     }
 }
 
