@@ -3,7 +3,8 @@
 //! Loading it has shown that symbol, sizes and specifications are right. Here each kind runs on made-up inputs, and is held to
 //! what it says of itself:
 //!
-//! - outputs are what is declared, and the same for the same inputs, also when two runs go on at once;
+//! - outputs are what is declared, and the same for the same inputs, also when two runs go on at once, and whatever stands at
+//!   inputs that enter no key;
 //! - a run that is cancelled stops, and one that goes on from a checkpoint comes to the same result;
 //! - nothing is kept of what came in, and bundles from the host are let go;
 //! - files are written by kinds that say so, and below the output folder.
@@ -23,7 +24,7 @@ use std::{fs, io};
 use rondel_value::{Digest, NodeSpec};
 
 use self::files::files_below;
-use self::made_up::{Extent, Held, MadeUp, PIXEL_PNG};
+use self::made_up::{Extent, Given, Held, MadeUp, PIXEL_PNG};
 use self::trial::{Ended, Ran, Stuck, Trial};
 use self::watcher::Watcher;
 use crate::call::{FailureKind, NodeFailure};
@@ -159,7 +160,7 @@ impl<'a> KindCheck<'a> {
         self.begins(&format!("ran with {words}"));
         let first = self.run(extent, Watcher::default())?;
         let Ok(expected) = &first.result else {
-            self.failed(&first, &format!("with {words}"));
+            self.failed(&first.result, &format!("with {words}"));
             return Ok(false);
         };
         // Of runs that came to their end: one that is cut off may leave by another way.
@@ -170,6 +171,7 @@ impl<'a> KindCheck<'a> {
             self.compare(&again.result, expected, "another time");
             held.push(again.held);
         }
+        self.unkeyed(extent, expected)?;
 
         self.begins("was cancelled before it began");
         let cancelled = Watcher::default();
@@ -206,6 +208,43 @@ impl<'a> KindCheck<'a> {
         Ok(true)
     }
 
+    /// A result is known whatever stood at an input that enters no key, so that must make no other one. That it lets no result
+    /// come about is what such an input is for.
+    fn unkeyed(&mut self, extent: Extent, expected: &[Digest]) -> Result<(), Stuck> {
+        let spec = self.spec;
+        if !spec.inputs.iter().any(|input| input.unkeyed) {
+            return Ok(());
+        }
+        let others = Given { extent, other_unkeyed: true };
+        let values = |given: Given| MadeUp::new(spec, given, &self.file).map(|inputs| inputs.values);
+        let (Ok(before), Ok(now)) = (values(extent.into()), values(others)) else { return Ok(()) };
+        let names = |is_other: bool| {
+            let those = (0..now.len()).filter(|at| spec.inputs[*at].unkeyed && (before[*at] != now[*at]) == is_other);
+            those.map(|at| spec.inputs[at].name.as_str()).collect::<Vec<_>>().join("`, `")
+        };
+        let (changed, same) = (names(true), names(false));
+        if !same.is_empty() {
+            self.remark(&format!(
+                "was not run with another value at `{same}`, which enters no key: none can be made up"
+            ));
+        }
+        if changed.is_empty() {
+            return Ok(());
+        }
+        self.begins(&format!("ran with another value at `{changed}`"));
+        match self.run_at_once(others, vec![Watcher::default()])?.remove(0).result {
+            Err(failure) => {
+                self.failed(&Err(failure), &format!("with another value at `{changed}`, which enters no key"));
+            }
+            Ok(found) if found != expected && !(self.spec.impure || self.spec.seeded) => self.problem(&format!(
+                "gives another result for another value at `{changed}`, which enters no key; take `unkeyed` away from what \
+                 decides the result"
+            )),
+            Ok(_) => {}
+        }
+        Ok(())
+    }
+
     /// What a cancelled run gives as its result is kept as one.
     fn compare_stopped(&mut self, result: &Result<Vec<Digest>, NodeFailure>, expected: &[Digest]) {
         let is_free = self.spec.impure || self.spec.seeded;
@@ -219,8 +258,8 @@ impl<'a> KindCheck<'a> {
     }
 
     /// Says what a failure on made-up inputs means.
-    fn failed(&mut self, run: &Ended, how: &str) {
-        let Err(failure) = &run.result else { return };
+    fn failed(&mut self, result: &Result<Vec<Digest>, NodeFailure>, how: &str) {
+        let Err(failure) = result else { return };
         if failure.kind == FailureKind::Cancelled {
             // It took too long, which is told.
             return;
@@ -252,21 +291,21 @@ impl<'a> KindCheck<'a> {
 
     /// Runs the kind once, in an output folder that is empty.
     fn run(&mut self, extent: Extent, watcher: Watcher) -> Result<Ended, Stuck> {
-        let mut ended = self.run_at_once(extent, vec![watcher])?;
+        let mut ended = self.run_at_once(extent.into(), vec![watcher])?;
         Ok(ended.remove(0))
     }
 
     fn run_twice(&mut self, extent: Extent) -> Result<Vec<Ended>, Stuck> {
         // Two effects at once would meet in their files; the engine does not run them so.
         let n = if self.spec.effect { 1 } else { 2 };
-        self.run_at_once(extent, (0..n).map(|_| Watcher::default()).collect())
+        self.run_at_once(extent.into(), (0..n).map(|_| Watcher::default()).collect())
     }
 
-    fn run_at_once(&mut self, extent: Extent, watchers: Vec<Watcher>) -> Result<Vec<Ended>, Stuck> {
+    fn run_at_once(&mut self, given: Given, watchers: Vec<Watcher>) -> Result<Vec<Ended>, Stuck> {
         self.writes();
         let trial = Trial { kind: self.kind, file: &self.file, out: &self.out, patience: self.options.patience };
         let patience = self.options.patience.as_secs_f32();
-        match trial.at_once(extent, watchers) {
+        match trial.at_once(given, watchers) {
             Err(Stuck) => {
                 self.problem(&format!("does not end in {patience} s, nor in as many when it is cancelled"));
                 Err(Stuck)

@@ -23,7 +23,7 @@ use serde::{Deserialize, Serialize};
 use crate::stamp::Stamp;
 
 /// Raised when the check looks at more or otherwise: earlier verdicts then count as none.
-const CHECKER: u32 = 2;
+const CHECKER: u32 = 3;
 
 /// Raised when specifications gain or lose a field: what was remembered before is asked anew, as it is by another version of
 /// the program.

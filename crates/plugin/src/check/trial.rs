@@ -8,7 +8,7 @@ use std::time::Duration;
 
 use rondel_value::{Bundle, Digest, Value};
 
-use super::made_up::{Extent, Held, MadeUp};
+use super::made_up::{Given, Held, MadeUp};
 use super::watcher::Watcher;
 use crate::call::NodeFailure;
 use crate::kind::NodeKind;
@@ -45,12 +45,12 @@ pub(super) struct Stuck;
 
 impl Trial<'_> {
     /// Runs the kind once for each watcher, all at once, each with inputs of its own.
-    pub(super) fn at_once(&self, extent: Extent, watchers: Vec<Watcher>) -> Result<Ran, Stuck> {
+    pub(super) fn at_once(&self, given: Given, watchers: Vec<Watcher>) -> Result<Ran, Stuck> {
         let (send, receive) = channel();
         let mut running: Vec<(Arc<Watcher>, Option<Ended>)> = Vec::new();
         for (index, watcher) in watchers.into_iter().enumerate() {
             let watcher = Arc::new(Watcher { out: self.out.to_owned(), ..watcher });
-            let inputs = MadeUp::new(self.kind.spec(), extent, self.file);
+            let inputs = MadeUp::new(self.kind.spec(), given, self.file);
             let inputs = inputs.unwrap_or_else(|input| panic!("`{input}` was made up before"));
             let (kind, at, send) = (self.kind.clone(), watcher.clone(), send.clone());
             thread::spawn(move || {

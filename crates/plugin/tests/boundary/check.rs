@@ -111,6 +111,29 @@ fn another_result_for_equal_inputs_is_found() {
 }
 
 #[test]
+fn an_input_that_enters_no_key_and_decides_the_result_is_found() {
+    let port = r#"\"default\": 0.5"#;
+    let unkeyed = (port, &*format!(r#"\"unkeyed\": true, {port}"#));
+    let said = "`c.glow` gives another result for another value at `lift`, which enters no key; take `unkeyed` away from what \
+                decides the result";
+    assert_eq!(problem(&[unkeyed]), said);
+    // A limit that refuses is what it is for, and one that changes nothing as well.
+    let lift = "const double lift = call->inputs[1].as.f;";
+    let limit = "if (call->inputs[1].as.f > 0.6) return fail(call, RONDEL_FAILED, 1, STR(\"too much\"));\n    \
+                 const double lift = 0.5;";
+    let found = findings("glow", &[unkeyed, (lift, limit)], 10_000);
+    let refuses =
+        "`c.glow` refuses made-up inputs, with another value at `lift`, which enters no key at `lift`: too much";
+    assert_eq!(found, [Finding::Remark(refuses.to_owned())]);
+    let nothing = "const double lift = 0.5;";
+    assert_eq!(findings("glow", &[unkeyed, (lift, nothing)], 10_000), []);
+    // What admits nothing else cannot be looked at.
+    let found = findings("glow", &[unkeyed, ("[0, 1]", "[0.5, 0.5]")], 10_000);
+    let same = "`c.glow` was not run with another value at `lift`, which enters no key: none can be made up";
+    assert_eq!(found, [Finding::Remark(same.to_owned())]);
+}
+
+#[test]
 fn a_kind_that_goes_on_when_it_is_cancelled_is_found() {
     let said = problem(&[("        if (run && run->cancelled(call)) return RONDEL_CANCELLED;\n", "")]);
     assert_eq!(said, "`c.glow` goes on to its end when it is cancelled on its way");
