@@ -5,11 +5,13 @@
 //! stranger wrote; the program does it in a process of its own. What `rondel plugins check` found is remembered in the same
 //! place, and a plugin that did not pass is left out.
 
+mod collect;
 mod earlier;
 pub mod known;
 mod missing;
 
 use std::path::{Path, PathBuf};
+use std::time::SystemTime;
 
 use rondel_plugin::{Facts, LoadError, load};
 use rondel_value::Digest;
@@ -78,7 +80,7 @@ impl Installed {
             }
             installed.folders.push(Folder { path, n_files });
         }
-        index.keep();
+        index.keep(SystemTime::now());
         installed
     }
 

@@ -13,6 +13,7 @@ use std::path::{Path, PathBuf};
 use std::ptr::NonNull;
 use std::sync::atomic::{AtomicU32, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
+use std::time::SystemTime;
 use std::{fs, io};
 
 use libloading::Library;
@@ -75,6 +76,7 @@ impl SharedObject<'_> {
         static PARTIAL: AtomicU32 = AtomicU32::new(0);
         let copy = copy_of(self.path, &self.digest, copies);
         if fs::metadata(&copy).is_ok_and(|found| found.len() == self.bytes.len() as u64) {
+            mark_as_used(&copy);
             return Ok(copy);
         }
         let number = PARTIAL.fetch_add(1, Ordering::Relaxed);
@@ -98,8 +100,8 @@ pub fn place(path: &Path, copies: &Path) -> Result<(PathBuf, Digest), LoadError>
     Ok((file.copy_into(copies)?, file.digest))
 }
 
-/// Where the copy of a file with this content is.
-fn copy_of(path: &Path, digest: &Digest, copies: &Path) -> PathBuf {
+/// Where the copy of a file with this content is, if it was made.
+pub fn copy_of(path: &Path, digest: &Digest, copies: &Path) -> PathBuf {
     let extension = path.extension().unwrap_or_default().to_string_lossy();
     copies.join(format!("{}-{digest}.{extension}", stem(path)))
 }
@@ -110,6 +112,7 @@ pub(crate) fn copy_of_known(path: &Path, digest: &Digest, copies: &Path) -> Resu
     let length = |path: &Path| fs::metadata(path).ok().map(|metadata| metadata.len());
     // A copy may have been cut by a full disk or a power loss. If the file itself is gone, there is nothing to hold it against.
     if length(&copy).is_some_and(|copied| length(path).is_none_or(|whole| whole == copied)) {
+        mark_as_used(&copy);
         return Ok(copy);
     }
     let file = SharedObject::read(path)?;
@@ -117,6 +120,11 @@ pub(crate) fn copy_of_known(path: &Path, digest: &Digest, copies: &Path) -> Resu
         true => file.copy_into(copies),
         false => Err(LoadError::Changed { path: path.to_owned() }),
     }
+}
+
+/// Lets nobody think that a copy can go because it is old. If this fails, it is old at worst.
+fn mark_as_used(copy: &Path) {
+    let _ = fs::File::open(copy).and_then(|file| file.set_modified(SystemTime::now()));
 }
 
 /// Opens a copy of the file at `path`, for the rest of the process, and finds the entry.

@@ -9,17 +9,20 @@
 //!
 //! The name of the file counts beside its content, because the symbol that a plugin exports is named after it. The index is
 //! written as a whole and only when something is new; of two programs that write at once one wins, and what the other knew
-//! is found out again. Nothing here is needed: whoever cannot read or write it asks the plugins.
+//! is found out again. Nothing here is needed: whoever cannot read or write it asks the plugins. Whoever writes the index
+//! also clears away what no file needs any more: see [`collect`].
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::fs;
 use std::io::{self, Write};
 use std::path::{Path, PathBuf};
+use std::time::SystemTime;
 
 use rondel_plugin::Facts;
 use rondel_value::Digest;
 use serde::{Deserialize, Serialize};
 
+use super::collect;
 use crate::stamp::Stamp;
 
 /// Raised when the check looks at more or otherwise: earlier verdicts then count as none.
@@ -133,7 +136,8 @@ impl KnownPlugins {
         Index { known: self.clone(), place, files, is_new: false }
     }
 
-    fn place(&self, path: &Path, digest: &Digest) -> PathBuf {
+    /// Where is written what is known of a file with this content.
+    pub(super) fn place(&self, path: &Path, digest: &Digest) -> PathBuf {
         let stem = path.file_stem().unwrap_or_default().to_string_lossy();
         self.folder.join("known").join(format!("{stem}-{digest}.json"))
     }
@@ -186,11 +190,12 @@ impl Index {
         self.files.iter().map(|(path, seen)| (Path::new(path), &seen.digest))
     }
 
-    /// Writes the index if it has something new, without files that are gone.
-    pub fn keep(mut self) {
+    /// Writes the index if it has something new, without files that are gone; what only these needed is cleared away.
+    pub fn keep(mut self, now: SystemTime) {
         if self.is_new {
             self.files.retain(|path, _| Path::new(path).is_file());
             let _ = self.known.write(&self.place, &self.files);
+            collect::collect(&self.known, self.files(), now);
         }
     }
 }

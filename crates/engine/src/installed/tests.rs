@@ -1,6 +1,7 @@
 use std::cell::RefCell;
 use std::collections::BTreeSet;
 use std::sync::Arc;
+use std::time::Duration;
 use std::{fs, io};
 
 use rondel_plugin::{HostOptions, Registry};
@@ -297,4 +298,46 @@ fn what_a_check_found_wrong_does_not_stand_for_anything() {
     // Nor does the build after it, which does not load, stand for that one.
     lab.write("glow", "broken").unwrap();
     assert_eq!(earlier(&mut lab.find()), "");
+}
+
+/// Makes a file seem to have been used so many days ago.
+fn age(path: &Path, days: u64) {
+    let then = SystemTime::now() - Duration::from_secs(days * 24 * 60 * 60 + 60);
+    fs::File::options().write(true).open(path).unwrap().set_modified(then).unwrap();
+}
+
+#[test]
+fn what_is_kept_of_a_build_that_is_gone_goes_when_nobody_used_it_for_long() {
+    let lab = Lab::new(&[("glow", "one")]);
+    let build = |words: &str| {
+        lab.write("glow", words).unwrap();
+        lab.find();
+        let (copy, digest) = load::place(&lab.file("glow"), lab.known().copies()).unwrap();
+        (copy, lab.known().place(&lab.file("glow"), &digest))
+    };
+    let (one, about_one) = build("one");
+    build("two");
+    build("three");
+    assert!(one.is_file() && about_one.is_file(), "used a moment ago: somebody may be about to open it");
+    age(&one, 1);
+    age(&about_one, 1);
+    let (four, _) = build("four");
+    assert_eq!((one.is_file(), about_one.is_file()), (false, true), "a verdict outlives a copy");
+    age(&about_one, 60);
+    // What is installed stays, however old.
+    age(&four, 1000);
+    lab.write("other", "five").unwrap();
+    lab.find();
+    assert_eq!((about_one.is_file(), four.is_file()), (false, true));
+}
+
+#[test]
+fn a_copy_that_is_opened_again_is_not_old() {
+    let lab = Lab::new(&[("glow", "one")]);
+    let (copy, _) = load::place(&lab.file("glow"), lab.known().copies()).unwrap();
+    age(&copy, 10);
+    load::place(&lab.file("glow"), lab.known().copies()).unwrap();
+    let now = SystemTime::now();
+    let unused = now.duration_since(fs::metadata(&copy).unwrap().modified().unwrap()).unwrap_or_default();
+    assert!(unused < Duration::from_secs(3600), "{unused:?}");
 }
