@@ -149,7 +149,12 @@ fn a_plugin_that_comes_later_is_found() {
     let lab = Lab::new();
     fs::remove_file(lab.project.path("plugins/libtone.so")).expect("it is there");
     let mut watch = Watch::start(&lab.project, "graph.ron", &[]);
+    watch.until_it_says("(no plugins)");
     watch.until_it_says("waiting for the mistakes to be mended");
+    // What is said of a missing kind is what is there now.
+    lab.put(b"a library that is not there yet, and something else in its place for the time being");
+    watch.until_it_says("changed: libtone.so");
+    watch.until_it_says("(1 left out)");
     lab.build(3);
     assert_eq!(run(&mut watch).1, level(3));
     assert_eq!(watch.end(), Some(130));

@@ -3,6 +3,7 @@
 use std::io::{BufRead, BufReader, Lines};
 use std::process::{Child, ChildStdout, Command, Stdio};
 use std::sync::mpsc::{Receiver, channel};
+use std::time::Duration;
 
 use rondel_event::{Event, How, Outcome, What};
 
@@ -69,7 +70,16 @@ impl Watch {
     }
 
     pub fn until_it_says(&mut self, words: &str) {
-        assert!(self.words.iter().any(|line| line.contains(words)), "it never said `{words}`");
+        let mut said = Vec::new();
+        loop {
+            // Whoever waits for what is never said is told what was.
+            let line = self.words.recv_timeout(Duration::from_secs(60));
+            let Ok(line) = line else { panic!("it never said `{words}`, but:\n{}", said.join("\n")) };
+            if line.contains(words) {
+                return;
+            }
+            said.push(line);
+        }
     }
 
     /// The process.

@@ -59,7 +59,7 @@ impl<'a> Plugins<'a> {
         let is_other = essence(&registry) != essence(before) || refusals != self.refusals;
         refusals.iter().filter(|refusal| !self.refusals.contains(refusal)).for_each(words::say);
         self.refusals = refusals;
-        opened.site.set_registry(Arc::new(registry));
+        opened.site.set_plugins(Arc::new(registry), installed);
         Ok(is_other)
     }
 }

@@ -10,6 +10,7 @@ mod reruns;
 mod since;
 mod write_back;
 
+use std::collections::BTreeSet;
 use std::path::PathBuf;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -225,11 +226,14 @@ impl Watched<'_> {
     /// Waits until there is another plan; none if the watch was ended.
     fn wait(&mut self) -> Result<Option<Arc<Plan>>> {
         while let Some(Changed { files, was_woken }) = self.watcher.changed()? {
-            let (plugins, others): (Vec<_>, Vec<_>) =
-                files.into_iter().partition(|file| self.plugins.files().contains_key(file));
+            let before = self.plugins.files().clone();
+            let (plugins, others): (Vec<_>, Vec<_>) = files.into_iter().partition(|file| before.contains_key(file));
             let is_other = !plugins.is_empty() && self.renew();
-            // That their folder changed as well says nothing more.
-            let plugins: Vec<_> = plugins.into_iter().filter(|file| !file.is_dir()).collect();
+            // Those that came are not among what was watched, and that a folder changed says nothing more.
+            let now = self.plugins.files();
+            let is_news = |file: &&PathBuf| before.get(*file) != now.get(*file) && !file.is_dir();
+            let all: BTreeSet<_> = before.keys().chain(now.keys()).collect();
+            let plugins: Vec<_> = all.into_iter().filter(is_news).cloned().collect();
             if others.is_empty() && !is_other && !was_woken {
                 self.watcher.follow_more(self.plugins.files().clone())?;
                 continue;

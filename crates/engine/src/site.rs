@@ -96,9 +96,11 @@ impl Site {
         &self.registry
     }
 
-    /// Puts other kinds in the place of those before; plans that were made keep theirs.
-    pub fn set_registry(&mut self, registry: Arc<Registry>) {
+    /// Puts other kinds in the place of those before, with what was found where plugins were looked for; plans that were made
+    /// keep theirs.
+    pub fn set_plugins(&mut self, registry: Arc<Registry>, installed: Installed) {
         self.registry = registry;
+        self.installed = Some(installed);
     }
 
     pub fn weights(&self) -> &WeightFiles {
