@@ -4,7 +4,7 @@
 
 use ratatui::style::{Color, Modifier, Style};
 use ratatui::symbols::border;
-use ratatui::text::Line;
+use ratatui::text::{Line, Span};
 use rondel_event::{How, State};
 
 /// Colours and glyphs.
@@ -25,6 +25,8 @@ struct Colors {
     bad: Color,
     warn: Color,
     dim: Color,
+    /// Of what is selected: paper and ink. None where colours are too few for a quiet one; then they are exchanged.
+    selected: Option<(Color, Color)>,
 }
 
 /// What a piece of the screen is.
@@ -53,6 +55,7 @@ impl Theme {
             bad: Color::Rgb(239, 83, 80),
             warn: Color::Rgb(230, 160, 50),
             dim: Color::Rgb(128, 128, 128),
+            selected: Some((Color::Rgb(50, 56, 72), Color::Rgb(235, 238, 245))),
         }),
         has_fine_corners: true,
         is_ascii: false,
@@ -68,6 +71,7 @@ impl Theme {
             bad: Color::Rgb(190, 30, 30),
             warn: Color::Rgb(145, 85, 0),
             dim: Color::Rgb(105, 105, 105),
+            selected: Some((Color::Rgb(214, 226, 245), Color::Rgb(20, 24, 32))),
         }),
         has_fine_corners: true,
         is_ascii: false,
@@ -83,6 +87,7 @@ impl Theme {
             bad: Color::Red,
             warn: Color::Yellow,
             dim: Color::DarkGray,
+            selected: None,
         }),
         has_fine_corners: false,
         is_ascii: false,
@@ -132,16 +137,28 @@ impl Theme {
             Role::Known => plain.fg(colors.known),
             Role::Bad => plain.fg(colors.bad).add_modifier(Modifier::BOLD),
             Role::Warn => plain.fg(colors.warn),
-            // One bar: the glyphs on it say what their colours would.
-            Role::Selected => plain.fg(Color::Reset).add_modifier(Modifier::REVERSED),
+            Role::Selected => match colors.selected {
+                Some((paper, ink)) => plain.fg(ink).bg(paper).add_modifier(Modifier::BOLD),
+                // One bar: the glyphs on it say what their colours would.
+                None => plain.fg(Color::Reset).add_modifier(Modifier::REVERSED),
+            },
         }
     }
 
     /// Shows that a line is chosen.
     pub fn select<'a>(&self, mut line: Line<'a>) -> Line<'a> {
-        let style = self.style(Role::Selected);
-        line.spans.iter_mut().for_each(|span| span.style = span.style.patch(style));
-        line.patch_style(style)
+        line.spans.iter_mut().for_each(|span| span.style = self.selected(span.style));
+        line.patch_style(self.style(Role::Selected))
+    }
+
+    /// The same of a piece of it. What has a colour for a reason keeps it where it can be read.
+    pub fn selected(&self, style: Style) -> Style {
+        let selected = style.patch(self.style(Role::Selected));
+        let quiet = self.colors.filter(|colors| colors.selected.is_some());
+        match (quiet, style.fg) {
+            (Some(colors), Some(color)) if color != colors.dim => selected.fg(color),
+            _ => selected,
+        }
     }
 
     /// The glyph of a step and what it is drawn as. `is_lit` makes what runs pulse.
@@ -176,11 +193,12 @@ impl Theme {
         }
     }
 
-    /// A bar that is `part` of 1 full.
-    pub fn bar(&self, part: f64, width: usize) -> String {
-        let (full, empty) = if self.is_ascii { ('#', '.') } else { ('█', '░') };
+    /// A bar that is `part` of 1 full: what is full of it, and what is empty.
+    pub fn bar<'a>(&self, part: f64, width: usize, role: Role) -> [Span<'a>; 2] {
+        let (full, empty) = if self.is_ascii { ("#", ".") } else { ("█", "░") };
         let n_full = (part.clamp(0.0, 1.0) * width as f64).round() as usize;
-        (0..width).map(|i| if i < n_full { full } else { empty }).collect()
+        let piece = |letter: &str, n: usize, role| Span::styled(letter.repeat(n), self.style(role));
+        [piece(full, n_full, role), piece(empty, width - n_full, Role::Dim)]
     }
 
     /// A line of values, one column each, the lowest and the highest of them as far apart as can be.
@@ -203,8 +221,9 @@ mod tests {
 
     #[test]
     fn bars_and_curves_fill_their_columns() {
-        assert_eq!(Theme::FULL.bar(0.5, 4), "██░░");
-        assert_eq!(Theme::ASCII.bar(2.0, 4), "####");
+        let bar = |theme: Theme, part| theme.bar(part, 4, Role::Good).map(|span| span.content).concat();
+        assert_eq!(bar(Theme::FULL, 0.5), "██░░");
+        assert_eq!([bar(Theme::ASCII, 2.0), bar(Theme::ASCII, f64::NAN)], ["####", "...."]);
         assert_eq!(Theme::FULL.curve(&[1.0, 0.5, 0.0]), "█▅▁");
         assert_eq!(Theme::ASCII.curve(&[2.0, 2.0]), "~~");
     }

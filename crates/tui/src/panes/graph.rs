@@ -39,7 +39,7 @@ pub fn draw(app: &App, area: Rect, frame: &mut Frame<'_>) {
         let Some(y) = view.y(spot.row).filter(|_| view.meets(spot.column, spot.width)) else { continue };
         let mut style = style(app, group);
         if Some(at) == selected {
-            style = style.patch(app.ui.theme.style(Role::Selected));
+            style = app.ui.theme.selected(style);
         }
         let (glyph, _) = app.ui.theme.step(group.tally.state(), is_lit(app));
         let label = format!("{glyph} {}", text::tidy(&group.label()));

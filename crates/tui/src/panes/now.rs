@@ -93,10 +93,9 @@ pub fn gauge<'a>(app: &App, gauge: Gauge, more: &str, room: usize) -> Vec<Span<'
     let whole = text(format!("{used} of {}", bytes_text(limit)));
     let said = if text::width(&whole) + 1 + LEAST_BAR <= room { whole } else { text(used) };
     let bar = room.saturating_sub(text::width(&said) + 1).clamp(LEAST_BAR, MOST_BAR);
-    vec![
-        Span::styled(app.ui.theme.bar(part, bar), app.ui.theme.style(role)),
-        Span::raw(format!(" {}", text::cut(&said, room.saturating_sub(bar + 1)))),
-    ]
+    let mut spans = Vec::from(app.ui.theme.bar(part, bar, role));
+    spans.push(Span::raw(format!(" {}", text::cut(&said, room.saturating_sub(bar + 1)))));
+    spans
 }
 
 /// The step to tell of: the selected one if it told something, else another that runs, else the last that told something.

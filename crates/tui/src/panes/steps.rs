@@ -41,25 +41,34 @@ pub fn draw(app: &App, area: Rect, frame: &mut Frame<'_>) {
     let first = first_row(n_rows, selected.unwrap_or(0), height);
     let rows: Vec<Row> = (first..n_rows.min(first + height)).filter_map(|at| row(app, at)).collect();
     let name_width = rows.iter().map(|row| text::width(&row.name)).max().unwrap_or(0).min(MOST_NAME);
+    // Of those that have a reason; a bar stands for itself, and so does a long text.
+    let with_why = rows.iter().filter(|row| row.why.is_some() && row.part.is_none());
+    let text_width = with_why.map(|row| text::width(&row.text)).filter(|width| *width <= BAR).max().unwrap_or(0);
     let line = |(at, row): (usize, &Row)| {
         let (glyph, role) = app.ui.theme.step(row.state, is_lit(app));
         let room = usize::from(inner.width).saturating_sub(name_width + 6);
-        let mut said = row.text.clone();
+        let mut said = Vec::new();
         if let Some(part) = row.part
-            && room > text::width(&said) + 5
+            && room > text::width(&row.text) + 5
         {
-            let bar = app.ui.theme.bar(part, (room - text::width(&said) - 1).min(BAR));
-            said = format!("{bar} {said}");
+            said.extend(app.ui.theme.bar(part, (room - text::width(&row.text) - 1).min(BAR), role));
+            said.push(Span::raw(" "));
         }
-        let said = text::cut(&said, room);
-        let left = room + 1 - text::width(&said);
+        let used: usize = said.iter().map(Span::width).sum();
+        said.push(Span::styled(text::cut(&row.text, room - used), app.ui.theme.style(role)));
+        // Reasons stand below each other.
+        let used: usize = said.iter().map(Span::width).sum();
+        let n_blanks = text_width.min(room).saturating_sub(used);
+        said.push(Span::raw(" ".repeat(n_blanks)));
+        let left = room + 1 - used - n_blanks;
         let why = row.why.as_ref().filter(|_| left > LEAST_WHY).map(|why| format!("  {why}")).unwrap_or_default();
-        let line = Line::from(vec![
+        let mut line = Line::from(vec![
             Span::styled(format!(" {glyph} "), app.ui.theme.style(role)),
             Span::raw(format!("{}  ", text::padded(&row.name, name_width))),
-            Span::styled(said, app.ui.theme.style(role)),
-            Span::styled(text::padded(&text::cut(&why, left.saturating_sub(1)), left), app.ui.theme.style(Role::Dim)),
         ]);
+        line.spans.extend(said);
+        let why = text::padded(&text::cut(&why, left.saturating_sub(1)), left);
+        line.push_span(Span::styled(why, app.ui.theme.style(Role::Dim)));
         match Some(first + at) == selected {
             true => app.ui.theme.select(line),
             false => line,
