@@ -13,6 +13,7 @@ mod memory;
 mod output;
 mod remote;
 mod screen;
+mod signals;
 mod size;
 mod words;
 

@@ -14,7 +14,7 @@ use super::Exit;
 use super::runs::{nothing, recorded};
 use crate::args::{Places, ReplayArgs};
 use crate::output::lines::{self, Lines};
-use crate::screen::{self, Stage};
+use crate::screen::{self, Closed, Stage};
 use crate::{folders, words};
 
 /// Ends like the run did.
@@ -24,8 +24,8 @@ pub fn run(places: &Places, args: &ReplayArgs) -> Result<Exit> {
         Err(reason) => return Ok(nothing(&reason)),
     };
     if !args.headless && words::is_interactive() {
-        on_screen(places, args.speed, events)?;
-        return Ok(Exit::Run(report.exit_code));
+        let closed = on_screen(places, args.speed, events)?;
+        return Ok(Exit::Run(closed.exit_code().unwrap_or(report.exit_code)));
     }
     let mut lines = Lines::new(lines::name_width(report.steps.iter().map(|step| &step.name)), false);
     let (began, mut view) = (Instant::now(), RunView::default());
@@ -45,7 +45,7 @@ fn wait_for(event: &Event, began: Instant, speed: f64) {
 }
 
 /// Plays the recording on the screen, which stays open until a person closes it.
-fn on_screen(places: &Places, speed: f64, events: Vec<Event>) -> Result<()> {
+fn on_screen(places: &Places, speed: f64, events: Vec<Event>) -> Result<Closed> {
     let cache = Arc::new(Cache::open(CacheOptions { folder: folders::cache(places)?, ..CacheOptions::default() }));
     let mut stage = Stage::new()?;
     stage.app.ui.is_commanding = false;
@@ -73,6 +73,5 @@ fn on_screen(places: &Places, speed: f64, events: Vec<Event>) -> Result<()> {
             _ => {}
         }
         Served::GoOn
-    })?;
-    Ok(())
+    })
 }

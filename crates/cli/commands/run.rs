@@ -4,13 +4,13 @@ mod on_screen;
 
 use std::path::Path;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::atomic::Ordering;
 use std::time::{SystemTime, UNIX_EPOCH};
 
 use anyhow::{Context, Result};
 use rondel_cache::Cache;
 use rondel_engine::{Clock, Control, Plan, RunOptions};
-use rondel_event::{How, Report};
+use rondel_event::{How, Outcome, Report};
 use rondel_hosted::Hosted;
 use uuid::Uuid;
 
@@ -21,7 +21,7 @@ use crate::memory::Memory;
 use crate::output::needs::refusals;
 use crate::output::{Display, Onto, files, hosted as prices};
 use crate::screen::Stage;
-use crate::{size, words};
+use crate::{signals, size, words};
 
 pub fn run(places: &Places, args: RunArgs) -> Result<Exit> {
     let RunArgs { common, .. } = &args;
@@ -63,25 +63,30 @@ pub fn run(places: &Places, args: RunArgs) -> Result<Exit> {
         verify: args.verify.unwrap_or(0.0),
         ..options(common, &memory, &opened.hosted)
     };
-    let report = if args.tui {
+    let (report, signal) = if args.tui {
         let stage = Stage::new()?;
         let (command, limit) = (common.graph.command(), opened.cache_limit_bytes);
         let onto = Onto::new(stage.teller(), command, memory.budget_bytes, opened.cache.clone(), limit);
         display = display.show_on(onto);
-        let report = on_screen::show(stage, &plan, &opened.cache, &control, || {
+        let (report, closed) = on_screen::show(stage, &plan, &opened.cache, &control, || {
             carry_out(&plan, &opened.cache, options, &control, &opened.hosted, &mut display)
         })?;
         display.say_end(&report);
-        report
+        (report, closed.exit_code())
     } else {
-        stop_on_signals(&control)?;
-        carry_out(&plan, &opened.cache, options, &control, &opened.hosted, &mut display)
+        let asks = control.clone();
+        let asked = signals::ask_then_leave(move || asks.cancel())?;
+        let report = carry_out(&plan, &opened.cache, options, &control, &opened.hosted, &mut display);
+        // One that came as the run ended changed nothing.
+        let signal = asked.load(Ordering::Acquire);
+        let is_cancelled = report.outcome == Outcome::Cancelled;
+        (report, is_cancelled.then_some(signal).filter(|signal| *signal != 0))
     };
     let not_written = display.finish();
     write_report(common, &report)?;
     size::tidy(&opened.cache, opened.cache_limit_bytes);
     not_written?;
-    Ok(Exit::Run(exit_code(&report)))
+    Ok(Exit::Run(signal.unwrap_or_else(|| exit_code(&report))))
 }
 
 /// What every run is carried out with.
@@ -152,17 +157,4 @@ fn exit_code(report: &Report) -> u8 {
         }
         _ => report.exit_code,
     }
-}
-
-/// The first signal asks the run to stop, the second ends the program at once.
-fn stop_on_signals(control: &Control) -> Result<()> {
-    let control = control.clone();
-    let was_asked = AtomicBool::new(false);
-    ctrlc::set_handler(move || {
-        if was_asked.swap(true, Ordering::AcqRel) {
-            std::process::exit(130);
-        }
-        control.cancel();
-    })
-    .context("signals cannot be handled")
 }

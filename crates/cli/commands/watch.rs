@@ -13,12 +13,12 @@ mod write_back;
 use std::collections::BTreeSet;
 use std::path::PathBuf;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::atomic::Ordering;
 
-use anyhow::{Context, Result};
+use anyhow::Result;
 use rondel_cache::Cache;
 use rondel_engine::watch::{Changed, Waker, Watcher};
-use rondel_engine::{Plan, RunOptions};
+use rondel_engine::{Control, Plan, RunOptions};
 use rondel_graph::Diagnostic;
 use rondel_tui::{Mistake, News, Spot};
 
@@ -31,8 +31,8 @@ use super::{Exit, Opened, Purpose, Reading};
 use crate::args::{CommonRunArgs, Places, WatchArgs};
 use crate::memory::Memory;
 use crate::output::{Display, Onto, diagnostics};
-use crate::screen::{self, Closed, Stage, Teller};
-use crate::{folders, size, words};
+use crate::screen::{self, Stage, Teller};
+use crate::{folders, signals, size, words};
 
 pub fn run(places: &Places, args: &WatchArgs) -> Result<Exit> {
     let common = &args.common;
@@ -54,9 +54,10 @@ pub fn run(places: &Places, args: &WatchArgs) -> Result<Exit> {
     match has_screen {
         true => on_screen(common, &memory, watched, display, &cache),
         false => {
-            end_on_signals(&watched)?;
+            let waker = watched.watcher.waker();
+            let signal = signals::ask_then_leave(move || waker.end())?;
             watched.go_on(common, &memory, display)?;
-            Ok(Exit::Run(130))
+            Ok(Exit::Run(signal.load(Ordering::Acquire)))
         }
     }
 }
@@ -85,11 +86,9 @@ fn on_screen(
         let ends = EndsWatch(waker);
         let closed = stage.show(cache, &mut |request| desk.serve(request, cache, &teller));
         drop(ends);
+        screen::say_that_it_ends(&driver);
         driver.join().unwrap_or_else(|panic| std::panic::resume_unwind(panic))?;
-        Ok(match closed? {
-            Closed::ByHand => Exit::Done,
-            Closed::BySignal => Exit::Run(130),
-        })
+        Ok(closed?.exit_code().map_or(Exit::Done, Exit::Run))
     })
 }
 
@@ -107,6 +106,17 @@ struct EndsWatch(Waker);
 impl Drop for EndsWatch {
     fn drop(&mut self) {
         self.0.end();
+    }
+}
+
+/// A run whose listener panics is waited for no longer than it takes to stop.
+struct EndsRun<'a>(&'a Control);
+
+impl Drop for EndsRun<'_> {
+    fn drop(&mut self) {
+        if std::thread::panicking() {
+            self.0.cancel();
+        }
     }
 }
 
@@ -135,14 +145,17 @@ impl Watched<'_> {
             let options = RunOptions { rerun, ..options(args, memory, &hosted) };
             // The graph is read and planned again beside the run.
             next = std::thread::scope(|scope| {
-                let listener = scope.spawn(|| {
-                    let next = self.wait();
-                    match &next {
-                        Ok(Some(plan)) => control.give_way(plan.recipes()),
-                        Ok(None) | Err(_) => control.cancel(),
-                    }
-                    next
-                });
+                // By name, so that a panic in it is told as one of the program.
+                let listener =
+                    std::thread::Builder::new().name(screen::DRIVER.to_owned()).spawn_scoped(scope, || {
+                        let _ends = EndsRun(&control);
+                        let next = self.wait();
+                        match &next {
+                            Ok(Some(plan)) => control.give_way(plan.recipes()),
+                            Ok(None) | Err(_) => control.cancel(),
+                        }
+                        next
+                    })?;
                 let report = carry_out(&plan, &cache, options, &control, &hosted, &mut display);
                 if let Err(error) = write_report(args, &report) {
                     words::error(&error);
@@ -259,16 +272,6 @@ fn mistake(diagnostic: &Diagnostic) -> Mistake {
         line: source.place(label.span.start).0,
     });
     Mistake { text: diagnostics::plain(diagnostic), spot }
-}
-
-/// The first signal ends the watch and what runs, the second ends the program at once.
-fn end_on_signals(watched: &Watched<'_>) -> Result<()> {
-    let (waker, was_asked) = (watched.watcher.waker(), AtomicBool::new(false));
-    ctrlc::set_handler(move || match was_asked.swap(true, Ordering::AcqRel) {
-        true => std::process::exit(130),
-        false => waker.end(),
-    })
-    .context("signals cannot be handled")
 }
 
 fn say(text: impl std::fmt::Display) {

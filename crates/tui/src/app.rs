@@ -97,8 +97,34 @@ pub struct LogLine {
 pub struct Curves {
     /// Values by name, as in `sigma 0.41, update 0.02`.
     pub values: IndexMap<String, Vec<f64>>,
-    /// When each piece of progress came, and how much was done then.
+    /// When the first and the newest piece of progress came, and how much was done then.
     pub done: Vec<(f64, u64)>,
+}
+
+impl Curves {
+    /// The most values of a curve: more than any terminal has columns.
+    const VALUES: usize = 1024;
+
+    /// Takes in a piece of progress; says whether its note told a number.
+    fn tell(&mut self, at_ms: f64, done: u64, note: &str) -> bool {
+        let mut has_told = false;
+        self.done.truncate(1);
+        self.done.push((at_ms, done));
+        for (name, value) in named_values(note) {
+            let values = self.values.entry(name.to_owned()).or_default();
+            if values.len() == Curves::VALUES {
+                // It keeps its form with every other one.
+                let mut at = 0;
+                values.retain(|_| {
+                    at += 1;
+                    at % 2 == 1
+                });
+            }
+            values.push(value);
+            has_told = true;
+        }
+        has_told
+    }
 }
 
 /// The most lines that the log keeps.
@@ -196,7 +222,10 @@ impl App {
                 self.ui.n_runs += 1;
                 self.ui.curves.clear();
                 self.ui.told_last = None;
-                self.ui.hint = None;
+                // Steps of graphs of long ago are not met again.
+                self.ui.history.retain(|step, _| self.view.steps.contains_key(step));
+                // Why something was refused stays until somebody did something else.
+                self.ui.hint.take_if(|hint| hint == words::CANCELLING);
                 self.ui.standing = Standing::of(&self.view);
                 // What a person chose stays chosen from run to run, as long as it is there.
                 let is_there = |step: &StepName| self.view.steps.contains_key(step);
@@ -215,9 +244,7 @@ impl App {
             }
             What::StepProgress { step, done, note, .. } => {
                 let curves = self.ui.curves.entry(step.clone()).or_default();
-                curves.done.push((event.at_ms, *done));
-                for (name, value) in named_values(note) {
-                    curves.values.entry(name.to_owned()).or_default().push(value);
+                if curves.tell(event.at_ms, *done, note) {
                     self.ui.told_last = Some(step.clone());
                 }
             }
@@ -288,6 +315,18 @@ fn named_values(note: &str) -> impl Iterator<Item = (&str, f64)> {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_curve_of_any_length_keeps_its_ends() {
+        let mut curves = Curves::default();
+        for done in 0..10_000_u64 {
+            curves.tell(done as f64, done, &format!("sigma {done}"));
+        }
+        let values = &curves.values["sigma"];
+        assert!((Curves::VALUES / 2..=Curves::VALUES).contains(&values.len()));
+        assert_eq!((values[0], *values.last().unwrap()), (0.0, 9_999.0));
+        assert_eq!(curves.done, [(0.0, 0), (9_999.0, 9_999)]);
+    }
 
     #[test]
     fn notes_tell_numbers_by_name() {

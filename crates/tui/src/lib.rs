@@ -12,6 +12,7 @@
 //! - [`action`], [`keys`]: all that can be done, and by which keys
 //! - [`app`]: what is known and what is open
 //! - [`news`]: what comes in, and what goes out
+//! - [`inbox`]: what waits to be shown
 //! - [`layout`], [`mod@draw`], [`panes`], [`popups`]: the picture
 //! - [`layers`]: a graph drawn with letters
 //! - [`picture`]: pictures for the terminal, made beside the screen
@@ -23,6 +24,7 @@
 pub mod action;
 pub mod app;
 pub mod draw;
+pub mod inbox;
 pub mod keys;
 pub mod layers;
 pub mod layout;
@@ -38,6 +40,7 @@ pub mod words;
 pub use action::{Action, Pane};
 pub use app::App;
 pub use draw::draw;
+pub use inbox::{Inbox, inbox};
 pub use keys::Keys;
 pub use news::{Field, Mistake, News, Page, Planned, Request, Row, Spot};
 pub use picture::Pictures;

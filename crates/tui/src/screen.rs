@@ -7,12 +7,15 @@ mod buttons;
 
 use std::io::{self, Write};
 use std::mem::ManuallyDrop;
-use std::sync::mpsc::{Receiver, RecvTimeoutError, Sender, channel};
+use std::sync::Mutex;
+use std::sync::mpsc::{Sender, channel};
 use std::time::{Duration, Instant};
 
 use crossterm::clipboard::CopyToClipboard;
 use crossterm::cursor::Show;
-use crossterm::event::{self, DisableBracketedPaste, EnableBracketedPaste, Event as Input};
+use crossterm::event::{
+    self, DisableBracketedPaste, EnableBracketedPaste, Event as Input, KeyCode, KeyEvent, KeyModifiers,
+};
 use crossterm::execute;
 use crossterm::terminal::{EnterAlternateScreen, LeaveAlternateScreen, SetTitle, disable_raw_mode, enable_raw_mode};
 use ratatui::backend::CrosstermBackend;
@@ -24,6 +27,7 @@ use ratatui_image::picker::{Capability, Picker};
 use self::buttons::{TellNothing, TellOfButtons};
 use crate::app::App;
 use crate::draw::draw;
+use crate::inbox::{self, Inbox};
 use crate::news::{News, Request};
 use crate::picture::{Fulfilled, Pictures};
 use crate::words;
@@ -45,13 +49,25 @@ pub enum Incoming {
     Input(Input),
     News(News),
     Picture(Fulfilled),
+    /// What had the terminal for itself is over, and has said this.
+    Back(Option<String>),
+}
+
+/// Why a screen is to be closed.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum End {
+    ByHand,
+    /// By Ctrl-C, which is a key here and means what it means elsewhere.
+    ByInterrupt,
+    /// By whoever runs the graph.
+    Told,
 }
 
 /// What came of a request.
 pub enum Served {
     GoOn,
     /// Something that needs the terminal for itself, such as an editor; what it returns is said.
-    Outside(Box<dyn FnOnce() -> Option<String>>),
+    Outside(Box<dyn FnOnce() -> Option<String> + Send>),
 }
 
 /// A terminal that shows a run. Whatever becomes of it, the terminal is as it was once it is dropped.
@@ -70,7 +86,7 @@ pub struct Keyboard {
 
 impl Keyboard {
     /// The thread ends with the program: nothing wakes it but a key.
-    pub fn listen(to: Sender<Incoming>) -> Keyboard {
+    pub fn listen(to: inbox::Sender) -> Keyboard {
         let (turnstile, turned) = channel();
         std::thread::spawn(move || {
             while let Ok(input) = event::read() {
@@ -78,6 +94,8 @@ impl Keyboard {
                     return;
                 }
             }
+            // A terminal that cannot be read from is gone, and with it whoever could end this.
+            let _ = to.send(Incoming::News(News::Ended));
         });
         Keyboard { turnstile }
     }
@@ -94,15 +112,11 @@ impl Keyboard {
 }
 
 impl<W: Write> Screen<W> {
-    pub fn open(mut out: W) -> io::Result<Screen<W>> {
-        enter(&mut out)?;
-        match Terminal::new(CrosstermBackend::new(out)) {
-            Ok(terminal) => Ok(Screen { terminal: ManuallyDrop::new(terminal) }),
-            Err(error) => {
-                let _ = disable_raw_mode();
-                Err(error)
-            }
-        }
+    pub fn open(out: W) -> io::Result<Screen<W>> {
+        let terminal = Terminal::new(CrosstermBackend::new(out))?;
+        let mut screen = Screen { terminal: ManuallyDrop::new(terminal) };
+        enter(screen.terminal.backend_mut())?;
+        Ok(screen)
     }
 
     /// A screen of a fixed size on whatever takes its sequences; it has no terminal to change.
@@ -140,11 +154,11 @@ impl<W: Write> Screen<W> {
     pub fn show(
         &mut self,
         app: &mut App,
-        inbox: &Receiver<Incoming>,
+        inbox: &Inbox,
         keyboard: &Keyboard,
         pictures: &Pictures,
         serve: &mut dyn FnMut(Request) -> Served,
-    ) -> io::Result<()> {
+    ) -> io::Result<End> {
         let mut drawn: Option<Instant> = None;
         let mut heard = Instant::now();
         let mut is_stale = true;
@@ -155,25 +169,19 @@ impl<W: Write> Screen<W> {
                 (Some(at), false) if app.is_running() => Some(at + TICK),
                 (Some(_), false) => None,
             };
-            let mut next = match due {
-                None => inbox.recv().ok(),
-                Some(due) => match inbox.recv_timeout(due.saturating_duration_since(Instant::now())) {
-                    Ok(incoming) => Some(incoming),
-                    Err(RecvTimeoutError::Timeout) => {
-                        is_stale = true;
-                        None
-                    }
-                    Err(RecvTimeoutError::Disconnected) => return Ok(()),
-                },
-            };
-            if next.is_none() && due.is_none() {
-                return Ok(());
+            let mut next = inbox.next(due);
+            if next.is_none() {
+                if inbox.is_over() {
+                    return Ok(End::Told);
+                }
+                is_stale = true;
             }
             let began = Instant::now();
             while let Some(incoming) = next.take() {
                 is_stale |= app.minds(&incoming);
                 match incoming {
-                    Incoming::News(News::Ended) => return Ok(()),
+                    Incoming::News(News::Ended) => return Ok(End::Told),
+                    Incoming::Back(_) => {}
                     Incoming::News(news) => {
                         if let News::Event(_) = news {
                             heard = Instant::now();
@@ -182,16 +190,16 @@ impl<W: Write> Screen<W> {
                     }
                     Incoming::Picture(picture) => app.ui.shown.put(picture),
                     Incoming::Input(input) => {
-                        let goes_on = self.input(app, input, serve)?;
-                        keyboard.next();
-                        if !goes_on {
-                            return Ok(());
+                        // Before the next key is read, which then is somebody else's.
+                        if let Some(end) = self.input(app, input, inbox, serve)? {
+                            return Ok(end);
                         }
+                        keyboard.next();
                     }
                 }
                 // A flood of events does not keep the screen from being drawn.
                 if began.elapsed() < FRAME {
-                    next = inbox.try_recv().ok();
+                    next = inbox.try_next();
                 }
             }
             if is_stale && drawn.is_none_or(|at| at.elapsed() >= FRAME) {
@@ -220,8 +228,15 @@ impl<W: Write> Screen<W> {
         Ok(())
     }
 
-    /// Deals with what a person did; false if the screen is to end.
-    fn input(&mut self, app: &mut App, input: Input, serve: &mut dyn FnMut(Request) -> Served) -> io::Result<bool> {
+    /// Deals with what a person did; says so if the screen is to end.
+    fn input(
+        &mut self,
+        app: &mut App,
+        input: Input,
+        inbox: &Inbox,
+        serve: &mut dyn FnMut(Request) -> Served,
+    ) -> io::Result<Option<End>> {
+        let end = if is_interrupt(&input) { End::ByInterrupt } else { End::ByHand };
         let requests = match input {
             Input::Key(key) => app.key(key),
             Input::Mouse(mouse) => app.mouse(mouse),
@@ -233,13 +248,13 @@ impl<W: Write> Screen<W> {
         };
         for request in requests {
             match request {
-                Request::Quit => return Ok(false),
+                Request::Quit => return Ok(Some(end)),
                 Request::Copy(text) => execute!(self.terminal.backend_mut(), CopyToClipboard::to_clipboard_from(text))?,
                 request => match serve(request) {
                     Served::GoOn => {}
                     Served::Outside(job) => {
                         leave(self.terminal.backend_mut());
-                        let said = job();
+                        let Some(said) = outside(job, app, inbox) else { return Ok(Some(End::Told)) };
                         enter(self.terminal.backend_mut())?;
                         self.terminal.clear()?;
                         // A terminal may have dropped its pictures with the screen.
@@ -251,7 +266,32 @@ impl<W: Write> Screen<W> {
                 },
             }
         }
-        Ok(true)
+        Ok(None)
+    }
+}
+
+fn is_interrupt(input: &Input) -> bool {
+    matches!(input, Input::Key(KeyEvent { code: KeyCode::Char('c'), modifiers, .. }) if modifiers.contains(KeyModifiers::CONTROL))
+}
+
+/// Lets something else have the terminal, and hears meanwhile what there is to hear; returns what it said, or none if the screen is
+/// to end.
+fn outside(job: Box<dyn FnOnce() -> Option<String> + Send>, app: &mut App, inbox: &Inbox) -> Option<Option<String>> {
+    let back = inbox.sender();
+    std::thread::spawn(move || {
+        let said = job();
+        // A screen that is closed does not wait for it.
+        let _ = back.send(Incoming::Back(said));
+    });
+    loop {
+        match inbox.next(None)? {
+            Incoming::Back(said) => return Some(said),
+            Incoming::News(News::Ended) => return None,
+            Incoming::News(news) => app.hear(news),
+            Incoming::Picture(picture) => app.ui.shown.put(picture),
+            // The keyboard waits for the last key to be dealt with.
+            Incoming::Input(_) => {}
+        }
     }
 }
 
@@ -261,17 +301,25 @@ impl<W: Write> Drop for Screen<W> {
     }
 }
 
+/// The terminal is in the state that [`leave`] takes back. One for the process, as there is one terminal; and a lock, since whoever
+/// ends the program has to wait for somebody else's [`leave`] to be over.
+static IS_ENTERED: Mutex<bool> = Mutex::new(false);
+
 fn enter(out: &mut impl Write) -> io::Result<()> {
     enable_raw_mode()?;
+    *IS_ENTERED.lock().expect("no panic while it is held") = true;
     let entered = execute!(out, EnterAlternateScreen, TellOfButtons, EnableBracketedPaste, SetTitle(words::TITLE));
-    if entered.is_err() {
-        let _ = disable_raw_mode();
-    }
-    entered
+    // Some of it may have arrived.
+    entered.inspect_err(|_| leave(out))
 }
 
-/// Gives the terminal back as it was; for a panic and a second signal too, when there is no [`Screen`] at hand.
+/// Gives the terminal back as it was, once; for a panic and a second signal too, when there is no [`Screen`] at hand.
 pub fn leave(out: &mut impl Write) {
+    // A second time would put the cursor where it was before the screen, over what was said since.
+    let mut is_entered = IS_ENTERED.lock().expect("no panic while it is held");
+    if !std::mem::take(&mut *is_entered) {
+        return;
+    }
     // Each by itself: what fails leaves the others to be done.
     let _ = execute!(out, DisableBracketedPaste);
     let _ = execute!(out, TellNothing);

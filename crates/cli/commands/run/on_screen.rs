@@ -15,7 +15,7 @@ use rondel_tui::{News, Page, Request};
 
 use crate::args::RunArgs;
 use crate::commands::watch::detail;
-use crate::screen::{self, Stage, Teller};
+use crate::screen::{self, Closed, Stage, Teller};
 use crate::words;
 
 /// Fails if there is no terminal for a screen, or something else was asked to go there.
@@ -36,7 +36,7 @@ pub fn show(
     cache: &Arc<Cache>,
     control: &Control,
     carry_out: impl FnOnce() -> Report + Send,
-) -> Result<Report> {
+) -> Result<(Report, Closed)> {
     let teller = stage.teller();
     thread::scope(|scope| {
         let driver = thread::Builder::new().name(screen::DRIVER.to_owned());
@@ -47,8 +47,9 @@ pub fn show(
         let ends = EndsRun(control.clone());
         let closed = stage.show(cache, &mut |request| serve(request, plan, cache, control, &teller));
         drop(ends);
+        screen::say_that_it_ends(&driver);
         let report = driver.join().unwrap_or_else(|panic| resume_unwind(panic));
-        closed.map(|_| report)
+        closed.map(|closed| (report, closed))
     })
 }
 

@@ -41,7 +41,7 @@ impl App {
             Incoming::News(News::Resources { memory, cache }) => {
                 (*memory, *cache) != (self.view.memory, self.view.cache)
             }
-            Incoming::News(_) | Incoming::Picture(_) => true,
+            Incoming::News(_) | Incoming::Picture(_) | Incoming::Back(_) => true,
             Incoming::Input(Event::Key(event)) => {
                 event.kind != KeyEventKind::Release
                     && (self.is_typing() || self.ui.keys.action(Key::from(*event)).is_some())

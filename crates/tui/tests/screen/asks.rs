@@ -127,3 +127,12 @@ fn a_mended_file_takes_the_mistakes_away() {
     screen.begin(crate::recording::steps(), Vec::new());
     assert!(!screen.draw().contains("mistake (m)"));
 }
+
+#[test]
+fn why_something_was_refused_stays_over_the_next_run_until_a_key_is_pressed() {
+    let mut screen = Screen::new(80, 24);
+    screen.done().app.hear(News::Refused("`--set seed=nine` is not Seed".to_owned()));
+    screen.begin(crate::recording::steps(), Vec::new());
+    assert!(screen.draw().contains("is not Seed"));
+    assert!(!screen.act("down").draw().contains("is not Seed"));
+}

@@ -9,6 +9,7 @@ use crossterm::event::{Event as Input, KeyCode, KeyEvent, KeyModifiers, MouseEve
 use ratatui::layout::Rect;
 use ratatui_image::picker::Picker;
 use rondel_event::Gauge;
+use rondel_tui::inbox::{self, inbox};
 use rondel_tui::screen::{Keyboard, Served};
 use rondel_tui::{Incoming, News, Pictures, Request, Screen as Terminal};
 
@@ -36,14 +37,14 @@ impl Write for Frames {
 
 /// A screen that shows a run that is over.
 struct Shown {
-    inbox: Sender<Incoming>,
+    inbox: inbox::Sender,
     turnstile: Receiver<()>,
     frames: Receiver<()>,
     thread: std::thread::JoinHandle<Vec<Request>>,
 }
 
 fn show() -> Shown {
-    let (inbox, incoming) = channel();
+    let (inbox, incoming) = inbox();
     let (turn, turnstile) = channel();
     let (frame, frames) = channel();
     let thread = std::thread::spawn(move || {
