@@ -154,7 +154,7 @@ fn a_plugin_that_comes_later_is_found() {
     // What is said of a missing kind is what is there now.
     lab.put(b"a library that is not there yet, and something else in its place for the time being");
     watch.until_it_says("changed: libtone.so");
-    watch.until_it_says("(1 left out)");
+    watch.until_it_says("a plugin of this name is left out");
     lab.build(3);
     assert_eq!(run(&mut watch).1, level(3));
     assert_eq!(watch.end(), Some(130));

@@ -182,7 +182,7 @@ fn a_graph_that_needs_what_never_loaded_is_refused_before_it_runs() {
     let said = project.rondel(&["run", "graph.ron"]);
     assert_eq!((said.code, project.pictures().len()), (Some(2), 0), "{}", said.stderr);
     assert!(warning(&said).contains("it is a text"), "{}", said.stderr);
-    assert!(said.stderr.contains("there is no kind of node called `zoo.leaves`"), "{}", said.stderr);
+    assert!(said.stderr.contains("no plugin that can be used offers the kind `zoo.leaves`"), "{}", said.stderr);
 }
 
 #[test]
@@ -191,7 +191,9 @@ fn a_check_refuses_what_does_not_load_any_more() {
     project.write("graph.ron", &graph("zoo.leaves", "wild: wild, "));
     assert_eq!(project.rondel(&["check", "graph.ron"]).code, Some(0));
     fs::write(project.path(PLUGIN), "a letter").expect("a plugin");
-    assert_eq!(project.rondel(&["check", "graph.ron"]).code, Some(2));
+    let said = project.rondel(&["check", "graph.ron"]);
+    assert_eq!(said.code, Some(2));
+    assert!(said.stderr.contains("the plugin `zoo` offered `zoo.leaves` before and is left out"), "{}", said.stderr);
 }
 
 #[test]

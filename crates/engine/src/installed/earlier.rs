@@ -8,6 +8,7 @@ use std::{fs, io};
 
 use rondel_plugin::{Facts, LoadError};
 
+use super::missing::offered;
 use super::{Installed, KnownPlugins};
 
 /// Registers kinds that nobody can run, with the reason.
@@ -30,6 +31,19 @@ impl Installed {
             plugin.stands_in =
                 known.earlier(&plugin.path).into_iter().any(|facts| add(&plugin.path, facts, refusal).is_ok());
         }
+    }
+}
+
+impl Installed {
+    /// A plugin that offered a kind, and does not load any more.
+    pub(super) fn no_longer(&self, kind: &str) -> Option<String> {
+        let known = self.known.as_ref()?;
+        self.plugins.iter().find_map(|plugin| {
+            let refusal = plugin.refusal.as_deref().filter(|_| plugin.facts.is_none())?;
+            let facts = known.earlier(&plugin.path);
+            let (facts, offered) = facts.iter().find_map(|facts| Some((facts, offered(facts, kind)?)))?;
+            Some(format!("the plugin `{}` offered `{offered}` before and is left out: {refusal}", facts.name))
+        })
     }
 }
 

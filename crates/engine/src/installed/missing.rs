@@ -10,7 +10,8 @@ use super::{Folder, Installed, InstalledPlugin};
 impl Installed {
     /// What is known of a kind that no registered plugin offers.
     pub fn missing(&self, kind: &str) -> MissingKind {
-        let offered_by = self.left_out(kind).or_else(|| self.elsewhere(kind)).or_else(|| self.of_this_name(kind));
+        let offered_by = self.left_out(kind).or_else(|| self.no_longer(kind)).or_else(|| self.elsewhere(kind));
+        let offered_by = offered_by.or_else(|| self.of_this_name(kind));
         let folders: Vec<String> = self.folders.iter().map(|folder| self.words(folder)).collect();
         let looked_in = (!folders.is_empty()).then(|| format!("plugins were looked for in: {}", folders.join(", ")));
         MissingKind { offered_by, looked_in }
@@ -44,13 +45,14 @@ impl Installed {
         })
     }
 
-    /// A file that does not say what it offers, but is called after it.
+    /// A file that does not say what it offers, but is called after it, or after who made it.
     fn of_this_name(&self, kind: &str) -> Option<String> {
         let wanted = kind.replace('.', "_");
         let is_called = |plugin: &&InstalledPlugin| {
             let stem = plugin.path.file_stem().unwrap_or_default().to_string_lossy().replace('-', "_");
             let name = stem.strip_prefix("lib").unwrap_or(&stem);
-            name == wanted || name.strip_suffix(&wanted).is_some_and(|before| before.ends_with('_'))
+            let is_makers = || kind.split_once('.').is_some_and(|(maker, _)| maker.replace('-', "_") == name);
+            name == wanted || name.strip_suffix(&wanted).is_some_and(|before| before.ends_with('_')) || is_makers()
         };
         let plugin = self.plugins.iter().filter(|plugin| plugin.facts.is_none()).find(is_called)?;
         Some(format!("a plugin of this name is left out: {}", plugin.refusal.as_deref()?))
@@ -78,7 +80,7 @@ impl Installed {
 }
 
 /// The kind that is offered by this name, or has it behind its maker's.
-fn offered<'a>(facts: &'a Facts, kind: &str) -> Option<&'a str> {
+pub(super) fn offered<'a>(facts: &'a Facts, kind: &str) -> Option<&'a str> {
     let names = || facts.kinds.iter().map(|spec| spec.kind.as_str());
     let is_end = |name: &&str| name.rsplit_once('.').is_some_and(|(_, end)| end == kind);
     names().find(|name| *name == kind).or_else(|| names().find(is_end))

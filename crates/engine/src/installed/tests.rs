@@ -285,6 +285,11 @@ fn what_does_not_load_any_more_stands_for_what_it_offered_last() {
     let mut found = lab.find();
     let said = earlier(&mut found);
     assert!(said.starts_with("glow: it is broken: "), "{said}");
+    let missing = found.missing("glow").offered_by.unwrap();
+    assert!(
+        missing.starts_with("the plugin `made-up` offered `glow` before and is left out: it is broken: "),
+        "{missing}"
+    );
     assert!(found.plugins[0].stands_in);
 }
 

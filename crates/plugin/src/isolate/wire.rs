@@ -259,7 +259,7 @@ mod tests {
     #[test]
     fn who_takes_a_message_byte_by_byte_is_not_waited_for() {
         let (here, mut there) = UnixStream::pair().unwrap();
-        let long = "fox ".repeat(16 << 20);
+        let long = "fox ".repeat(1 << 20);
         std::thread::scope(|scope| {
             let taking = scope.spawn(move || while there.read(&mut [0]).is_ok_and(|n_read| n_read > 0) {});
             assert!(matches!(send(hasty(&here), &long, None), Err(SendError::Late)));
