@@ -309,6 +309,7 @@ impl<'a> Opened<'a> {
             only: self.args.only.clone(),
             nonce: draw_seed(),
             counts_code: self.counts_code,
+            meaning: Some(&|model| self.hosted.providers().meaning(model)),
             draw: &mut draw,
         };
         let plan = match rondel_engine::plan(&self.site, &graph, &given, options) {

@@ -91,6 +91,28 @@ fn it_is_sent_once_more_where_that_is_wished_and_not_for_ever() {
 }
 
 #[test]
+fn what_another_model_was_put_in_place_of_is_not_known_any_more() {
+    let hosted = Hosted::with("compat", "");
+    let file = "Providers(format: 1, providers: {\"compat\": (api: OpenAi, base: \"http://localhost:1/v1\", models: {
+        \"flux.2-dev\": (name: \"plain\", sides: (64, 2048), price: Megapixels(output: 0.001, input: 0.0))})})";
+    let n_asked = |file: &str| {
+        hosted.project.write("home/config/rondel/providers.ron", file);
+        hosted.made(&[]);
+        hosted.servers.journal().iter().filter(|entry| entry.stage == Some(Stage::Submit)).count()
+    };
+    assert_eq!([n_asked(file), n_asked(file)], [1, 1]);
+    // A price makes no other picture, and nor does one more who has the same.
+    let more = file.replace("0.001", "0.002").replace(
+        "{\"compat\"",
+        "{\"more\": (api: OpenAi, base: \"http://localhost:1/v1\",
+        models: {\"flux.2-dev\": (name: \"flux.2-dev\", sides: (64, 2048), price: Unknown)}), \"compat\"",
+    );
+    assert_eq!([n_asked(&more), n_asked(&file.replace("plain", "list"))], [1, 2]);
+    let again = hosted.rondel(&["plan", "hosted.ron"]);
+    assert!(again.stdout.contains("known"), "{}", again.stdout);
+}
+
+#[test]
 fn processes_with_caches_of_their_own_never_pass_a_limit_together() {
     let hosted = Hosted::with("fal", "");
     let file = |day: f64| format!("Providers(format: 1, spend: (run: 100, day: {day}))");

@@ -75,6 +75,7 @@ impl Param {
             "expand" => quote!(port.expand = true),
             "file" => quote!(port.file = true),
             "unkeyed" => quote!(port.unkeyed = true),
+            "hosted" => quote!(port.hosted = true),
             "parts" => {
                 let content;
                 parenthesized!(content in meta.input);
@@ -84,8 +85,8 @@ impl Param {
             }
             _ => {
                 return Err(meta.error(
-                    "unknown: a port takes default, range, soft, step, unit, multiple_of, expand, file, unkeyed, parts, \
-                     rename, family",
+                    "unknown: a port takes default, range, soft, step, unit, multiple_of, expand, file, unkeyed, hosted, \
+                     parts, rename, family",
                 ));
             }
         };

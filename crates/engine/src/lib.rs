@@ -30,7 +30,7 @@ pub use difference::{Compared, Difference, StepDifference, difference};
 pub use lock::Lock;
 pub use plan::asks::{Ask, asks};
 pub use plan::explain::{Forecast, KeyParts, forecast, key_parts};
-pub use plan::flatten::{PlanError, PlanOptions, plan};
+pub use plan::flatten::{Meaning, PlanError, PlanOptions, plan};
 pub use plan::inputs::Given;
 pub use plan::needs::{StepNeed, Weighed, needs, weigh};
 pub use plan::remote::ask;

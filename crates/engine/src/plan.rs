@@ -29,7 +29,7 @@ use indexmap::IndexMap;
 use petgraph::Direction;
 use petgraph::stable_graph::{NodeIndex, StableDiGraph};
 use petgraph::visit::{Dfs, Reversed};
-use rondel_cache::RemoteCounts;
+use rondel_cache::{Part, RemoteCounts};
 use rondel_event::StepName;
 use rondel_graph::{Graph, Source, Span, With};
 use rondel_value::{Digest, ModelRef, NodeSpec, Value};
@@ -95,8 +95,8 @@ pub struct Step {
     pub point: usize,
     pub work: Work,
     pub spec: Arc<NodeSpec>,
-    /// The content of its plugin, where that is part of its key.
-    pub code: Option<Digest>,
+    /// What is part of its key besides inputs and what its kind says.
+    pub besides: Vec<Part>,
     /// In the order of the specification's inputs.
     pub slots: Vec<Slot>,
     pub with: With,

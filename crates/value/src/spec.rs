@@ -110,6 +110,9 @@ pub struct InputSpec {
     /// The input decides whether the node runs and never what it makes, such as a limit: it enters no key.
     #[serde(default, skip_serializing_if = "is_false")]
     pub unkeyed: bool,
+    /// The text names a model that others run: what the host knows by that name enters the key, where it is not what is built in.
+    #[serde(default, skip_serializing_if = "is_false")]
+    pub hosted: bool,
     /// On a model: the parts that the node uses, which are then all that enters its key. Empty means all.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub parts: Vec<String>,
@@ -284,6 +287,7 @@ impl InputSpec {
             expand: false,
             file: false,
             unkeyed: false,
+            hosted: false,
             parts: Vec::new(),
         }
     }

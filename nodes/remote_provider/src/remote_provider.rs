@@ -12,7 +12,7 @@ use rondel_sdk::value::value::Json;
 #[node(kind = "remote_provider", version = 1, lane = Net, category = "hosted", seeded)]
 pub struct RemoteProvider {
     /// The model, by its name in `providers.ron`.
-    #[param(default = "flux.2-dev")]
+    #[param(default = "flux.2-dev", hosted)]
     pub model: String,
     /// What to draw, or what to change.
     #[param(expand)]

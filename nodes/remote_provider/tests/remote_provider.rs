@@ -33,7 +33,7 @@ fn the_specification_is_what_graphs_depend_on() {
     spec.outputs.iter_mut().for_each(|port| port.doc.clear());
     expect![[r#"
         {"kind":"remote_provider","version":1,"doc":"","category":"hosted","lane":"Net",
-        "inputs":[{"name":"model","type":"Text","default":"flux.2-dev"},
+        "inputs":[{"name":"model","type":"Text","default":"flux.2-dev","hosted":true},
          {"name":"prompt","type":"Text","expand":true},
          {"name":"route","type":"Choice(Cheapest, Fastest, Reliable, Balanced, Only(provider: Text), Order(providers: List<Text>))","default":"Balanced"},
          {"name":"size","type":"Size?","range":[64.0,4096.0],"unit":"px"},

@@ -92,7 +92,7 @@ pub fn why(
 ) -> Why {
     let step = plan.step(id);
     let mut open = Vec::new();
-    let parts = keys::parts(&step.spec, &step.slots, &step.with, step.code, &plan.out, |from, port| {
+    let parts = keys::parts(&step.spec, &step.slots, &step.with, &step.besides, &plan.out, |from, port| {
         let digest = content(from, port);
         if digest.is_none() {
             open.push(from);
@@ -289,7 +289,7 @@ fn action_of_known(plan: &Plan, findings: &[Finding], id: StepId) -> Option<Dige
 fn known_parts(plan: &Plan, findings: &[Finding], id: StepId) -> (bool, Vec<Part>) {
     let step = plan.step(id);
     let mut is_open = false;
-    let parts = keys::parts(&step.spec, &step.slots, &step.with, step.code, &plan.out, |from, port| {
+    let parts = keys::parts(&step.spec, &step.slots, &step.with, &step.besides, &plan.out, |from, port| {
         let Finding::Known(known) = &findings[from.index()] else {
             is_open = true;
             return None;

@@ -39,6 +39,9 @@ use super::{Edge, LeftOut, Plan, Slot, Step, StepId, StepPlace, mistakes};
 use crate::site::Site;
 use crate::weights::Weights;
 
+/// Tells what the name of a hosted model stands for, where that is not what everybody means by it.
+pub type Meaning<'a> = &'a dyn Fn(&str) -> Option<String>;
+
 /// What a plan depends on besides graph and inputs.
 pub struct PlanOptions<'a> {
     /// The folder that effects write to, absolute.
@@ -55,6 +58,7 @@ pub struct PlanOptions<'a> {
     pub nonce: u64,
     /// The content of a plugin's file is part of its kinds' keys: for who works on plugins.
     pub counts_code: bool,
+    pub meaning: Option<Meaning<'a>>,
     /// Draws the seeds that are `Random`, each for a place in the graph.
     pub draw: &'a mut dyn FnMut(&str) -> u64,
 }

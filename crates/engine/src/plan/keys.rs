@@ -6,7 +6,8 @@
 //!
 //! What enters, and nothing else: kind, version, the user's `salt`, the class of the device, and every input that is set, in
 //! canonical form with defaults filled in. Not the names of nodes and files, nor labels, nor time. An effect adds the
-//! folder that it writes to. While plugins are worked on (`rondel watch`), the content of a plugin's file enters, too.
+//! folder that it writes to. While plugins are worked on (`rondel watch`), the content of a plugin's file enters, too; and of a
+//! model that others run, what its name stands for here, where that is not what everybody calls so.
 
 use std::path::Path;
 
@@ -14,6 +15,7 @@ use rondel_cache::Part;
 use rondel_graph::With;
 use rondel_value::{Digest, InputSpec, NodeSpec, Value};
 
+use crate::plan::flatten::Meaning;
 use crate::plan::{Slot, StepId};
 
 /// Results may differ between classes of devices in their last bits, so keys name the class.
@@ -46,30 +48,39 @@ pub fn key(domain: Domain, parts: &[Part]) -> Digest {
     hasher.finalize().into()
 }
 
+fn fixed(name: &str, text: String) -> Part {
+    Part { port: format!("{FIXED}{name}"), digest: Digest::of(text.as_bytes()), shown: text }
+}
+
+/// The parts that are of the machine and the moment: the content of the plugin, where it counts, and what the names of hosted
+/// models stand for, which `meaning` tells where it is not what everybody means.
+pub fn besides(spec: &NodeSpec, slots: &[Slot], code: Option<Digest>, meaning: Option<Meaning<'_>>) -> Vec<Part> {
+    let code = code.map(|code| Part { port: format!("{FIXED}plugin"), digest: code, shown: code.short().to_string() });
+    let names = spec.inputs.iter().zip(slots).filter(|(input, _)| input.hosted);
+    let meant = names.filter_map(|(input, slot)| match slot {
+        Slot::Value(Value::Text(name)) => Some(fixed(&format!("hosted {}", input.name), meaning?(name)?)),
+        _ => None,
+    });
+    code.into_iter().chain(meant).collect()
+}
+
 /// The parts of a step's key.
 ///
 /// `result` gives the digest that stands for an output of another step and how to show it; where it gives none, the part is
-/// left out, which makes no key but serves to compare what is known. `code` is the content of the plugin, where it counts.
+/// left out, which makes no key but serves to compare what is known. `besides` is what [`besides`] gave when the step was planned.
 pub fn parts(
     spec: &NodeSpec,
     slots: &[Slot],
     with: &With,
-    code: Option<Digest>,
+    besides: &[Part],
     out: &Path,
     mut result: impl FnMut(StepId, usize) -> Option<(Digest, String)>,
 ) -> Vec<Part> {
-    let fixed = |name: &str, text: String| Part {
-        port: format!("{FIXED}{name}"),
-        digest: Digest::of(text.as_bytes()),
-        shown: text,
-    };
     let mut parts = Vec::with_capacity(slots.len() + 3);
     parts.push(fixed("kind", spec.kind.clone()));
     parts.push(fixed("version", spec.version.to_string()));
     parts.push(fixed("device", DEVICE_CLASS.to_owned()));
-    if let Some(code) = code {
-        parts.push(Part { port: format!("{FIXED}plugin"), digest: code, shown: code.short().to_string() });
-    }
+    parts.extend_from_slice(besides);
     if with.salt != 0 {
         parts.push(fixed("salt", with.salt.to_string()));
     }

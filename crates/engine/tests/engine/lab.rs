@@ -179,6 +179,7 @@ impl Lab {
             only: setup.only.iter().map(|name| name.to_string()).collect(),
             nonce: self.draw(),
             counts_code: false,
+            meaning: None,
             draw: &mut |_| self.draw(),
         };
         plan(&site, &graph, &given, options).map(Arc::new)

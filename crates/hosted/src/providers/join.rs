@@ -4,9 +4,13 @@
 //! nearest that has it counts. A file that lies beside a graph came along with it, from whoever made it: it may make limits
 //! tighter, and nothing else. Else a folder from elsewhere could send a key to its maker, or make a dear call look cheap.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
+use std::sync::LazyLock;
 
 use super::{Fallback, OnUnclear, Policy, Provider, ProvidersError, ProvidersFile, Spend, UnknownPrices, shipped_file};
+
+/// Asked for each step of a plan.
+static BUILT_IN: LazyLock<BTreeMap<String, Provider>> = LazyLock::new(super::shipped);
 
 /// Whose a file is.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -62,6 +66,21 @@ impl Providers {
             providers.add_of_graph(path, file, own)?;
         }
         Ok(providers)
+    }
+
+    /// What a name stands for here: the names that providers know the model by, but for its own and those that are built in; none
+    /// if there are no others.
+    ///
+    /// So one more provider of the same model changes nothing, and one whose model was put in its place does.
+    pub fn meaning(&self, model: &str) -> Option<String> {
+        let names = |providers: &BTreeMap<String, Provider>| -> BTreeSet<String> {
+            let offers = providers.values().filter_map(|provider| provider.models.get(model));
+            offers.flat_map(|offer| [Some(offer.name.clone()), offer.edit.clone()]).flatten().collect()
+        };
+        let mut names_here = names(&self.by_name);
+        names_here.remove(model);
+        let others: Vec<String> = names_here.difference(&names(&BUILT_IN)).cloned().collect();
+        (!others.is_empty()).then(|| others.join(", "))
     }
 
     fn add_of_graph(&mut self, path: String, file: ProvidersFile, own: &str) -> Result<(), ProvidersError> {
@@ -205,6 +224,22 @@ mod tests {
             (joined.policy.on_unclear, joined.policy.fallback),
             (Some(OnUnclear::ResendOnce), Some(Fallback::SameModel))
         );
+    }
+
+    #[test]
+    fn a_name_stands_for_something_else_where_a_provider_was_told_so() {
+        let with = |provider: &str, name: &str| {
+            let file = format!(
+                "Providers(format: 1, providers: {{\"{provider}\": (api: OpenAi, base: \"http://localhost:1\", models: {{
+                    \"flux.2-dev\": (name: \"{name}\", sides: (64, 2048), price: Unknown)}})}})"
+            );
+            joined(&[("user", Whose::User, &file)]).unwrap().meaning("flux.2-dev")
+        };
+        assert_eq!(joined(&[]).unwrap().meaning("flux.2-dev"), None);
+        // One more that has it, by a name that it is known by.
+        assert_eq!([with("mine", "flux.2-dev"), with("mine", "fal-ai/flux-2")], [None, None]);
+        assert_eq!(with("mine", "me/my-tune"), Some("me/my-tune".to_owned()));
+        assert_eq!(with("fal", "fal-ai/flux-2-lora"), Some("fal-ai/flux-2-lora".to_owned()));
     }
 
     #[test]

@@ -211,7 +211,7 @@ impl Planner<'_> {
         let inputs = node.args.iter().take(slots.len()).map(|(name, _)| (name.clone(), ports[0].1.clone())).collect();
         let spec = lazy::spec(kind, inputs, ports);
         let of_output = |from: StepId, port: usize| Some((self.recipe_of(from, port), String::new()));
-        let parts = keys::parts(&spec, &slots, &node.with, None, &self.options.out, of_output);
+        let parts = keys::parts(&spec, &slots, &node.with, &[], &self.options.out, of_output);
         let first = parts.iter().find(|part| !part.port.starts_with(keys::FIXED));
         let recipe = match (&work, first) {
             (Work::FirstOk { .. }, Some(first)) => first.digest,
@@ -237,7 +237,7 @@ impl Planner<'_> {
             point: self.point,
             work,
             spec: spec.into(),
-            code: None,
+            besides: Vec::new(),
             slots,
             with: node.with.clone(),
             recipe,

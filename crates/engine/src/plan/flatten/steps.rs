@@ -33,7 +33,8 @@ impl Planner<'_> {
         let (node, name) = self.names(node, axes);
         let is_volatile = spec.impure || with.never_cache;
         let code = if self.options.counts_code { kind.plugin().digest } else { None };
-        let mut parts = keys::parts(&spec, &slots, &with, code, &self.options.out, |from, port| {
+        let besides = keys::besides(&spec, &slots, code, self.options.meaning);
+        let mut parts = keys::parts(&spec, &slots, &with, &besides, &self.options.out, |from, port| {
             Some((self.recipe_of(from, port), String::new()))
         });
         if is_volatile {
@@ -57,7 +58,21 @@ impl Planner<'_> {
         }
         let (point, work) = (self.point, Work::Plugin(kind));
         Some(self.add(
-            Step { name, node, axes, point, work, spec, code, slots, with, recipe, is_volatile, has_fallback, place },
+            Step {
+                name,
+                node,
+                axes,
+                point,
+                work,
+                spec,
+                besides,
+                slots,
+                with,
+                recipe,
+                is_volatile,
+                has_fallback,
+                place,
+            },
             before,
         ))
     }

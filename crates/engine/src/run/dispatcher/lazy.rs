@@ -178,7 +178,7 @@ impl Dispatcher<'_, '_> {
         {
             return step.recipe;
         }
-        let parts = keys::parts(&step.spec, &step.slots, &step.with, step.code, &self.plan.out, |from, port| {
+        let parts = keys::parts(&step.spec, &step.slots, &step.with, &step.besides, &self.plan.out, |from, port| {
             let before = self.plan.step(from);
             let recipe = self.recipes[from.index()].unwrap_or(before.recipe);
             Some((before.recipe_of_output(&recipe, self.turns[from.index()].unwrap_or(0), port), String::new()))

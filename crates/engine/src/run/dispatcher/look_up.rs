@@ -37,10 +37,11 @@ impl Dispatcher<'_, '_> {
             return;
         }
         let step = self.plan.step(id);
-        let mut parts = keys::parts(&step.spec, &step.slots, &step.with, step.code, &self.plan.out, |from, port| {
-            let digest = self.content(from, port)?;
-            Some((digest, explain::shown(self.plan, from, &digest)))
-        });
+        let mut parts =
+            keys::parts(&step.spec, &step.slots, &step.with, &step.besides, &self.plan.out, |from, port| {
+                let digest = self.content(from, port)?;
+                Some((digest, explain::shown(self.plan, from, &digest)))
+            });
         if step.is_volatile {
             // Not shared with any other step or run.
             parts.push(Part { port: "#run".to_owned(), digest: step.recipe, shown: self.options.id.clone() });
