@@ -14,6 +14,7 @@
 //! - [`sweeps`]: many points in one run
 //! - [`hosted`]: models that others run, what they cost, and what must not get out
 //! - [`providers`]: every provider of hosted models, asked by the program
+//! - `proxy`: pictures that come through one, and what is not asked of it
 //! - `paid`: processes that end at the worst moment, and several at once: nothing is paid for twice, and no limit passed
 //! - `secrets`: keys of providers, which are nowhere but where they belong
 //! - [`pages`]: what the README and the tutorial show is what happens
@@ -47,6 +48,8 @@ mod plugin;
 #[cfg(unix)]
 mod plugins;
 mod providers;
+#[cfg(target_os = "linux")]
+mod proxy;
 #[cfg(target_os = "linux")]
 mod reload;
 mod remote;

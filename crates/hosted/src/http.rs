@@ -3,6 +3,7 @@
 //! - The key goes to hosts of the provider and to no other; a request for any other host that wants it is not sent.
 //! - An answer that redirects is no answer for a request with the key. Downloads follow five redirects, none of them to less
 //!   than https, and none to an address in a private network, unless the provider itself is on this machine.
+//! - The same behind a proxy, which is named by whoever runs this: what resolves to a private network here is not asked of it.
 //! - What is too long is not read to its end.
 
 use std::error::Error;
@@ -39,8 +40,30 @@ pub struct Http {
     local: reqwest::Client,
     /// For what answers name: resolves to public addresses alone.
     public: reqwest::Client,
-    /// `public` goes through a proxy, which resolves names for it.
-    has_proxy: bool,
+    proxy: Option<Proxy>,
+}
+
+/// What stands between here and everything outside.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Proxy {
+    pub url: Url,
+    /// What is asked without it, as in `NO_PROXY`.
+    pub but: Option<String>,
+}
+
+impl Proxy {
+    /// By the variables that everybody knows; only https goes out.
+    pub fn of(variable: &dyn Fn(&str) -> Option<String>) -> Option<Proxy> {
+        let first = |names: &[&str]| names.iter().find_map(|name| variable(name).filter(|text| !text.is_empty()));
+        let text = first(&["HTTPS_PROXY", "https_proxy", "ALL_PROXY", "all_proxy"])?;
+        let text = if text.contains("://") { text } else { format!("http://{text}") };
+        Some(Proxy { url: Url::parse(&text).ok()?, but: first(&["NO_PROXY", "no_proxy"]) })
+    }
+
+    fn on(&self, builder: reqwest::ClientBuilder) -> Result<reqwest::ClientBuilder, reqwest::Error> {
+        let but = self.but.as_deref().and_then(reqwest::NoProxy::from_string);
+        Ok(builder.proxy(reqwest::Proxy::all(self.url.clone())?.no_proxy(but)))
+    }
 }
 
 /// Who is told how many bytes came, of how many.
@@ -48,7 +71,7 @@ pub type Told<'a> = &'a (dyn Fn(u64, Option<u64>) + Sync);
 
 impl Http {
     /// Fails if the system's certificates cannot be used.
-    pub fn new(connect_timeout: Duration, has_proxy: bool) -> Result<Http, reqwest::Error> {
+    pub fn new(connect_timeout: Duration, proxy: Option<Proxy>) -> Result<Http, reqwest::Error> {
         // Someone may have installed it before, and then it is the same one.
         let _ = rustls::crypto::ring::default_provider().install_default();
         let builder = || {
@@ -57,16 +80,20 @@ impl Http {
                 .redirect(Policy::none())
                 .connect_timeout(connect_timeout)
                 .pool_idle_timeout(Duration::from_secs(30))
+                // The environment is read in one place, and not here.
+                .no_proxy()
         };
+        let through = |builder| match &proxy {
+            Some(proxy) => proxy.on(builder),
+            None => Ok(builder),
+        };
+        // The proxy itself is often in a private network.
+        let but = proxy.as_ref().and_then(|proxy| proxy.url.host_str().map(str::to_owned));
         Ok(Http {
-            api: builder().build()?,
-            local: builder().no_proxy().build()?,
-            // The proxy itself is often in a private network, so that the resolver would not find it.
-            public: match has_proxy {
-                true => builder().build()?,
-                false => builder().no_proxy().dns_resolver(PublicOnly).build()?,
-            },
-            has_proxy,
+            api: through(builder())?.build()?,
+            local: builder().build()?,
+            public: through(builder().dns_resolver(PublicOnly { but }))?.build()?,
+            proxy,
         })
     }
 
@@ -138,7 +165,8 @@ impl Http {
     /// The status tells how it went; a fault is about the way there.
     pub async fn download(&self, endpoint: &Endpoint, link: &str, told: Told<'_>) -> Result<Bytes, Fault> {
         let bad = |message: String| Fault::new(Class::BadImage, message);
-        let mut url = Url::parse(link).map_err(|_| bad("the picture is at no address".to_owned()))?;
+        let never = |message: String| Fault { should_retry: Some(false), ..bad(message) };
+        let mut url = Url::parse(link).map_err(|_| never("the picture is at no address".to_owned()))?;
         for _ in 0..=MOST_REDIRECTS {
             let is_allowed = match url.scheme() {
                 "https" => true,
@@ -146,21 +174,25 @@ impl Http {
                 _ => false,
             };
             if !is_allowed {
-                return Err(bad(format!("{} is not fetched: pictures come by https", shown(&url))));
+                return Err(never(format!("{} is not fetched: pictures come by https", shown(&url))));
             }
             let client = self.client(endpoint, &url, true)?;
-            if self.has_proxy && !is_loopback(&url) {
+            if self.proxy.is_some() && !is_loopback(&url) {
                 let name = url.host_str().unwrap_or_default();
-                public_addresses(name).await.map_err(|error| Fault::new(Class::Network, error.to_string()))?;
+                // Some networks know no names of the outside, and their proxies do.
+                let is_nowhere = tokio::net::lookup_host((bare(name), 0)).await.is_err();
+                if !is_nowhere || is_private_name(name) {
+                    public_addresses(name).await.map_err(|error| never(error.to_string()))?;
+                }
             }
             let response = client.get(url.clone()).send().await.map_err(|error| trouble(endpoint, &error))?;
             let status = response.status();
             if status.is_redirection() {
                 let to =
                     response.headers().get("location").and_then(|to| to.to_str().ok()).and_then(|to| url.join(to).ok());
-                let to = to.ok_or_else(|| bad(format!("{} sends on to no address", shown(&url))))?;
+                let to = to.ok_or_else(|| never(format!("{} sends on to no address", shown(&url))))?;
                 if url.scheme() == "https" && to.scheme() != "https" {
-                    return Err(bad(format!("{} sends on to {}, which is no https", shown(&url), shown(&to))));
+                    return Err(never(format!("{} sends on to {}, which is no https", shown(&url), shown(&to))));
                 }
                 url = to;
                 continue;
@@ -197,23 +229,48 @@ impl Http {
             _ => None,
         };
         match is_loopback(url) || ip.is_some_and(is_private) {
-            true => Err(Fault::new(Class::BadImage, format!("{} is in a private network", shown(url)))),
+            true => {
+                let message = format!("{} is in a private network", shown(url));
+                Err(Fault { should_retry: Some(false), ..Fault::new(Class::BadImage, message) })
+            }
             false => Ok(&self.public),
         }
     }
 }
 
 /// Resolves names to public addresses, and to nothing if there are none.
-struct PublicOnly;
+struct PublicOnly {
+    /// The one name that may be anywhere.
+    but: Option<String>,
+}
 
 impl Resolve for PublicOnly {
     fn resolve(&self, name: Name) -> Resolving {
-        Box::pin(async move { Ok(Box::new(public_addresses(name.as_str()).await?.into_iter()) as Addrs) })
+        let is_excepted = self.but.as_deref() == Some(name.as_str());
+        Box::pin(async move {
+            let found: Vec<SocketAddr> = match is_excepted {
+                true => tokio::net::lookup_host((name.as_str(), 0)).await?.collect(),
+                false => public_addresses(name.as_str()).await?,
+            };
+            Ok(Box::new(found.into_iter()) as Addrs)
+        })
     }
 }
 
+fn bare(name: &str) -> &str {
+    name.trim_matches(['[', ']']).trim_end_matches('.')
+}
+
+/// Whether a name is one that no public name server knows.
+fn is_private_name(name: &str) -> bool {
+    let name = bare(name).to_ascii_lowercase();
+    let ends = ["localhost", "local", "internal", "intranet", "lan", "home", "corp", "home.arpa"];
+    !name.contains(['.', ':']) || ends.iter().any(|end| name.ends_with(&format!(".{end}")))
+}
+
 async fn public_addresses(name: &str) -> Result<Vec<SocketAddr>, Box<dyn Error + Send + Sync>> {
-    let found = tokio::net::lookup_host((name.trim_matches(['[', ']']), 0)).await?;
+    let found = tokio::net::lookup_host((bare(name), 0)).await;
+    let found = found.into_iter().flatten();
     let public: Vec<SocketAddr> = found.filter(|address| !is_private(address.ip())).collect();
     match public.is_empty() {
         true => Err(format!("`{name}` is in a private network, or nowhere").into()),
@@ -285,4 +342,30 @@ async fn read(mut response: reqwest::Response, most: usize, told: Told<'_>) -> R
         return if n > most { Err(ReadProblem::TooLong(most)) } else { Ok(unpacked.into()) };
     }
     Ok(body.freeze())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn proxy(variables: &[(&str, &str)]) -> Option<Proxy> {
+        Proxy::of(&|name| variables.iter().find(|(known, _)| *known == name).map(|(_, text)| (*text).to_owned()))
+    }
+
+    #[test]
+    fn a_proxy_is_named_by_the_variables_that_everybody_knows() {
+        let found = proxy(&[("https_proxy", "proxy.example:3128"), ("NO_PROXY", "example.org")]).unwrap();
+        assert_eq!((found.url.as_str(), found.but.as_deref()), ("http://proxy.example:3128/", Some("example.org")));
+        assert_eq!(
+            [proxy(&[]), proxy(&[("HTTPS_PROXY", "")]), proxy(&[("HTTP_PROXY", "http://x")])],
+            [None, None, None]
+        );
+    }
+
+    #[test]
+    fn names_of_the_house_are_known_as_such() {
+        let private = ["intranet", "localhost", "LOCALHOST.", "a.localhost", "metadata.google.internal.", "nas.local"];
+        assert!(private.into_iter().all(is_private_name));
+        assert!(!["fal.media", "replicate.delivery.", "[2001:db8::1]"].into_iter().any(is_private_name));
+    }
 }

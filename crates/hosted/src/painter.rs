@@ -12,7 +12,7 @@ use tokio::sync::Semaphore;
 
 use crate::endpoint::{Endpoint, Secret};
 use crate::fault::{Class, Fault};
-use crate::http::Http;
+use crate::http::{Http, Proxy};
 use crate::kept::Kept;
 use crate::ledger::{Entry, Ledger};
 use crate::measure::measure;
@@ -225,9 +225,8 @@ impl Hosted {
             .enable_all()
             .build()
             .map_err(|error| problem(&error))?;
-        let variables = ["HTTPS_PROXY", "https_proxy", "ALL_PROXY", "all_proxy"];
-        let has_proxy = variables.iter().any(|name| (self.settings.variable)(name).is_some_and(|it| !it.is_empty()));
-        let http = Http::new(self.settings.patience.connect, has_proxy).map_err(|error| problem(&error))?;
+        let proxy = Proxy::of(&*self.settings.variable);
+        let http = Http::new(self.settings.patience.connect, proxy).map_err(|error| problem(&error))?;
         Ok(means.insert(Arc::new(Means { http, runtime })).clone())
     }
 

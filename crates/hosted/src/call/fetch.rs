@@ -196,6 +196,8 @@ impl Call<'_> {
             };
             attempt += 1;
             let most = match fault.class {
+                // The address itself is wrong, and stays so.
+                _ if fault.should_retry == Some(false) => 1,
                 // It may have been damaged on its way.
                 Class::BadImage if fault.status.is_none() => 3,
                 // Not everywhere yet.
