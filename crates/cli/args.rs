@@ -313,6 +313,9 @@ pub struct PlanArgs {
     /// Exit with 5 if what the graph stands on is not what `rondel lock` wrote down
     #[arg(long)]
     pub locked: bool,
+    /// Ask those providers that say so for nothing what hosted models would cost, and whether they take the request
+    #[arg(long)]
+    pub dry_run: bool,
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]

@@ -205,6 +205,47 @@ fn doctor_says_whose_key_is_taken() {
 }
 
 #[test]
+fn doctor_says_what_is_left_to_spend_where_that_is_told() {
+    let (project, servers) = (Project::new(), Providers::start());
+    let doctor = |args: &[&str]| {
+        let mut command = project.command(&[&["doctor"], args].concat());
+        command.envs(servers.environment());
+        said(command)
+    };
+    let human = doctor(&[]);
+    assert_eq!(human.code, Some(0), "{}", human.stdout);
+    for provider in ["lumenfall", "bfl"] {
+        let line = human.stdout.lines().find(|line| line.starts_with(&format!("hosted    {provider}: "))).unwrap();
+        assert!(line.ends_with("answers and takes the key, $10.00 left"), "{line}");
+    }
+    let machine: serde_json::Value = serde_json::from_str(&doctor(&["--json"]).stdout).unwrap();
+    let providers = machine["hosted"]["providers"].as_array().unwrap();
+    let of = |name: &str| providers.iter().find(|provider| provider["name"] == name).unwrap();
+    assert_eq!(of("lumenfall")["balance"], serde_json::json!({ "amount": 10.0, "currency": "USD" }));
+    assert_eq!(of("fal")["balance"], serde_json::Value::Null);
+}
+
+#[test]
+fn a_dry_run_asks_the_gateway_for_its_price_and_makes_nothing() {
+    let (project, servers) = (project(), Providers::start());
+    project.edit("boat.ron", "Cheapest", "Only(\"lumenfall\")");
+    let plan = |args: &[&str]| {
+        let mut command = project.command(&[&["plan", "boat.ron"], args].concat());
+        command.envs(servers.environment());
+        said(command)
+    };
+    assert!(plan(&[]).stdout.contains("lumenfall $0.012 to $0.014"));
+    let dry = plan(&["--dry-run"]);
+    assert_eq!(dry.code, Some(0), "{}", dry.stderr);
+    assert!(dry.stdout.contains("lumenfall $0.012 (as it says itself, and would ask fal)"), "{}", dry.stdout);
+    assert_eq!((servers.n_submits(Provider::Lumenfall), servers.drawn().len()), (0, 0));
+    // Nothing of it needs the network to be planned.
+    let offline = plan(&["--dry-run", "--offline"]);
+    assert_eq!(offline.code, Some(0), "{}", offline.stderr);
+    assert!(offline.stdout.contains("lumenfall $0.012 to $0.014"));
+}
+
+#[test]
 fn a_sweep_is_priced_at_each_provider_before_it_begins() {
     let project = project();
     let plan = project.rondel(&["plan", "boat.ron", "--sweep", "seed=1..=24", "--only", "hosted"]);

@@ -39,7 +39,10 @@ pub fn run(places: &Places, args: PlanArgs) -> Result<Exit> {
         forecast(&plan, &cache, &mut last).into_iter().map(|(_, forecast)| forecast).collect();
     let needs = needs(&plan, &cache, &[]);
     let weighed = weigh(&needs, budget_bytes);
-    let quoted = hosted::quote(&needs, &opened.hosted).map_err(anyhow::Error::msg)?;
+    let mut quoted = hosted::quote(&needs, &opened.hosted).map_err(anyhow::Error::msg)?;
+    if args.dry_run {
+        hosted::dry_run(&mut quoted, &opened.hosted);
+    }
     let format = if args.json { PlanFormat::Json } else { args.format };
     match format {
         PlanFormat::Human => {

@@ -42,6 +42,22 @@ pub fn quote<'a>(needs: &'a [StepNeed], hosted: &Hosted) -> Result<Vec<Quoted<'a
         .collect()
 }
 
+/// Puts in place of prices what providers say themselves that it would cost; each like request is asked for once.
+pub fn dry_run(quoted: &mut [Quoted<'_>], hosted: &Hosted) {
+    let mut known: Vec<(HostedRequest, Vec<Candidate>)> = Vec::new();
+    for quoted in quoted {
+        let like = HostedRequest { prompt: None, seed: quoted.request.seed.map(|_| 0), ..quoted.request.clone() };
+        if let Some((_, candidates)) = known.iter().find(|(other, _)| *other == like) {
+            quoted.candidates = candidates.clone();
+            continue;
+        }
+        for trouble in hosted.dry_run(quoted.request, &mut quoted.candidates) {
+            words::say(format!("warning: {trouble}"));
+        }
+        known.push((like, quoted.candidates.clone()));
+    }
+}
+
 impl Quoted<'_> {
     /// Who would be asked.
     fn first(&self) -> Option<&Candidate> {

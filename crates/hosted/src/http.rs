@@ -125,7 +125,9 @@ impl Http {
             let (name, text) = match endpoint.api {
                 Api::Fal => (AUTHORIZATION, format!("Key {}", key.reveal())),
                 Api::Bfl => (HeaderName::from_static("x-key"), key.reveal().to_owned()),
-                Api::OpenAi | Api::Replicate | Api::Together => (AUTHORIZATION, format!("Bearer {}", key.reveal())),
+                Api::OpenAi | Api::Lumenfall | Api::Replicate | Api::Together => {
+                    (AUTHORIZATION, format!("Bearer {}", key.reveal()))
+                }
             };
             let mut value = HeaderValue::from_str(&text)
                 .map_err(|_| Fault::new(Class::Auth, "the key holds characters that no header can have"))?;

@@ -17,7 +17,8 @@
 //! - [`route`], [`measure`]: who is asked
 //! - [`ledger`]: what was asked for and paid, on the disk before it is acted upon
 //! - [`wire`], [`fault`]: requests, answers and failures as data
-//! - [`protocol`] with `fal`, `openai`, `together`, `replicate`, `bfl`: what each service says, data in, data out
+//! - [`protocol`] with `fal`, `openai`, `lumenfall`, `together`, `replicate`, `bfl`: what each service says, data in, data out
+//! - [`schema`], [`dry_run`]: what a provider says of a request before it is paid for
 //! - [`http`], [`picture`], [`patience`]: sending, the guards, how often
 //! - [`kept`]: pictures that were paid for, until their step is through; [`recording`]: to be had again without a key
 //! - [`keys`]: where keys are found
@@ -32,6 +33,7 @@
 
 mod bfl;
 pub mod call;
+pub mod dry_run;
 pub mod endpoint;
 mod fal;
 pub mod fault;
@@ -39,6 +41,7 @@ pub mod http;
 pub mod kept;
 pub mod keys;
 pub mod ledger;
+mod lumenfall;
 pub mod measure;
 pub mod money;
 mod openai;
@@ -53,6 +56,7 @@ pub mod recording;
 mod replicate;
 pub mod resume;
 pub mod route;
+pub mod schema;
 pub mod size;
 pub mod span;
 mod together;

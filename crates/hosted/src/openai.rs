@@ -1,6 +1,6 @@
-//! The images API of OpenAI, which Lumenfall and many others speak: one call, and the answer has the pictures.
+//! The images API of OpenAI, which many others speak: one call, and the answer has the pictures.
 
-use serde_json::{Value, json};
+use serde_json::{Map, Value, json};
 use url::Url;
 
 use crate::endpoint::Endpoint;
@@ -13,28 +13,13 @@ pub struct OpenAi;
 
 impl Protocol for OpenAi {
     fn submit(&self, endpoint: &Endpoint, ask: &Ask<'_>) -> Request {
-        let mut fields: Vec<(&str, Value)> =
-            vec![("model", json!(ask.model())), ("prompt", json!(ask.prompt)), ("n", json!(ask.n))];
-        if let Some([width, height]) = ask.size {
-            fields.push(("size", json!(format!("{width}x{height}"))));
-        }
-        fields.push(("output_format", json!(ask.format)));
-        if let Some(compression) = ask.compression {
-            fields.push(("output_compression", json!(compression)));
-        }
-        if !ask.offer.answers_inline {
-            fields.push(("response_format", json!(ask.response_format)));
-        }
-        if let Some(seed) = ask.seed {
-            fields.push(("seed", json!(seed)));
-        }
+        let fields = fields(ask);
         if ask.references.is_empty() {
-            let fields = fields.into_iter().map(|(name, value)| (name.to_owned(), value)).collect();
             return Request::post(endpoint.at("images/generations"), Value::Object(fields));
         }
         let texts: Vec<(&str, String)> = fields
-            .into_iter()
-            .map(|(name, value)| (name, value.as_str().map_or_else(|| value.to_string(), str::to_owned)))
+            .iter()
+            .map(|(name, value)| (&**name, value.as_str().map_or_else(|| value.to_string(), str::to_owned)))
             .collect();
         let texts = texts.iter().map(|(name, text)| Part { name, file: None, bytes: text.as_bytes() });
         let name = if ask.references.len() == 1 { "image" } else { "image[]" };
@@ -49,6 +34,26 @@ impl Protocol for OpenAi {
     fn submitted(&self, endpoint: &Endpoint, _model: &str, response: &Response) -> Result<Submitted, Fault> {
         Ok(Submitted::Made(made(endpoint.base.as_str(), response)?))
     }
+}
+
+/// What is asked for but for pictures, by the names of the images API.
+pub fn fields(ask: &Ask<'_>) -> Map<String, Value> {
+    let mut fields: Vec<(&str, Value)> =
+        vec![("model", json!(ask.model())), ("prompt", json!(ask.prompt)), ("n", json!(ask.n))];
+    if let Some([width, height]) = ask.size {
+        fields.push(("size", json!(format!("{width}x{height}"))));
+    }
+    fields.push(("output_format", json!(ask.format)));
+    if let Some(compression) = ask.compression {
+        fields.push(("output_compression", json!(compression)));
+    }
+    if !ask.offer.answers_inline {
+        fields.push(("response_format", json!(ask.response_format)));
+    }
+    if let Some(seed) = ask.seed {
+        fields.push(("seed", json!(seed)));
+    }
+    fields.into_iter().map(|(name, value)| (name.to_owned(), value)).collect()
 }
 
 /// The pictures of an answer, in any of the forms that servers give it.

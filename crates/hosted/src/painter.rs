@@ -22,6 +22,7 @@ use crate::picture;
 use crate::providers::{OnDeadline, Policy, Providers};
 use crate::recording::Recording;
 use crate::route::{Candidate, Says, fit, rank, work};
+use crate::schema::Missed;
 use crate::way::Way;
 use crate::wire::{Request, Response};
 
@@ -65,6 +66,7 @@ pub struct Hosted {
     means: Mutex<Option<Arc<Means>>>,
     /// Keys that programs told, by their commands.
     told: Mutex<HashMap<Vec<String>, Secret>>,
+    missed_schemas: Missed,
     /// Calls at once, by provider.
     slots: Mutex<HashMap<String, Arc<Semaphore>>>,
 }
@@ -85,8 +87,8 @@ impl Hosted {
         patience.longest_asked = max_wait_s.map_or(patience.longest_asked, Duration::from_secs);
         patience.deadline = deadline_s.map_or(patience.deadline, Duration::from_secs);
         patience.leaves_jobs = on_deadline == Some(OnDeadline::Leave);
-        let (given, means, told, slots) = Default::default();
-        Hosted { providers, settings, ledger, kept, given, means, told, slots }
+        let (given, means, told, slots, missed_schemas) = Default::default();
+        Hosted { providers, settings, ledger, kept, given, means, told, slots, missed_schemas }
     }
 
     pub fn ledger(&self) -> &Ledger {
@@ -180,6 +182,15 @@ impl Hosted {
 
     pub(crate) fn told(&self) -> &Mutex<HashMap<Vec<String>, Secret>> {
         &self.told
+    }
+
+    pub(crate) fn missed_schemas(&self) -> &Missed {
+        &self.missed_schemas
+    }
+
+    /// What an answer says may hold the key that it was sent.
+    pub(crate) fn without_key(&self, endpoint: &Endpoint, text: &str) -> String {
+        endpoint.key.as_ref().map_or_else(|| text.to_owned(), |key| key.blot(text))
     }
 
     pub(crate) fn settings(&self) -> &Settings {

@@ -2,17 +2,21 @@
 
 use std::time::Duration;
 
+use serde_json::Value;
+
+use crate::endpoint::Endpoint;
 use crate::fault::{Class, Fault};
 use crate::keys::KeyFound;
+use crate::lumenfall::either;
 use crate::painter::Hosted;
 use crate::providers::Api;
-use crate::wire::{Request, http_date};
+use crate::wire::{Request, Response, http_date};
 
 /// How long an answer may take.
 const PATIENCE: Duration = Duration::from_secs(8);
 
 /// What was found of a provider.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq)]
 pub struct Probed {
     pub key: KeyFound,
     /// Where it is asked.
@@ -20,7 +24,7 @@ pub struct Probed {
     pub answer: Answer,
 }
 
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq)]
 pub enum Answer {
     /// Nobody was asked: there is no key, or nothing may leave this machine.
     NotAsked,
@@ -30,9 +34,45 @@ pub enum Answer {
         takes_key: Option<bool>,
         /// By how many seconds the clock here is ahead.
         ahead_s: Option<i64>,
+        /// What is left to spend, where it says so.
+        balance: Option<Balance>,
     },
     /// Why it cannot be asked.
     Trouble(String),
+}
+
+/// What is left to spend.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Balance {
+    /// None where what is spent is billed afterwards.
+    pub amount: Option<f64>,
+    pub currency: String,
+}
+
+impl Balance {
+    fn words(&self) -> String {
+        match self.amount {
+            None => "what is spent is billed afterwards".to_owned(),
+            Some(amount) if self.currency.eq_ignore_ascii_case("usd") => format!("${amount:.2} left"),
+            Some(amount) => format!("{amount:.2} {} left", self.currency),
+        }
+    }
+
+    /// From an answer, whoever gave it.
+    fn read(api: Api, answer: &Value) -> Option<Balance> {
+        match api {
+            Api::Lumenfall => {
+                let available = answer.get("available")?;
+                let currency = available.get("currency").and_then(Value::as_str).unwrap_or("USD").to_owned();
+                Some(Balance { amount: available.get("amount")?.as_f64(), currency })
+            }
+            // One credit is one cent.
+            Api::Bfl => {
+                Some(Balance { amount: Some(answer.get("credits")?.as_f64()? / 100.0), currency: "USD".to_owned() })
+            }
+            _ => None,
+        }
+    }
 }
 
 impl Probed {
@@ -40,7 +80,7 @@ impl Probed {
     pub fn is_right(&self) -> bool {
         match &self.answer {
             Answer::NotAsked => true,
-            Answer::Answers { takes_key, ahead_s } => {
+            Answer::Answers { takes_key, ahead_s, .. } => {
                 *takes_key != Some(false) && ahead_s.is_none_or(|ahead| ahead.abs() < 300)
             }
             Answer::Trouble(_) => false,
@@ -57,16 +97,18 @@ impl Probed {
         let answer = match &self.answer {
             Answer::NotAsked => "not asked".to_owned(),
             Answer::Trouble(trouble) => trouble.clone(),
-            Answer::Answers { takes_key, ahead_s } => {
+            Answer::Answers { takes_key, ahead_s, balance } => {
                 let takes = match takes_key {
                     Some(true) => "answers and takes the key",
                     Some(false) => "answers and refuses the key",
                     None => "answers",
                 };
+                let balance = balance.as_ref().map(|balance| format!(", {}", balance.words())).unwrap_or_default();
+                let takes = format!("{takes}{balance}");
                 match ahead_s.filter(|ahead| ahead.abs() >= 60) {
                     Some(ahead) if ahead > 0 => format!("{takes}; the clock here is {ahead} s ahead of its"),
                     Some(ahead) => format!("{takes}; the clock here is {} s behind its", -ahead),
-                    None => takes.to_owned(),
+                    None => takes,
                 }
             }
         };
@@ -88,7 +130,7 @@ impl Hosted {
         }
         // What tells whether the key is taken and costs nothing; else anything that answers.
         let (path, tells_of_key) = match endpoint.api {
-            Api::OpenAi | Api::Together => ("models", true),
+            Api::OpenAi | Api::Lumenfall | Api::Together => ("models", true),
             Api::Replicate => ("account", true),
             Api::Bfl => ("credits", true),
             Api::Fal => ("", false),
@@ -107,9 +149,25 @@ impl Hosted {
                     (true, _, true) => Some(true),
                     _ => None,
                 };
-                Answer::Answers { takes_key, ahead_s }
+                let balance = self.balance(&endpoint, &response, takes_key);
+                Answer::Answers { takes_key, ahead_s, balance }
             }
         };
         Some(Probed { key, address, answer })
+    }
+
+    /// What is left to spend, of those who tell: in the answer that there is, or in one of its own.
+    fn balance(&self, endpoint: &Endpoint, response: &Response, takes_key: Option<bool>) -> Option<Balance> {
+        let read = |response: &Response| {
+            let answer = response.json().filter(|_| response.is_success())?;
+            Balance::read(endpoint.api, &answer)
+        };
+        match endpoint.api {
+            Api::Bfl => read(response),
+            Api::Lumenfall if takes_key == Some(true) => either(endpoint, "balance")
+                .into_iter()
+                .find_map(|address| read(&self.ask_once(endpoint, &Request::get(address), PATIENCE).ok()?)),
+            _ => None,
+        }
     }
 }

@@ -4,13 +4,14 @@
 
 use bytes::Bytes;
 use serde::{Deserialize, Serialize};
-use serde_json::Value;
+use serde_json::{Map, Value};
 use url::Url;
 
 use crate::bfl::Bfl;
 use crate::endpoint::Endpoint;
 use crate::fal::Fal;
 use crate::fault::{Class, Fault};
+use crate::lumenfall::Lumenfall;
 use crate::money::Micros;
 use crate::openai::OpenAi;
 use crate::providers::{Api, Offer};
@@ -37,6 +38,30 @@ pub trait Protocol: Sync {
 
     /// What the answer to [`Protocol::submit`] means; `model` is the provider's name of what was asked.
     fn submitted(&self, endpoint: &Endpoint, model: &str, response: &Response) -> Result<Submitted, Fault>;
+
+    /// What goes along with [`Protocol::submit`] but for pictures, by the provider's names; none if nobody says what it may be.
+    fn input(&self, ask: &Ask<'_>) -> Option<Map<String, Value>> {
+        let _ = ask;
+        None
+    }
+
+    /// Where the provider says what a model takes, the likeliest first.
+    fn schemas_at(&self, endpoint: &Endpoint, model: &str) -> Vec<Url> {
+        let _ = (endpoint, model);
+        Vec::new()
+    }
+
+    /// The JSON schema of [`Protocol::input`] in an answer to that.
+    fn schema(&self, answer: &Value) -> Option<Value> {
+        let _ = answer;
+        None
+    }
+
+    /// The request of [`Protocol::submit`] that only asks for its price; none if there is none such.
+    fn dry_run(&self, endpoint: &Endpoint, ask: &Ask<'_>) -> Option<Request> {
+        let _ = (endpoint, ask);
+        None
+    }
 
     fn poll(&self, job: &Job) -> Option<Request> {
         link(&job.poll).map(Request::get)
@@ -75,6 +100,7 @@ pub fn of(api: Api) -> &'static dyn Protocol {
     match api {
         Api::Fal => &Fal,
         Api::OpenAi => &OpenAi,
+        Api::Lumenfall => &Lumenfall,
         Api::Replicate => &Replicate,
         Api::Bfl => &Bfl,
         Api::Together => &Together,

@@ -71,6 +71,8 @@ pub enum Api {
     Fal,
     /// `images/generations` and `images/edits`, as OpenAI has them.
     OpenAi,
+    /// The same, with a schema of what a model takes, a dry run and a balance.
+    Lumenfall,
     Replicate,
     Bfl,
     Together,

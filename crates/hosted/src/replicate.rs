@@ -2,7 +2,7 @@
 //!
 //! It makes one picture a prediction, gives back no seed, and is only repeatable without `go_fast`.
 
-use serde_json::{Value, json};
+use serde_json::{Map, Value, json};
 use url::Url;
 
 use crate::endpoint::Endpoint;
@@ -27,30 +27,24 @@ impl Protocol for Replicate {
     }
 
     fn submit(&self, endpoint: &Endpoint, ask: &Ask<'_>) -> Request {
-        let format = if ask.format == "jpeg" { "jpg" } else { ask.format };
-        let mut input = json!({ "prompt": ask.prompt, "output_format": format });
-        match (ask.size, ask.ratio) {
-            (_, Some(ratio)) => input["aspect_ratio"] = json!(ratio),
-            (Some([width, height]), None) => {
-                input["aspect_ratio"] = json!("custom");
-                input["width"] = json!(width);
-                input["height"] = json!(height);
-            }
-            (None, None) if !ask.references.is_empty() => input["aspect_ratio"] = json!("match_input_image"),
-            (None, None) => {}
-        }
-        if let Some(compression) = ask.compression {
-            input["output_quality"] = json!(compression);
-        }
-        if let Some(seed) = ask.seed {
-            input["seed"] = json!(seed);
-            input["go_fast"] = json!(false);
-        }
-        if !ask.references.is_empty() {
-            input["input_images"] = ask.references.iter().map(Reference::uri).collect();
-        }
         let url = endpoint.at(&format!("models/{}/predictions", ask.model()));
-        Request::post(url, json!({ "input": input }))
+        Request::post(url, json!({ "input": input(ask) }))
+    }
+
+    fn input(&self, ask: &Ask<'_>) -> Option<Map<String, Value>> {
+        input(ask).as_object().cloned()
+    }
+
+    fn schemas_at(&self, endpoint: &Endpoint, model: &str) -> Vec<Url> {
+        vec![endpoint.at(&format!("models/{model}"))]
+    }
+
+    fn schema(&self, answer: &Value) -> Option<Value> {
+        let schemas = answer.pointer("/latest_version/openapi_schema/components/schemas")?;
+        let mut input = schemas.get("Input")?.clone();
+        // What choices of the input are called stands beside it.
+        input["$defs"] = schemas.clone();
+        Some(input)
     }
 
     fn submitted(&self, endpoint: &Endpoint, _model: &str, response: &Response) -> Result<Submitted, Fault> {
@@ -106,4 +100,30 @@ impl Protocol for Replicate {
         let status = response.json().and_then(|json| json.get("status")?.as_str().map(str::to_owned));
         status.as_deref() == Some("succeeded")
     }
+}
+
+fn input(ask: &Ask<'_>) -> Value {
+    let format = if ask.format == "jpeg" { "jpg" } else { ask.format };
+    let mut input = json!({ "prompt": ask.prompt, "output_format": format });
+    match (ask.size, ask.ratio) {
+        (_, Some(ratio)) => input["aspect_ratio"] = json!(ratio),
+        (Some([width, height]), None) => {
+            input["aspect_ratio"] = json!("custom");
+            input["width"] = json!(width);
+            input["height"] = json!(height);
+        }
+        (None, None) if !ask.references.is_empty() => input["aspect_ratio"] = json!("match_input_image"),
+        (None, None) => {}
+    }
+    if let Some(compression) = ask.compression {
+        input["output_quality"] = json!(compression);
+    }
+    if let Some(seed) = ask.seed {
+        input["seed"] = json!(seed);
+        input["go_fast"] = json!(false);
+    }
+    if !ask.references.is_empty() {
+        input["input_images"] = ask.references.iter().map(Reference::uri).collect();
+    }
+    input
 }

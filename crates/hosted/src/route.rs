@@ -127,7 +127,7 @@ pub fn fit(offer: &Offer, api: Api, request: &HostedRequest) -> Result<([u32; 2]
     {
         return Err(format!("{format} is none of its formats ({})", offer.formats.join(", ")));
     }
-    if request.output_compression.is_some() && !matches!(api, Api::OpenAi | Api::Replicate) {
+    if request.output_compression.is_some() && !matches!(api, Api::OpenAi | Api::Lumenfall | Api::Replicate) {
         return Err("it takes no `output_compression`".to_owned());
     }
     let says_nothing = request.size.is_none() && request.aspect_ratio.is_none() && request.resolution.is_none();

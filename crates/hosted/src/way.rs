@@ -14,7 +14,7 @@ use crate::measure::Measured;
 use crate::money::Micros;
 use crate::painter::{Hosted, Means};
 use crate::price::{Price, Work};
-use crate::protocol::{self, Ask, Reference};
+use crate::protocol::{self, Reference};
 use crate::providers::{Fallback, Providers};
 use crate::recording::Recorded;
 use crate::route::{Candidate, Says, hint, work};
@@ -171,7 +171,9 @@ impl Way<'_> {
             match self.call(candidate, &digest, before, n) {
                 Ok(got) => return Ok((got, candidate.provider.clone(), candidate.offer.name.clone(), n)),
                 Err(fault) => {
-                    let leads_on = (fault.class.leads_on() || fault.class == Class::Limit)
+                    // What was not sent was refused by nobody.
+                    let is_misfit = fault.class == Class::InvalidRequest && fault.status.is_none();
+                    let leads_on = (fault.class.leads_on() || fault.class == Class::Limit || is_misfit)
                         && !fault.is_unclear
                         && !fault.is_open
                         && self.hosted.providers().policy.fallback != Some(Fallback::Never);
@@ -249,6 +251,11 @@ impl Way<'_> {
         if let Some(fault) = call.is_over() {
             return Err(fault);
         }
+        if let Some(reason) =
+            self.hosted.against_schema(&endpoint, &candidate.ask(&self.request, seed, n, &self.references))
+        {
+            return Err(Fault::new(Class::InvalidRequest, format!("nothing was sent, {reason}")));
+        }
         let Providers { spend, spend_file, .. } = self.hosted.providers();
         let limits = Limits { spend, file: spend_file, step: self.request.limit_micros.map(Micros) };
         self.hosted
@@ -259,22 +266,7 @@ impl Way<'_> {
         let mut references = self.references.clone();
         let inline_bytes = self.hosted.providers().by_name[provider].inline_bytes.unwrap_or(u64::MAX);
         call.upload(&mut references, inline_bytes)?;
-        let first = offer.formats.first().map_or("png", String::as_str);
-        let got = call.run(&Ask {
-            offer,
-            prompt: self.request.prompt.as_deref().unwrap_or_default(),
-            size: said,
-            ratio: match says {
-                Says::Ratio(ratio) => Some(ratio),
-                _ => None,
-            },
-            seed,
-            n,
-            format: self.request.output_format.as_deref().unwrap_or(first),
-            compression: self.request.output_compression,
-            response_format: self.request.response_format.as_deref().unwrap_or("url"),
-            references: &references,
-        })?;
+        let got = call.run(&candidate.ask(&self.request, seed, n, &references))?;
         self.hosted.give(self.order.step, &id);
         Ok(got)
     }

@@ -51,14 +51,16 @@ impl Found {
             .iter()
             .map(|(name, probed)| {
                 let key_at = if let KeyFound::At(place) = &probed.key { Some(place) } else { None };
-                let (takes_key, ahead_s) = match &probed.answer {
-                    Answer::Answers { takes_key, ahead_s } => (*takes_key, *ahead_s),
-                    _ => (None, None),
+                let (takes_key, ahead_s, balance) = match &probed.answer {
+                    Answer::Answers { takes_key, ahead_s, balance } => (*takes_key, *ahead_s, balance.as_ref()),
+                    _ => (None, None, None),
                 };
                 json!({
                     "name": name, "address": probed.address, "key_at": key_at,
                     "answers": matches!(probed.answer, Answer::Answers { .. }), "takes_key": takes_key,
-                    "clock_ahead_s": ahead_s, "is_right": probed.is_right(),
+                    "clock_ahead_s": ahead_s,
+                    "balance": balance.map(|balance| json!({ "amount": balance.amount, "currency": balance.currency })),
+                    "is_right": probed.is_right(),
                 })
             })
             .collect();

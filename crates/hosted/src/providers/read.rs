@@ -396,7 +396,7 @@ Providers(
                 4 `"one"`: expected float
                 4 `runs`: there is no field `runs` (help: fields: call, run, day, providers, calls_a_day, unknown_prices)
                 5 `polcy`: there is no field `polcy` (help: fields: format, providers, keys, spend, policy)
-                8 `Bfll`: `Bfll` is none of: Fal, OpenAi, Replicate, Bfl, Together
+                8 `Bfll`: `Bfll` is none of: Fal, OpenAi, Lumenfall, Replicate, Bfl, Together
                 8 `5`: expected string
                 10 `(1, 2, 3)`: expected closing `)`
                 10 `Megapixels(output: 0.1)`: `input` is missing

@@ -7,6 +7,7 @@
 //! - [`ended`]: what a process leaves that ends before its pictures are in a cache
 //! - [`protocols`]: what answers mean, without a server
 //! - [`paid`]: what is known of a job that is paid for, and what is not
+//! - [`schemas`]: what providers say of a request before it is paid for
 //! - [`once`]: what keeps anything from being paid for twice
 
 mod deadline;
@@ -18,3 +19,4 @@ mod once;
 mod others;
 mod paid;
 mod protocols;
+mod schemas;
