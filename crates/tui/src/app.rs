@@ -23,6 +23,7 @@ use crate::words;
 pub use groups::{Group, Picture};
 pub use popup::{Form, Popup};
 pub use standing::{Standing, Tally, point_name};
+pub use wish::N_ON_A_SHEET;
 
 /// The state of the screen.
 pub struct App {
@@ -41,6 +42,8 @@ pub struct UiState {
     /// The selection goes with what runs, until somebody moves it.
     pub is_following: bool,
     pub popup: Option<Popup>,
+    /// How many columns of it are to the left of what is seen.
+    pub popup_left: usize,
     pub picture_mode: PictureMode,
     /// Whether imported graphs and sweeps are one box each; none for as the size of the graph asks.
     pub folds: Option<bool>,
@@ -143,6 +146,7 @@ impl App {
                 selected: None,
                 is_following: true,
                 popup: None,
+                popup_left: 0,
                 picture_mode: PictureMode::Newest,
                 folds: None,
                 graph: Picture::default(),

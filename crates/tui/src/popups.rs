@@ -71,6 +71,13 @@ pub fn covers(app: &App, part: Rect) -> bool {
     sheet(app).is_some_and(|sheet| area(&sheet, app.ui.screen).intersects(part))
 }
 
+/// How many columns of the longest line have no room in the popup.
+pub fn columns_to_the_right(app: &App) -> usize {
+    let Some(sheet) = sheet(app) else { return 0 };
+    let widest = sheet.rows.iter().map(Line::width).max().unwrap_or(0);
+    widest.saturating_sub(inner_width(app, sheet.width))
+}
+
 /// The first row that is shown, and how many are.
 fn window(sheet: &Sheet<'_>, area: Rect) -> (usize, usize) {
     let height = usize::from(inside(area).height).saturating_sub(sheet.head.len());
@@ -97,7 +104,8 @@ pub fn draw(app: &App, frame: &mut Frame<'_>) {
     }
     let rows = sheet.rows.into_iter().skip(first).take(height);
     let lines: Vec<Line<'_>> = sheet.head.into_iter().chain(rows).take(usize::from(inner.height)).collect();
-    let too_long: Vec<usize> = (0..lines.len()).filter(|at| lines[*at].width() > room).collect();
+    let left = app.ui.popup_left;
+    let too_long: Vec<usize> = (0..lines.len()).filter(|at| lines[*at].width() > left + room).collect();
     let sent_once = sent_once(frame.buffer_mut(), area);
     frame.render_widget(Clear, area);
     let title = text::cut(&sheet.title, room.saturating_sub(2));
@@ -107,7 +115,7 @@ pub fn draw(app: &App, frame: &mut Frame<'_>) {
         let at = if sheet.is_list { sheet.at + 1 } else { first + height };
         block = block.title_bottom(Line::from(format!(" {at}/{n_rows} ")).right_aligned());
     }
-    frame.render_widget(Paragraph::new(lines).block(block), area);
+    frame.render_widget(Paragraph::new(lines).scroll((0, left as u16)).block(block), area);
     for at in too_long {
         frame.buffer_mut()[(inner.right() - 1, inner.y + at as u16)].set_symbol("…");
     }

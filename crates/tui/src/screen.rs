@@ -132,6 +132,8 @@ impl<W: Write> Screen<W> {
         let options = QueryStdioOptions {
             timeout: PATIENCE,
             terminal_background_color_osc: true,
+            // Beside the screen it costs nobody's time, and a far terminal waits for a tenth.
+            kitty_compression: true,
             ..QueryStdioOptions::default()
         };
         let picker = Picker::from_query_stdio_with_options(options).unwrap_or_else(|_| Picker::halfblocks());

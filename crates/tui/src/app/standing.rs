@@ -125,6 +125,11 @@ impl Standing {
         }
         standing
     }
+
+    /// How many steps the node of a step has.
+    pub fn n_points_of(&self, step: usize) -> usize {
+        self.nodes[self.node_of[step]].len()
+    }
 }
 
 /// The name of a step without its point of a sweep.

@@ -5,12 +5,17 @@ use crate::action::{Action, Pane};
 use crate::app::Form;
 use crate::layout;
 use crate::news::{Page, Request};
+use crate::popups;
 use crate::words;
 
 impl App {
     /// Does what a person asks for; what the run has to do about it is returned.
     pub fn update(&mut self, action: &Action) -> Vec<Request> {
         self.ui.hint = None;
+        use Action::{Down, First, Last, Left, PageDown, PageUp, Right, Up};
+        if !matches!(action, Left | Right | Up | Down | PageUp | PageDown | First | Last) {
+            self.ui.popup_left = 0;
+        }
         match action {
             Action::Up => self.step_by(-1),
             Action::Down => self.step_by(1),
@@ -200,6 +205,8 @@ impl App {
     /// beside.
     fn sideways(&mut self, by: isize) {
         if self.ui.popup.is_some() {
+            let most = popups::columns_to_the_right(self);
+            self.ui.popup_left = self.ui.popup_left.saturating_add_signed(8 * by).min(most);
             return;
         }
         if self.ui.focus == Pane::Steps && self.has_rows_of_groups() && self.select_beside(by) {

@@ -17,7 +17,7 @@ const N_TRIED: usize = 12;
 const N_LOOKED_AT: usize = 64;
 
 /// How many pictures fit on a sheet.
-const N_ON_A_SHEET: usize = 64;
+pub const N_ON_A_SHEET: usize = 64;
 
 impl App {
     /// The picture that is to be seen; none while the pane is not.

@@ -8,7 +8,7 @@ use ratatui_image::Image;
 use rondel_event::State;
 
 use crate::action::Pane;
-use crate::app::{App, PictureMode};
+use crate::app::{App, N_ON_A_SHEET, PictureMode};
 use crate::draw::block;
 use crate::layout::inside;
 use crate::picture::Drawn;
@@ -77,7 +77,10 @@ fn heading(app: &App, width: usize) -> String {
     match app.ui.picture_mode {
         PictureMode::Newest => {}
         PictureMode::Before => parts.push(words::BEFORE.to_owned()),
-        PictureMode::Sheet => parts.push(words::SHEET.to_owned()),
+        PictureMode::Sheet => parts.push(match app.selected_index().map(|index| app.ui.standing.n_points_of(index)) {
+            Some(n) if n > N_ON_A_SHEET => format!("{} of the first {N_ON_A_SHEET} of {n}", words::SHEET),
+            _ => words::SHEET.to_owned(),
+        }),
     }
     match parts.is_empty() {
         true => format!(" {} ", words::pane(Pane::Preview)),

@@ -1,7 +1,7 @@
 //! What actions ask of whoever runs the graph.
 
 use rondel_event::{Event, How, Outcome, What};
-use rondel_tui::{Action, News, Request, Spot};
+use rondel_tui::{Action, Mistake, News, Request, Spot};
 
 use crate::recording::Screen;
 
@@ -117,6 +117,17 @@ fn a_sheet_of_what_is_no_picture_is_one_of_what_comes_of_it() {
     let of_pictures = rows(&screen.draw());
     assert!(!of_pictures.is_empty());
     assert_eq!(rows(&screen.act("select latent[seed=1]").draw()), of_pictures);
+}
+
+#[test]
+fn what_is_too_long_for_a_popup_can_be_moved_to_the_left() {
+    let mut screen = Screen::new(80, 24);
+    let text = format!(" 24 │ {}the end", "a long line, ".repeat(9));
+    screen.done().app.hear(News::Mistakes(vec![Mistake { text, spot: None }]));
+    assert!(!screen.draw().contains("the end"));
+    assert!(screen.act("right; right; right; right; right; right; right; right; right").draw().contains("the end│"));
+    let drawn = screen.act("left; left; left; left; left; left; left; left; left").draw();
+    assert!(drawn.contains("24 │") && drawn.contains("a l…│"), "{drawn}");
 }
 
 #[test]

@@ -4,6 +4,7 @@
 
 use std::io::{self, Write};
 use std::sync::mpsc::{Receiver, Sender, channel};
+use std::time::Instant;
 
 use crossterm::event::{Event as Input, KeyCode, KeyEvent, KeyModifiers, MouseEvent, MouseEventKind};
 use ratatui::layout::Rect;
@@ -111,6 +112,18 @@ fn a_key_that_does_something_is_seen() {
     shown.key('k');
     shown.frames.recv().expect("another frame");
     assert_eq!(shown.end().0, 0);
+}
+
+#[test]
+fn a_flood_of_keys_is_drawn_thirty_times_a_second_at_most() {
+    let began = Instant::now();
+    let shown = show();
+    for key in ['k', 'j'].into_iter().cycle().take(2000) {
+        shown.key(key);
+    }
+    let (n_frames, _) = shown.end();
+    let most = began.elapsed().as_millis() as usize / 33 + 1;
+    assert!(n_frames <= most, "{n_frames} frames of {most}");
 }
 
 #[test]
