@@ -1,5 +1,7 @@
 //! The graph as it is drawn: one box for each step, or one for all steps that fold into one.
 
+use std::collections::HashSet;
+
 use indexmap::IndexMap;
 use rondel_event::{How, State};
 
@@ -94,6 +96,15 @@ impl App {
         let steps = || group.steps.iter();
         let step = steps().find(is_of_point).or_else(|| steps().find(is_of_interest)).or(group.steps.first());
         self.ui.selected = step.and_then(|step| self.view.steps.get_index(*step)).map(|(name, _)| name.clone());
+    }
+
+    /// The boxes right before and right after the selected one.
+    pub fn neighbours(&self) -> HashSet<usize> {
+        let Some(selected) = self.selected_group() else { return HashSet::new() };
+        let standing = &self.ui.standing;
+        let steps = self.ui.graph.groups[selected].steps.iter();
+        let beside = steps.flat_map(|step| standing.before[*step].iter().chain(&standing.after[*step]));
+        beside.map(|step| self.ui.graph.group_of[*step]).filter(|group| *group != selected).collect()
     }
 
     /// Whether the list of steps has a row for each box instead of one for each step.

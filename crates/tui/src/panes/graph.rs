@@ -1,7 +1,9 @@
-//! The graph in layers: in the middle of the pane if it fits, else scrolled so that the selected step is in sight.
+//! The graph in layers: in the middle of the pane if it fits, else scrolled so that the selected step is in sight. What that is
+//! made from and what is made of it is underlined, where lines cross too often to be followed.
 
 use ratatui::Frame;
 use ratatui::layout::Rect;
+use ratatui::style::{Modifier, Style};
 use ratatui::text::Line;
 use rondel_event::State;
 
@@ -35,16 +37,22 @@ pub fn draw(app: &App, area: Rect, frame: &mut Frame<'_>) {
         }
     }
     let selected = app.selected_group();
+    let neighbours = app.neighbours();
     for (at, (group, spot)) in picture.groups.iter().zip(&picture.drawing.spots).enumerate() {
         let Some(y) = view.y(spot.row).filter(|_| view.meets(spot.column, spot.width)) else { continue };
         let mut style = style(app, group);
+        if neighbours.contains(&at) {
+            style = style.add_modifier(Modifier::UNDERLINED);
+        }
         if Some(at) == selected {
             style = app.ui.theme.selected(style);
         }
         let (glyph, _) = app.ui.theme.step(group.tally.state(), is_lit(app));
         let label = format!("{glyph} {}", text::tidy(&group.label()));
         let mut column = spot.column;
-        for (letter, width) in text::letters(&label) {
+        for (i, (letter, width)) in text::letters(&label).enumerate() {
+            // The glyph and the blank behind it are no part of the name.
+            let style = if i < 2 { style.remove_modifier(Modifier::UNDERLINED) } else { style };
             let (first, last) = (view.x(column), view.x(column + width.max(1) - 1));
             if let (Some(x), Some(last), true) = (first, last, width > 0) {
                 buffer[(x, y)].set_symbol(letter).set_style(style);
@@ -56,7 +64,7 @@ pub fn draw(app: &App, area: Rect, frame: &mut Frame<'_>) {
     }
 }
 
-fn style(app: &App, group: &Group) -> ratatui::style::Style {
+fn style(app: &App, group: &Group) -> Style {
     match group.tally.state() {
         State::Waiting => app.ui.theme.style(Role::Text),
         state => app.ui.theme.style(app.ui.theme.step(state, is_lit(app)).1),

@@ -4,7 +4,7 @@ use image::{DynamicImage, RgbImage, Rgba, RgbaImage};
 use ratatui::Terminal;
 use ratatui::backend::TestBackend;
 use ratatui::buffer::{Buffer, CellDiffOption};
-use ratatui::layout::{Rect, Size};
+use ratatui::layout::Size;
 use ratatui_image::picker::{Picker, ProtocolType};
 use ratatui_image::protocol::Protocol;
 use ratatui_image::protocol::iterm2::Iterm2;
@@ -166,15 +166,8 @@ fn with_picture(protocol: ProtocolType, actions: &str) -> (Screen, Buffer) {
     screen.done().act("select image").act(actions);
     let wish = screen.app.wish().expect("a picture");
     screen.app.ui.shown.put((wish.clone(), picture::draw(&wish, &picker(protocol), &shelf)));
-    let buffer = drawn(&screen);
+    let buffer = screen.cells();
     (screen, buffer)
-}
-
-fn drawn(screen: &Screen) -> Buffer {
-    let Rect { width, height, .. } = screen.app.ui.screen;
-    let mut terminal = Terminal::new(TestBackend::new(width, height)).expect("a screen of letters");
-    terminal.draw(|frame| rondel_tui::draw(&screen.app, frame)).expect("it takes everything");
-    terminal.backend().buffer().clone()
 }
 
 /// How many cells carry a picture, and how many are left to it.
@@ -188,7 +181,7 @@ fn a_picture_that_comes_while_something_lies_over_it_is_not_lost() {
     // The first cell of the picture is behind the help, and Kitty is told of it once.
     let (screen, buffer) = with_picture(ProtocolType::Kitty, "help");
     assert_eq!(carried(&buffer, "\x1b_G").0, 1);
-    assert_eq!(carried(&drawn(&screen), "\x1b_G").0, 0, "it is sent once");
+    assert_eq!(carried(&screen.cells(), "\x1b_G").0, 0, "it is sent once");
 }
 
 #[test]
@@ -197,8 +190,8 @@ fn what_is_open_lies_over_pictures_that_are_drawn_in_one_piece() {
         let (mut screen, buffer) = with_picture(protocol, "");
         assert_eq!(carried(&buffer, begin).0, 1);
         screen.act("help");
-        assert_eq!(carried(&drawn(&screen), begin), (0, 0), "every cell is drawn, so that none keeps a piece of it");
+        assert_eq!(carried(&screen.cells(), begin), (0, 0), "every cell is drawn, so that none keeps a piece of it");
         screen.act("back");
-        assert_eq!(carried(&drawn(&screen), begin).0, 1);
+        assert_eq!(carried(&screen.cells(), begin).0, 1);
     }
 }

@@ -1,6 +1,7 @@
 //! Everything that can be done can be done by key, by name and with the mouse, and changes something.
 
 use crossterm::event::{KeyCode, KeyEvent, KeyModifiers, MouseButton, MouseEvent, MouseEventKind};
+use ratatui::style::Modifier;
 use rondel_tui::{Action, News, Pane, Request};
 
 use crate::recording::Screen;
@@ -110,6 +111,18 @@ fn a_click_selects_a_step_in_the_list_and_in_the_graph() {
     let (column, row) = place(&mut screen, "= text");
     click(&mut screen, column, row);
     assert_eq!((screen.app.ui.selected.as_deref(), screen.app.ui.focus), (Some("text"), Pane::Graph));
+}
+
+#[test]
+fn what_the_selected_box_is_connected_with_is_underlined() {
+    let mut screen = Screen::new(120, 40);
+    screen.done().act("select latent");
+    let boxes = ["= words", "= text", "= blank", "✓ noise", "✓ latent", "✓ image", "✓ saved"];
+    let underlined = boxes.map(|name| {
+        let (column, row) = place(&mut screen, name);
+        screen.cells()[(column + 2, row)].modifier.contains(Modifier::UNDERLINED)
+    });
+    assert_eq!(underlined, [false, true, true, true, false, true, false]);
 }
 
 #[test]

@@ -2,6 +2,7 @@
 
 use ratatui::Terminal;
 use ratatui::backend::TestBackend;
+use ratatui::buffer::Buffer;
 use ratatui_image::picker::Picker;
 use rondel_event::{
     Event, Gauge, GraphRef, How, Level, Outcome, PointInfo, Problem, StepInfo, What, Why, event::Place,
@@ -213,10 +214,7 @@ impl Screen {
             let drawn = picture::draw(&wish, &Picker::halfblocks(), &*shelf());
             self.app.ui.shown.put((wish, drawn));
         }
-        let area = self.app.ui.screen;
-        let mut terminal = Terminal::new(TestBackend::new(area.width, area.height)).expect("a screen of letters");
-        terminal.draw(|frame| rondel_tui::draw(&self.app, frame)).expect("it takes everything");
-        let buffer = terminal.backend().buffer();
+        let (area, buffer) = (self.app.ui.screen, self.cells());
         let row = |y: u16| {
             let mut letters = String::new();
             let mut x = 0;
@@ -229,5 +227,13 @@ impl Screen {
             letters.trim_end().to_owned() + "\n"
         };
         (0..area.height).map(row).collect()
+    }
+
+    /// The same as cells.
+    pub fn cells(&self) -> Buffer {
+        let area = self.app.ui.screen;
+        let mut terminal = Terminal::new(TestBackend::new(area.width, area.height)).expect("a screen of letters");
+        terminal.draw(|frame| rondel_tui::draw(&self.app, frame)).expect("it takes everything");
+        terminal.backend().buffer().clone()
     }
 }

@@ -2,8 +2,6 @@
 
 use crossterm::event::{KeyCode, KeyEvent, KeyModifiers};
 use proptest::prelude::*;
-use ratatui::Terminal;
-use ratatui::backend::TestBackend;
 use ratatui::buffer::Buffer;
 use ratatui::layout::Position;
 use rondel_event::{How, Level, Problem, What};
@@ -53,13 +51,6 @@ fn strange(text: &str, theme: Theme) -> Screen {
     screen
 }
 
-fn drawn(screen: &Screen) -> Buffer {
-    let area = screen.app.ui.screen;
-    let mut terminal = Terminal::new(TestBackend::new(area.width, area.height)).expect("a screen of letters");
-    terminal.draw(|frame| rondel_tui::draw(&screen.app, frame)).expect("it takes everything");
-    terminal.backend().buffer().clone()
-}
-
 fn holds_no_orders(buffer: &Buffer) -> Result<(), TestCaseError> {
     for cell in &buffer.content {
         prop_assert!(!cell.symbol().contains(char::is_control), "{:?}", cell.symbol());
@@ -91,7 +82,7 @@ proptest! {
             for pane in ["pane graph", "pane steps"] {
                 let mut screen = strange(&text, theme);
                 screen.act(pane);
-                let buffer = drawn(&screen);
+                let buffer = screen.cells();
                 holds_no_orders(&buffer)?;
                 keeps_its_panes(&screen, &buffer)?;
             }
@@ -109,7 +100,7 @@ proptest! {
             screen.app.hear(News::Detail(name, vec![Row { id: text.clone(), text: text.clone() }]));
             screen.app.key(KeyEvent::new(KeyCode::Enter, KeyModifiers::NONE));
             screen.app.paste(&text);
-            holds_no_orders(&drawn(&screen))?;
+            holds_no_orders(&screen.cells())?;
         }
     }
 }
