@@ -28,7 +28,7 @@ fn isolation(temp: &Path) -> Isolation {
         environment: Vec::new(),
         libraries: Vec::new(),
         temp: temp.to_owned(),
-        grace: Duration::from_millis(100),
+        grace: Duration::from_secs(60),
         load_limit: Duration::from_secs(60),
     }
 }
@@ -176,7 +176,10 @@ fn who_leaves_with_success_has_no_result() {
 #[test]
 fn who_does_not_hear_is_ended_after_the_grace() {
     let host = Recorder { cancels_at: Some(1), ..Recorder::default() };
-    let failure = run("zoo.spins", &[], &host).unwrap_err();
+    let isolation = Isolation { grace: Duration::from_millis(100), ..isolation(&FOLDER.join("temp")) };
+    let (library, facts) = (zoo("hasty", &[]), ZOO.facts(&ZOO.plugins()[0]));
+    let hasty = started_as(&library, facts, &FOLDER.join("copies"), &isolation);
+    let failure = hasty.kind("zoo.spins").unwrap().run(&[], &host).unwrap_err();
     assert_eq!(failure.kind, FailureKind::Cancelled);
     assert_eq!(
         failure.message,
