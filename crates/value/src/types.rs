@@ -186,7 +186,7 @@ impl fmt::Display for Variant {
 
 /// A text that is not a type.
 #[derive(Debug, Clone, thiserror::Error, PartialEq, Eq)]
-#[error("`{text}` is not a type: {expected} expected at `{rest}`")]
+#[error("`{text}` is not a type: {expected} expected at {}", if rest.is_empty() { "its end".to_owned() } else { format!("`{rest}`") })]
 pub struct ParseTypeError {
     text: String,
     expected: &'static str,
@@ -206,6 +206,10 @@ impl FromStr for Type {
     }
 }
 
+/// What may begin a type.
+const NAMES: &str = "one of Bool, Int, Float, Text, Seed, Size, Duration, Json, Choice(…), Image, Mask, Tensor, Latent<…>, \
+                     Conditioning<…>, Model<…>, Saved, List<…>";
+
 /// Recursive descent over what is left of the text; an error is what was expected there.
 struct Reader<'a> {
     rest: &'a str,
@@ -213,6 +217,7 @@ struct Reader<'a> {
 
 impl<'a> Reader<'a> {
     fn ty(&mut self) -> Result<Type, &'static str> {
+        let before = self.rest;
         let mut ty = match self.word()? {
             "Bool" => Type::Bool,
             "Int" => Type::Int,
@@ -236,7 +241,10 @@ impl<'a> Reader<'a> {
                 self.expect(">", "`>`")?;
                 Type::list(inner)
             }
-            _ => return Err("the name of a type"),
+            _ => {
+                self.rest = before;
+                return Err(NAMES);
+            }
         };
         while self.skip("?") {
             ty = Type::optional(ty);
@@ -341,8 +349,8 @@ mod tests {
     #[test]
     fn what_is_no_type_is_refused_with_its_place() {
         let message = |text: &str| text.parse::<Type>().unwrap_err().to_string();
-        assert_eq!(message("Picture"), "`Picture` is not a type: the name of a type expected at ``");
-        assert_eq!(message("List<Image"), "`List<Image` is not a type: `>` expected at ``");
+        assert_eq!(message("List<Pict>"), format!("`List<Pict>` is not a type: {NAMES} expected at `Pict>`"));
+        assert_eq!(message("List<Image"), "`List<Image` is not a type: `>` expected at its end");
         assert_eq!(message("Int Int"), "`Int Int` is not a type: the end expected at ` Int`");
         assert_eq!(message("Choice()"), "`Choice()` is not a type: a name expected at `)`");
     }
