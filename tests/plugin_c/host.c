@@ -141,7 +141,23 @@ static const void *of_call(const rondel_call *call, rondel_str id) {
     return is(id, RONDEL_RUN) ? &run_service : 0;
 }
 
-/* Runs the first kind of the plugin. */
+/* The kind with this name; the host itself reads the specification with a reader for JSON. */
+static const rondel_node *kind(const char *name) {
+    const rondel_node_factory *factory = rondel_entry_glow.get_factory(STR(RONDEL_NODE_FACTORY));
+    expect(factory, "there is a factory");
+    for (uint32_t i = 0; i < factory->count(factory); i++) {
+        const rondel_node *node = factory->get(factory, i);
+        const size_t len = strlen(name);
+        for (uint64_t at = 0; at + len + 2 <= node->spec_json.len; at++) {
+            const char *text = node->spec_json.ptr + at;
+            if (text[0] == '"' && memcmp(text + 1, name, len) == 0 && text[len + 1] == '"') return node;
+        }
+    }
+    expect(false, "there is a kind of this name");
+    return 0;
+}
+
+/* Runs the kind `c.glow`. */
 static rondel_status run(const picture *input, double lift, record *said) {
     const rondel_value inputs[] = {
         {.tag = RONDEL_BUNDLE, .as.bundle = &input->bundle},
@@ -151,9 +167,7 @@ static rondel_status run(const picture *input, double lift, record *said) {
         .struct_size = sizeof(rondel_call), .host_data = said, .inputs = inputs, .n_inputs = 2,
         .set_output = set_output, .fail = fail, .get_extension = of_call,
     };
-    const rondel_node_factory *factory = rondel_entry_glow.get_factory(STR(RONDEL_NODE_FACTORY));
-    expect(factory && factory->count(factory) > 0, "there is a kind");
-    const rondel_node *node = factory->get(factory, 0);
+    const rondel_node *node = kind("c.glow");
     return node->run(node, &call);
 }
 

@@ -60,7 +60,8 @@ enum {
 /* ---- data ---- */
 
 /* One tensor of a bundle. dtype and device use DLPack's codes (dtype_code: 0 int, 1 uint, 2 float, 4 bfloat,
- * 6 bool; device_type 1 is host memory). Memory belongs to the bundle. */
+ * 6 bool; device_type 1 is host memory). Memory belongs to the bundle. The elements begin `byte_offset` bytes after
+ * `data` and take `byte_len`; what comes from the host is contiguous in host memory. */
 typedef struct rondel_tensor {
     rondel_str name;
     uint8_t dtype_code, dtype_bits;
@@ -85,7 +86,9 @@ struct rondel_bundle {
     rondel_str meta_json; /* an object of strings */
     const rondel_tensor *tensors;
     uint64_t n_tensors; /* sorted by name */
-    rondel_status (*read)(const rondel_bundle *, uint64_t tensor, void *dst, uint64_t len); /* [any] copies to host memory */
+    /* [any] Copies the elements of tensor number `tensor` to host memory, row by row. `len` is exactly what they take so;
+     * anything else is RONDEL_INVALID_INPUT. May be null if all tensors are contiguous in host memory. */
+    rondel_status (*read)(const rondel_bundle *, uint64_t tensor, void *dst, uint64_t len);
     const void *native_tag, *native; /* a shortcut within one linked image; everyone else ignores it */
 };
 
@@ -139,11 +142,14 @@ struct rondel_call {
     void *host_data;
     const rondel_value *inputs; /* in the order of the specification; borrowed */
     uint64_t n_inputs;
-    /* [run] The host copies text and retains bundles. */
+    /* [run] `port` counts from 0, in the order of the specification. The host copies text and retains bundles: the caller's
+     * share stays the caller's. A value that does not fit the port is answered with RONDEL_INVALID_INPUT, and the step fails
+     * unless one that fits is set after it; of several, the last one counts. */
     rondel_status (*set_output)(const rondel_call *, uint32_t port, const rondel_value *);
-    /* [run] Says why; return a status afterwards. input: index of the one at fault, or -1. */
+    /* [run] Says why, for people; return a status other than RONDEL_OK afterwards. input: index of the one at fault, or -1.
+     * Of several reasons the last one counts. */
     void (*fail)(const rondel_call *, int32_t input, rondel_str message);
-    const void *(*get_extension)(const rondel_call *, rondel_str id); /* [run] null if unknown */
+    const void *(*get_extension)(const rondel_call *, rondel_str id); /* [run] null if unknown; valid until run() returns */
 };
 
 /* The specification of a kind, in JSON: all that graphs, displays and documentation know of it.
@@ -159,7 +165,9 @@ struct rondel_call {
  * lane      "Cpu" (the default), "Gpu", "Net", "Disk": what a run mostly uses or waits for
  * inputs    name and type of each; without a "default", and unless its type ends with `?`, it has to be given. "range": [min, max]
  *           is a limit, either side may be null, "soft" is what is usual; "multiple_of", "unit" and "step" are for numbers; "file":
- *           true makes a Text the path of a file to read; "parts": ["vae"] says which parts of a Model are used
+ *           true makes a Text the path of a file to read; "expand": true lets `{name}` in a Text stand for an input of the graph;
+ *           "unkeyed": true is for what decides whether a node runs and never what it makes, such as a limit: results are
+ *           known whatever it is; "parts": ["vae"] says which parts of a Model are used
  * outputs   the first one is what a node stands for in a graph; each has to be set unless its type ends with `?`
  * effect, seeded, impure, serial   true where it holds: writes outside of the graph; repeatable only as far as a seed makes it so;
  *           may give other results for equal inputs; `run` is not to be entered twice at once
