@@ -14,8 +14,8 @@ pub fn schema<'a>(specs: impl IntoIterator<Item = &'a NodeSpec>) -> Json {
     let mut definitions = Map::new();
     definitions.insert("reference".to_owned(), reference());
     for spec in specs {
-        let place = format!("#/$defs/kind {}", spec.kind);
-        definitions.insert(format!("kind {}", spec.kind), kind(spec));
+        let place = format!("#/$defs/kind-{}", spec.kind);
+        definitions.insert(format!("kind-{}", spec.kind), kind(spec));
         // A kind with a maker is imported, as a rule under the end of its name.
         let local = spec.kind.rsplit('.').next().unwrap_or(&spec.kind);
         kinds.entry(local).or_insert_with(|| json!({ "$ref": place }));
