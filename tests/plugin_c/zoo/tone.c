@@ -1,12 +1,16 @@
-/* A plugin in C with one kind, `tone.level`, that returns a number which is written in it, for tests that build it anew.
+/* A plugin in C with one kind, `tone.level`, that returns a number which is written in it, for tests that build it anew. If it
+ * is to wait, it does so until it is cancelled.
  *
  *     cc -shared -fPIC -DLEVEL=7 -I crates/abi/include tests/plugin_c/zoo/tone.c -o libtone.so
  *
  * The number stands behind a mark in the file, so that a test may write another one without a compiler. */
 
+#define _POSIX_C_SOURCE 199309L
+
 #include "rondel.h"
 
 #include <string.h>
+#include <time.h>
 
 #ifndef LEVEL
 #define LEVEL 0
@@ -22,13 +26,19 @@ static const volatile struct {
 
 static rondel_status level(const rondel_node *node, const rondel_call *call) {
     (void)node;
+    const rondel_run *run = call->get_extension(call, STR(RONDEL_RUN));
+    while (run && call->inputs[1].as.b) {
+        if (run->cancelled(call)) return RONDEL_CANCELLED;
+        nanosleep(&(struct timespec){.tv_nsec = 1000000}, 0);
+    }
     return call->set_output(call, 0, &(rondel_value){.tag = RONDEL_INT, .as.i = number.level});
 }
 
 static const rondel_node nodes[] = {{
     .struct_size = sizeof(rondel_node),
     .spec_json = STR("{\"kind\": \"tone.level\", \"version\": 1, \"category\": \"test\", \"doc\": \"Returns a number.\","
-                     " \"inputs\": [{\"name\": \"after\", \"type\": \"Int\", \"default\": 0}],"
+                     " \"inputs\": [{\"name\": \"after\", \"type\": \"Int\", \"default\": 0},"
+                     "  {\"name\": \"waits\", \"type\": \"Bool\", \"default\": false}],"
                      " \"outputs\": [{\"name\": \"level\", \"type\": \"Int\"}]}"),
     .run = level,
 }};

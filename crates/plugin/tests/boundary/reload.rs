@@ -30,7 +30,9 @@ fn replace(file: &Path, content: &[u8]) {
 }
 
 fn level(registry: &Registry) -> i64 {
-    match registry.kind("tone.level").unwrap().run(&[Value::Int(0)], &Recorder::default()).unwrap()[..] {
+    match registry.kind("tone.level").unwrap().run(&[Value::Int(0), Value::Bool(false)], &Recorder::default()).unwrap()
+        [..]
+    {
         [Value::Int(level)] => level,
         ref other => panic!("{other:?}"),
     }
