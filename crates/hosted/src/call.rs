@@ -26,6 +26,7 @@ use crate::money::Micros;
 use crate::patience::Patience;
 use crate::price::Price;
 use crate::protocol::{Ask, Job, Made, Protocol, Reference, Submitted};
+use crate::providers::Api;
 use crate::wire::Request;
 
 /// One call.
@@ -129,7 +130,16 @@ impl Call<'_> {
                 self.follow(&job, sent)
             }
             Ok(Submitted::Made(made)) => self.finish(made, sent),
-            Err(fault) => Err(self.end(fault, sent)),
+            Err(fault) => Err(self.end(self.of_an_edit(fault, ask), sent)),
+        }
+    }
+
+    /// Says so where a server is found that has no edits, and not that the model is missing.
+    fn of_an_edit(&self, fault: Fault, ask: &Ask<'_>) -> Fault {
+        let is_missing = matches!((fault.status, &fault.code), (Some(405), _) | (Some(404), None));
+        match is_missing && self.endpoint.api == Api::OpenAi && !ask.references.is_empty() {
+            true => Fault { message: format!("this server has no edits: {}", fault.message), ..fault },
+            false => fault,
         }
     }
 

@@ -76,7 +76,14 @@ impl Protocol for Fal {
         match json.get("status").and_then(Value::as_str) {
             Some("IN_QUEUE") => Ok(Polled::Queued(json.get("queue_position").and_then(whole))),
             Some("IN_PROGRESS") => Ok(Polled::Running),
-            Some("COMPLETED") => Ok(Polled::Fetch),
+            // The queue gave up, after it tried the runners itself: its result would say so with a status that a gateway may have, too.
+            Some("COMPLETED") => match json.get("error_type").and_then(Value::as_str) {
+                Some(kind) if kind.starts_with("runner_") || kind.ends_with("_timeout") => {
+                    let said = json.get("error").and_then(Value::as_str).unwrap_or("the job did not end well");
+                    Err(Fault { code: Some(kind.to_owned()), ..Fault::said(Class::Server, said) })
+                }
+                _ => Ok(Polled::Fetch),
+            },
             other => Err(Fault::new(Class::Server, format!("the queue says `{}`", other.unwrap_or("nothing")))),
         }
     }

@@ -126,8 +126,8 @@ fn a_job_is_paid_for_once_whatever_happens_to_questions() {
             poll reset_before times=1: 512×512 of fal [1]
             poll 429 after=0 times=2: 512×512 of fal [1]
             result 503 times=2: 512×512 of fal [1]
-            submit failed: Transient: fal: the provider failed (HTTP 500, runner_server_error): The runner did not finish [1]
-            submit aborted: Failed: fal: the provider failed (HTTP 503, runner_scheduling_failure): No runner could be had; its job 7e57417e-0000-4000-8000-00000000000a goes on, and the next run fetches it; to give it up, say `rondel costs --close ID` [1]
+            submit failed: Transient: fal: the provider failed (runner_server_error): the runner did not finish [1]
+            submit aborted: Transient: fal: the provider failed (runner_disconnected): the runner did not finish [1]
         "#]],
     );
 }

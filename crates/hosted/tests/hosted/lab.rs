@@ -65,7 +65,10 @@ impl Lab {
 
     /// One that pays prices that nobody knows.
     pub fn allowing() -> Lab {
-        Lab { file: "Providers(format: 1, spend: (unknown_prices: Assume(0.05)))".to_owned(), ..Lab::new() }
+        Lab {
+            file: "Providers(format: 1, spend: (run: 100, day: 100, unknown_prices: Assume(0.05)))".to_owned(),
+            ..Lab::new()
+        }
     }
 
     pub fn ledger_folder(&self) -> PathBuf {

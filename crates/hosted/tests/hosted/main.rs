@@ -2,7 +2,7 @@
 //!
 //! - [`lab`]: the stand-ins, a ledger and a run
 //! - [`fal`]: every fault of a queue; [`others`]: the other protocols
-//! - [`on_the_way`]: what happens to questions and downloads of everybody else
+//! - [`matrix`]: every fault at every provider, in one table
 //! - [`deadline`]: what becomes of a call that is not done in time
 //! - [`ended`]: what a process leaves that ends before its pictures are in a cache
 //! - [`protocols`]: what answers mean, without a server
@@ -14,7 +14,7 @@ mod deadline;
 mod ended;
 mod fal;
 mod lab;
-mod on_the_way;
+mod matrix;
 mod once;
 mod others;
 mod paid;

@@ -257,7 +257,7 @@ fn any_server_of_the_images_api_is_understood() {
         detail: Failed: compat: the request is refused (HTTP 422): the size cannot be made [1]
         message: Transient: compat: the provider failed (HTTP 500): out of memory [3]
         error-in-200: Transient: compat: the provider failed (HTTP 200, INTERNAL_ERROR): out of memory [3]
-        no-edits: Failed: compat: not found (HTTP 405): Method Not Allowed [1]
+        no-edits: Failed: compat: not found (HTTP 405): this server has no edits: Method Not Allowed [1]
     "#]]
     .assert_eq(&outcomes.concat());
 }

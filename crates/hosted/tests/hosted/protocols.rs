@@ -101,6 +101,8 @@ fn links_that_the_queue_leaves_out_are_made_of_owner_and_app() {
 fn what_a_question_after_a_job_is_answered() {
     assert_eq!(polled("fal", r#"{"status": "IN_QUEUE", "queue_position": 3}"#), "queued Some(3)");
     assert_eq!(polled("fal", r#"{"status": "COMPLETED", "error": "x"}"#), "fetch");
+    let lost = r#"{"status": "COMPLETED", "error": "x", "error_type": "runner_disconnected"}"#;
+    assert_eq!(polled("fal", lost), "Server, billed false");
     // The output may be there before the status says so; it may be a list of one.
     assert_eq!(polled("replicate", r#"{"status": "processing", "output": "https://x/y"}"#), "1 pictures, seed None");
     assert_eq!(polled("replicate", r#"{"status": "succeeded", "output": ["https://x/y"]}"#), "1 pictures, seed None");
