@@ -192,6 +192,25 @@ fn a_plugin_that_passes_its_check_is_listed_as_checked() {
 }
 
 #[test]
+fn a_file_that_is_not_there_cannot_be_checked() {
+    let said = Project::new().rondel(&["plugins", "check", "plugins/libglow.so"]);
+    assert_eq!(said.code, Some(2));
+    let line = said.stderr.trim_end();
+    assert!(line.contains("the plugin cannot be read") && line.ends_with(": plugins/libglow.so"), "{line}");
+}
+
+#[test]
+fn a_kind_that_is_written_wrongly_is_told_with_the_one_that_may_be_meant() {
+    let said = Project::new().rondel(&["nodes", "invrt"]);
+    assert_eq!(said.code, Some(4));
+    assert!(
+        said.stderr.starts_with("error: there is no kind `invrt`; did you mean `invert`? kinds: "),
+        "{}",
+        said.stderr
+    );
+}
+
+#[test]
 fn a_plugin_of_which_a_kind_came_to_no_result_is_checked_in_part() {
     let project = Project::new();
     let library = edited_glow(&project, "pixels->dtype_code == 1 &&", "pixels->dtype_code == 9 &&");

@@ -5,7 +5,7 @@ mod example;
 use std::path::Path;
 
 use anyhow::{Result, bail};
-use rondel_graph::World as _;
+use rondel_graph::{World as _, closest};
 use rondel_value::{InputSpec, NodeSpec, Type, Value, coerce};
 
 use super::{Exit, site};
@@ -26,7 +26,9 @@ pub fn run(places: &Places, args: NodesArgs) -> Result<Exit> {
         }
         if specs.is_empty() {
             let known: Vec<&str> = all.iter().map(|spec| spec.kind.as_str()).collect();
-            words::say(format!("error: there is no kind `{wanted}`; kinds: {}", known.join(", ")));
+            let meant = closest(wanted, known.iter().copied()).map(|kind| format!("did you mean `{kind}`? "));
+            let meant = meant.unwrap_or_default();
+            words::say(format!("error: there is no kind `{wanted}`; {meant}kinds: {}", known.join(", ")));
             let missing = site.missing_kind(wanted);
             missing.offered_by.into_iter().chain(missing.looked_in).for_each(words::say);
             return Ok(Exit::NothingMatched);

@@ -44,4 +44,5 @@ pub use graph::{
 };
 pub use inputs::{missing_inputs, preset, set_input};
 pub use source::{Source, Span};
+pub use suggest::closest;
 pub use world::{ImportError, MissingKind, World};

@@ -1,7 +1,7 @@
 //! Names that may have been meant.
 
 /// The name nearest to `written`, if one is near enough to be a slip.
-pub(crate) fn closest<'a>(written: &str, names: impl IntoIterator<Item = &'a str>) -> Option<&'a str> {
+pub fn closest<'a>(written: &str, names: impl IntoIterator<Item = &'a str>) -> Option<&'a str> {
     let written = written.to_lowercase();
     let length = written.chars().count();
     let allowed = (length / 3).max(1);

@@ -3,9 +3,9 @@
 use std::collections::BTreeSet;
 use std::path::Path;
 
-use anyhow::Result;
+use anyhow::{Result, anyhow};
 use rondel_engine::installed::{KnownPlugins, Verdict};
-use rondel_plugin::Facts;
+use rondel_plugin::{Facts, LoadError};
 use serde_json::json;
 
 use super::apart;
@@ -36,7 +36,12 @@ struct Checked {
 }
 
 fn check(file: &Path, known: &KnownPlugins, seconds: f64) -> Result<Checked> {
-    let heard = apart::examine(file, known.copies(), Some(seconds))?;
+    let heard =
+        apart::examine(file, known.copies(), Some(seconds)).map_err(|error| match error.downcast::<LoadError>() {
+            // It says all by itself, and ends with the path.
+            Ok(error) => anyhow!(error.to_string()),
+            Err(error) => error,
+        })?;
     // The file may have been built anew meanwhile, so the verdict is on what was opened.
     let digest = heard.digest;
     if let Some(refusal) = heard.refusal {

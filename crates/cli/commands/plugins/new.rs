@@ -68,7 +68,10 @@ impl Plan {
         let kind = match name.split_once('-') {
             Some((maker, rest)) => format!("{maker}.{}", rest.replace('-', "_")),
             // Cargo refuses some single words, and any of them may become a kind of the program's own.
-            None => bail!("`{name}` says not whose it is; put a name in front, such as `acme-{name}`"),
+            None => {
+                let example = if name == "acme" { "glow" } else { &*name };
+                bail!("`{name}` says not whose it is; put a name in front, such as `acme-{example}`")
+            }
         };
         // With its maker's name, so that it is none of the program's own kinds.
         let local = kind.replace('.', "_");
