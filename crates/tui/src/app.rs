@@ -283,11 +283,13 @@ impl App {
         }
     }
 
-    /// Moves the selection to what a person wants to see when a run is over: what failed, else the last that was made.
+    /// Moves the selection to what a person wants to see when a run is over: what failed, else the last that was made, else the
+    /// last that was known.
     fn show_what_came_of_it(&mut self) {
         let failed = self.view.steps.values().find(|step| step.state == State::Over(How::Failed));
         let last = self.view.steps.values().rev().find(|step| step.state == State::Over(How::Ran));
-        if let Some(step) = failed.or(last) {
+        let known = self.view.steps.values().rev().find(|step| matches!(step.state, State::Over(how) if how.is_done()));
+        if let Some(step) = failed.or(last).or(known) {
             self.ui.selected = Some(step.info.name.clone());
         }
     }

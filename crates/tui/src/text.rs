@@ -65,6 +65,17 @@ pub fn cut(text: &str, room: usize) -> String {
     cut
 }
 
+/// The same with the sign in the middle: of names that differ at their end.
+pub fn cut_inside(text: &str, room: usize) -> String {
+    let text = tidy(text);
+    if width(&text) <= room {
+        return text.into_owned();
+    }
+    let behind = end(&text, room.saturating_sub(1) / 2);
+    let before = cut(&text, room - width(&behind));
+    before + &behind
+}
+
 /// The end of a text, where whoever types goes on.
 pub fn end(text: &str, room: usize) -> String {
     let text = tidy(text);
@@ -134,6 +145,10 @@ mod tests {
     fn wide_letters_take_two_columns_and_are_not_halved() {
         assert_eq!([width("苹果"), width("e\u{301}"), width("👩‍🎨")], [4, 1, 2]);
         assert_eq!([3, 4, 5].map(|room| cut("苹果苹果", room)), ["苹…", "苹…", "苹果…"]);
+        assert_eq!(
+            [7, 9, 30].map(|room| cut_inside("latent[seed=7]", room)),
+            ["lat…=7]", "late…d=7]", "latent[seed=7]"]
+        );
         assert_eq!([padded("苹果", 3), padded("苹果", 6), padded("ab", 1)], ["苹…", "苹果  ", "…"]);
         assert_eq!([end("abc", 2), end("苹果", 3), end("ab", 5)], ["bc", "果", "ab"]);
     }
@@ -150,6 +165,7 @@ mod tests {
         fn no_text_takes_more_than_its_room(text in any::<String>(), room in 0usize..40) {
             prop_assert!(width(&cut(&text, room)) <= room);
             prop_assert!(width(&end(&text, room)) <= room);
+            prop_assert!(width(&cut_inside(&text, room)) <= room);
             prop_assert_eq!(width(&padded(&text, room)), room);
             prop_assert!(wrapped(&text, room).iter().all(|line| width(line) <= room.max(1)));
             prop_assert!(!cut(&text, 400).contains(char::is_control));

@@ -8,9 +8,14 @@ use rondel_event::{How, State};
 use super::App;
 use super::standing::{Tally, node_name, point_name};
 use crate::layers::{self, Drawing, Node};
+use crate::text;
 
-/// With more steps than this, imported graphs and sweeps are one box each.
+/// With more steps than this, imported graphs are one box each. Of a sweep, the points of a node are one in any case: their names
+/// are long, and differ in a few letters.
 const FOLDS_OVER: usize = 40;
+
+/// The most columns of a name in the graph.
+const MOST_NAME: usize = 28;
 
 /// The drawn graph, and what its boxes are.
 #[derive(Default)]
@@ -35,9 +40,10 @@ pub struct Group {
 impl Group {
     /// The name, and of how many steps.
     pub fn label(&self) -> String {
+        let name = text::cut_inside(&self.name, MOST_NAME);
         match self.steps.len() {
-            1 => self.name.clone(),
-            n => format!("{} ×{n}", self.name),
+            1 => name,
+            n => format!("{name} ×{n}"),
         }
     }
 }
@@ -45,7 +51,8 @@ impl Group {
 impl App {
     /// Draws the graph anew, for a new plan or after folding.
     pub(super) fn arrange(&mut self) {
-        let folds = self.ui.folds.unwrap_or(self.view.steps.len() > FOLDS_OVER);
+        let is_large = self.view.steps.len() > FOLDS_OVER || self.view.points.len() > 1;
+        let folds = self.ui.folds.unwrap_or(is_large);
         let mut by_name: IndexMap<&str, Vec<usize>> = IndexMap::new();
         let mut group_of = Vec::with_capacity(self.view.steps.len());
         for (index, name) in self.view.steps.keys().enumerate() {

@@ -30,7 +30,7 @@ pub fn draw(app: &App, area: Rect, frame: &mut Frame<'_>) {
         let time = format!(" {:>6} ", words::clock(line.at_ms));
         let room = usize::from(inner.width).saturating_sub(text::width(&time) + 2);
         // A name may be long, and what happened is what the line is for.
-        let step = line.step.as_ref().map(|step| text::cut(step, room / 2) + " ").unwrap_or_default();
+        let step = line.step.as_ref().map(|step| text::cut_inside(step, room / 2) + " ").unwrap_or_default();
         let room = room.saturating_sub(text::width(&step));
         Line::from(vec![
             Span::styled(time, app.ui.theme.style(Role::Dim)),

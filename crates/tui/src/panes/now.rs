@@ -48,7 +48,7 @@ pub fn draw(app: &App, area: Rect, frame: &mut Frame<'_>) {
     };
     let heading = match told {
         Some((step, _)) => {
-            format!(" {} · {} ", words::pane(Pane::Now), text::cut(&step.info.name, width.saturating_sub(10)))
+            format!(" {} · {} ", words::pane(Pane::Now), text::cut_inside(&step.info.name, width.saturating_sub(10)))
         }
         None => format!(" {} ", words::pane(Pane::Now)),
     };

@@ -65,7 +65,7 @@ fn seen(app: &App) -> Option<(&Drawn, bool)> {
 fn heading(app: &App, width: usize) -> String {
     let mut parts = Vec::new();
     if let Some(step) = app.selected_index().map(|index| &app.view.steps[index]) {
-        parts.push(step.info.name.to_string());
+        parts.push(text::cut_inside(&step.info.name, width * 2 / 3));
         if let (State::Running, Some((done, total, _))) = (step.state, &step.progress) {
             parts.push(format!("{done}/{total}"));
             parts.push(words::LIVE.to_owned());

@@ -64,7 +64,7 @@ pub fn draw(app: &App, area: Rect, frame: &mut Frame<'_>) {
         let why = row.why.as_ref().filter(|_| left > LEAST_WHY).map(|why| format!("  {why}")).unwrap_or_default();
         let mut line = Line::from(vec![
             Span::styled(format!(" {glyph} "), app.ui.theme.style(role)),
-            Span::raw(format!("{}  ", text::padded(&row.name, name_width))),
+            Span::raw(format!("{}  ", text::padded(&text::cut_inside(&row.name, name_width), name_width))),
         ]);
         line.spans.extend(said);
         let why = text::padded(&text::cut(&why, left.saturating_sub(1)), left);

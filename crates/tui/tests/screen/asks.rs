@@ -51,6 +51,16 @@ fn the_selection_goes_with_what_runs_until_somebody_moves_it() {
 }
 
 #[test]
+fn a_run_of_which_all_is_known_ends_at_its_last_step() {
+    let mut screen = Screen::new(80, 24);
+    screen.begin(crate::recording::steps(), Vec::new());
+    for step in ["words", "text", "blank", "noise", "latent", "image", "saved"] {
+        screen.end(step, How::KnownByRecipe);
+    }
+    assert_eq!(screen.finish(Outcome::Done).app.ui.selected.as_deref(), Some("saved"));
+}
+
+#[test]
 fn a_choice_stays_from_run_to_run_as_long_as_it_is_there() {
     let mut screen = Screen::new(80, 24);
     screen.done().act("select text").halfway();

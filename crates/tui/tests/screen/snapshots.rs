@@ -75,7 +75,7 @@ fn the_palette_offers_what_can_be_done() {
 #[test]
 fn a_sweep_is_folded_and_laid_out_on_a_sheet() {
     let mut screen = Screen::new(120, 40).in_theme(Theme::SIXTEEN);
-    check!(screen.sweep().act("select image[seed=2]; fold; sheet"), "sweep_120x40");
+    check!(screen.sweep().act("select image[seed=2]; sheet"), "sweep_120x40");
 }
 
 #[test]
