@@ -7,6 +7,8 @@ use std::path::{Path, PathBuf};
 use clap::{Args as ClapArgs, Parser, Subcommand, ValueEnum};
 
 pub use self::plugins::{CheckPluginArgs, ExamineArgs, Language, NewArgs, PluginsArgs, PluginsCommand};
+use rondel_tui::Script;
+
 use crate::words;
 
 const EXIT_CODES: &str = "\
@@ -229,6 +231,9 @@ pub struct RunArgs {
     /// Show the run on a screen, which stays until `q`; closing it before the end cancels the run
     #[arg(long, conflicts_with = "plain")]
     pub tui: bool,
+    /// Do this at the screen once there is a run, such as `select latent; zoom`; `?` there lists what there is
+    #[arg(long = "do", value_name = "ACTIONS", requires = "tui")]
+    pub script: Option<Script>,
     /// Plain lines even on a terminal
     #[arg(long)]
     pub plain: bool,
@@ -253,6 +258,9 @@ pub struct RunArgs {
 pub struct WatchArgs {
     #[command(flatten)]
     pub common: CommonRunArgs,
+    /// Do this at the screen once there is a run, such as `select latent; zoom`; `?` there lists what there is
+    #[arg(long = "do", value_name = "ACTIONS", conflicts_with = "headless")]
+    pub script: Option<Script>,
     /// Print lines even on a terminal
     #[arg(long)]
     pub headless: bool,
@@ -527,6 +535,9 @@ pub struct ReplayArgs {
     /// How many times as fast
     #[arg(long, value_name = "FACTOR", default_value_t = 1.0, value_parser = words::parse_factor)]
     pub speed: f64,
+    /// Do this at the screen once there is a run, such as `select latent; zoom`; `?` there lists what there is
+    #[arg(long = "do", value_name = "ACTIONS", conflicts_with = "headless")]
+    pub script: Option<Script>,
     /// Print lines even on a terminal
     #[arg(long)]
     pub headless: bool,

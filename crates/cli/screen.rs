@@ -3,6 +3,7 @@
 //! While it is open, all words of the program go to its log, and a panic on a lane too: a node that panics fails its step and
 //! nothing else. Any other panic gives the terminal back before it says so.
 
+mod asked;
 mod fatal;
 mod look;
 mod pages;
@@ -17,13 +18,13 @@ use anyhow::{Context, Result};
 use rondel_cache::Cache;
 use rondel_tui::inbox::{self, Inbox, inbox};
 use rondel_tui::screen::{End, Keyboard, Served, leave};
-use rondel_tui::{App, Incoming, News, Pictures, Request, Screen};
+use rondel_tui::{App, Incoming, News, Pictures, Request, Screen, Script};
 use rondel_value::{Digest, Image};
 
 use self::fatal::Fatal;
 use crate::signals::{self, Signal};
 use crate::{folders, words};
-pub use pages::{compare, look_at};
+pub use asked::serve;
 
 /// The name of threads that the program needs as it needs its first one.
 pub const DRIVER: &str = "driver";
@@ -101,9 +102,12 @@ impl Closed {
 
 impl Stage {
     /// Reads the user's keys, and chooses what the terminal can show.
-    pub fn new() -> Result<Stage> {
+    ///
+    /// `script` is what is to be done at the screen as soon as there is a run.
+    pub fn new(script: Option<&Script>) -> Result<Stage> {
         let (sender, inbox) = inbox();
-        let app = App::new(look::theme(), look::keys(folders::config())?);
+        let mut app = App::new(look::theme(), look::keys(folders::config())?);
+        app.ui.script = script.map(|script| script.0.clone()).unwrap_or_default();
         Ok(Stage { app, sender, inbox, asked: Arc::default() })
     }
 

@@ -47,3 +47,16 @@ pub fn tidy(cache: &Cache, limit_bytes: u64) {
         Err(error) => words::say(format!("warning: the cache may be larger than it should: {error}")),
     }
 }
+/// Counts the cache, makes it smaller if it is too large, and says what came of it: somebody asked.
+pub fn make_room(cache: &Cache, limit_bytes: u64) {
+    match cache.make_room(limit_bytes, SystemTime::now()) {
+        Ok(Some(report)) => words::say(format!(
+            "cache: {} of {}, {} given up",
+            bytes_text(report.bytes_after),
+            bytes_text(limit_bytes),
+            words::count(report.n_records_removed, "result"),
+        )),
+        Ok(None) => words::say("cache: others use it, and make it smaller when they end"),
+        Err(error) => words::say(format!("warning: the cache cannot be made smaller: {error}")),
+    }
+}

@@ -7,8 +7,8 @@ use std::time::{Duration, Instant};
 use anyhow::Result;
 use rondel_cache::{Cache, CacheOptions};
 use rondel_event::{Event, RunView};
+use rondel_tui::News;
 use rondel_tui::screen::Served;
-use rondel_tui::{News, Page, Request};
 
 use super::Exit;
 use super::runs::{nothing, recorded};
@@ -24,7 +24,7 @@ pub fn run(places: &Places, args: &ReplayArgs) -> Result<Exit> {
         Err(reason) => return Ok(nothing(&reason)),
     };
     if !args.headless && words::is_interactive() {
-        let closed = on_screen(places, args.speed, events)?;
+        let closed = on_screen(places, args, events)?;
         return Ok(Exit::Run(closed.exit_code().unwrap_or(report.exit_code)));
     }
     let mut lines = Lines::new(lines::name_width(report.steps.iter().map(|step| &step.name)), false);
@@ -45,11 +45,12 @@ fn wait_for(event: &Event, began: Instant, speed: f64) {
 }
 
 /// Plays the recording on the screen, which stays open until a person closes it.
-fn on_screen(places: &Places, speed: f64, events: Vec<Event>) -> Result<Closed> {
+fn on_screen(places: &Places, args: &ReplayArgs, events: Vec<Event>) -> Result<Closed> {
     let cache = Arc::new(Cache::open(CacheOptions { folder: folders::cache(places)?, ..CacheOptions::default() }));
-    let mut stage = Stage::new()?;
+    let mut stage = Stage::new(args.script.as_ref())?;
     stage.app.ui.is_commanding = false;
     let (player, teller) = (stage.teller(), stage.teller());
+    let speed = args.speed;
     // It ends with the program at the latest: nothing waits for it.
     thread::spawn(move || {
         let began = Instant::now();
@@ -59,19 +60,7 @@ fn on_screen(places: &Places, speed: f64, events: Vec<Event>) -> Result<Closed> 
         }
     });
     stage.show(&cache.clone(), &mut |request| {
-        let (cache, teller) = (cache.clone(), teller.clone());
-        match request {
-            Request::Look(page) => {
-                thread::spawn(move || teller.tell(News::Page(page, screen::look_at(page, &cache))));
-            }
-            Request::Compare(run, report) => {
-                thread::spawn(move || {
-                    teller.tell(News::Page(Page::Difference, screen::compare(&run, &report, &cache)))
-                });
-            }
-            // The screen asks for nothing else of a recording that it would need an answer to.
-            _ => {}
-        }
-        Served::GoOn
+        // The screen asks for nothing else of a recording that it would need an answer to.
+        screen::serve(request, &cache, &teller).unwrap_or(Served::GoOn)
     })
 }

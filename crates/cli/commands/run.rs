@@ -64,7 +64,7 @@ pub fn run(places: &Places, args: RunArgs) -> Result<Exit> {
         ..options(common, &memory, &opened.hosted)
     };
     let (report, signal) = if args.tui {
-        let stage = Stage::new()?;
+        let stage = Stage::new(args.script.as_ref())?;
         let (command, limit) = (common.graph.command(), opened.cache_limit_bytes);
         let onto = Onto::new(stage.teller(), command, memory.budget_bytes, opened.cache.clone(), limit);
         display = display.show_on(onto);

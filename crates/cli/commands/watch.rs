@@ -7,6 +7,7 @@
 mod desk;
 mod editor;
 mod reruns;
+mod seeds;
 mod since;
 mod write_back;
 
@@ -15,7 +16,7 @@ use std::path::PathBuf;
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
 
-use anyhow::Result;
+use anyhow::{Result, bail};
 use rondel_cache::Cache;
 use rondel_engine::watch::{Changed, Waker, Watcher};
 use rondel_engine::{Control, Plan, RunOptions};
@@ -52,7 +53,8 @@ pub fn run(places: &Places, args: &WatchArgs) -> Result<Exit> {
     let watched = Watched { watcher, opened, plugins, cache: folder, desk: &desk, screen: None };
     let has_screen = !args.headless && words::is_interactive() && common.has_room_for_a_screen();
     match has_screen {
-        true => on_screen(common, &memory, watched, display, &cache),
+        true => on_screen(args, &memory, watched, display, &cache),
+        false if args.script.is_some() => bail!("`--do` is for a screen: it needs a terminal for input and output"),
         false => {
             let waker = watched.watcher.waker();
             let signal = signals::ask_then_leave(move || waker.end())?;
@@ -64,13 +66,14 @@ pub fn run(places: &Places, args: &WatchArgs) -> Result<Exit> {
 
 /// The same on a screen: the watch goes on beside it, and ends when it is closed.
 fn on_screen(
-    args: &CommonRunArgs,
+    args: &WatchArgs,
     memory: &Memory,
     mut watched: Watched<'_>,
     display: Display,
     cache: &Arc<Cache>,
 ) -> Result<Exit> {
-    let stage = Stage::new()?;
+    let stage = Stage::new(args.script.as_ref())?;
+    let args = &args.common;
     let teller = stage.teller();
     let (desk, waker) = (watched.desk, watched.watcher.waker());
     let (command, limit) = (args.graph.command(), watched.opened.cache_limit_bytes);
@@ -161,7 +164,10 @@ impl Watched<'_> {
                     words::error(&error);
                 }
                 desk.ended(&report);
-                size::tidy(&cache, cache_limit_bytes);
+                match desk.takes_room() {
+                    true => size::make_room(&cache, cache_limit_bytes),
+                    false => size::tidy(&cache, cache_limit_bytes),
+                }
                 if !control.is_stopping() {
                     say(format!("watching {}; Ctrl-C ends it", plan.graph.path.display()));
                 }

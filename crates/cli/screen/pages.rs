@@ -38,7 +38,10 @@ pub fn look_at(page: Page, cache: &Cache) -> Vec<Row> {
         },
         Page::Runs => {
             let ids = record::ids(cache.v1());
-            let row = |id: &String| Row { id: id.clone(), text: run_line(cache.v1(), id, now) };
+            let row = |id: &String| {
+                let pinned = if upkeep::is_pinned(cache.v1(), id) { "  pinned" } else { "" };
+                Row { id: id.clone(), text: format!("{}{pinned}", run_line(cache.v1(), id, now)) }
+            };
             ids.iter().take(N_ROWS).map(row).collect()
         }
         Page::Difference => Vec::new(),
@@ -60,6 +63,6 @@ fn said(text: impl std::fmt::Display) -> Row {
 }
 
 /// The cache's own folder.
-fn folder(cache: &Cache) -> &Path {
+pub fn folder(cache: &Cache) -> &Path {
     cache.v1().parent().expect("a folder in the cache")
 }

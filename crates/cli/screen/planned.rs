@@ -3,7 +3,7 @@
 use rondel_engine::Plan;
 use rondel_engine::plan::inputs::InputValue;
 use rondel_graph::graph::{Expr, Input};
-use rondel_tui::{Field, Planned};
+use rondel_tui::{Field, Planned, Preset};
 use rondel_value::Type;
 use serde_json::Value;
 
@@ -14,7 +14,21 @@ pub fn planned(plan: &Plan, command: &str) -> Planned {
     // Inputs that are swept have no one value.
     let given = plan.graph.inputs.values().filter_map(|input| Some((input, plan.inputs.get(&input.name)?)));
     let fields = given.map(|(input, value)| field(input, value)).collect();
-    Planned { file, fields, command: with_inputs(plan, command) }
+    let presets = plan.graph.presets.iter().map(|(name, values)| Preset {
+        name: name.clone(),
+        text: values.iter().map(|(input, arg)| preset_text(plan, input, &arg.expr)).collect::<Vec<_>>().join(", "),
+    });
+    Planned { file, fields, presets: presets.collect(), command: with_inputs(plan, command) }
+}
+
+/// What a preset says of an input.
+fn preset_text(plan: &Plan, input: &str, expr: &Expr) -> String {
+    let text = plan.graph.inputs.get(input).and_then(|input| rondel_graph::literal_text(expr, &input.ty));
+    match (text, expr) {
+        (Some(text), _) => format!("{input} {text}"),
+        (None, Expr::File { path }) => format!("{input} {path}"),
+        (None, _) => input.to_owned(),
+    }
 }
 
 fn field(input: &Input, value: &InputValue) -> Field {

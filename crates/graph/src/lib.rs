@@ -43,6 +43,7 @@ pub use graph::{
     Arg, Expr, Graph, Input, LoraUse, ModelUse, Node, NodeKind, Output, Piece, Retry, Sweep, TimeLimit, With,
 };
 pub use inputs::{missing_inputs, preset, set_input};
+pub use literal::write as literal_text;
 pub use source::{Source, Span};
 pub use suggest::closest;
 pub use world::{ImportError, MissingKind, World};

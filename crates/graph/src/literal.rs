@@ -20,7 +20,7 @@ use crate::syntax::{Args, Form, Raw, Word};
 use crate::world::World;
 
 pub(crate) use scalar::duration;
-pub(crate) use write::write;
+pub use write::write;
 
 /// What a value is wanted for.
 #[derive(Debug, Clone, Copy)]

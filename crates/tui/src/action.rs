@@ -36,7 +36,11 @@ pub enum Action {
     Runs,
     Pause,
     Rerun,
+    Reseed,
     Cancel,
+    Pin,
+    Replay,
+    Tidy,
     Edit,
     Write,
     Copy,
@@ -47,6 +51,8 @@ pub enum Action {
     Select(String),
     /// Gives an input another value, as after `--set`.
     Set(String, String),
+    /// Goes over to a preset of the graph.
+    Preset(String),
 }
 
 /// A part of the screen.
@@ -85,6 +91,8 @@ pub enum ActionError {
     NoValue,
     #[error("`select` takes the name of a step")]
     NoStep,
+    #[error("`preset` takes the name of a preset of the graph")]
+    NoPreset,
 }
 
 impl Action {
@@ -94,7 +102,9 @@ impl Action {
         let mut all = vec![Up, Down, Left, Right, PageUp, PageDown, First, Last, NextPane, PreviousPane];
         all.extend(self::Pane::ALL.map(Pane));
         all.extend([Zoom, Detail, Inputs, Before, Sheet, Fold, Search, NextMatch, Palette, Help, Mistakes]);
-        all.extend([Cache, Runs, Pause, Rerun, Cancel, Edit, Write, Copy, Theme, Back, Quit]);
+        all.extend([
+            Cache, Runs, Pause, Rerun, Reseed, Cancel, Pin, Replay, Tidy, Edit, Write, Copy, Theme, Back, Quit,
+        ]);
         all
     }
 
@@ -131,6 +141,10 @@ impl Action {
             Action::Runs => "runs",
             Action::Pause => "pause",
             Action::Rerun => "rerun",
+            Action::Reseed => "reseed",
+            Action::Pin => "pin",
+            Action::Replay => "replay",
+            Action::Tidy => "tidy",
             Action::Cancel => "cancel",
             Action::Edit => "edit",
             Action::Write => "write",
@@ -140,6 +154,7 @@ impl Action {
             Action::Quit => "quit",
             Action::Select(_) => "select",
             Action::Set(..) => "set",
+            Action::Preset(_) => "preset",
         }
     }
 }
@@ -149,7 +164,7 @@ impl fmt::Display for Action {
         let name = self.name();
         match self {
             Action::Pane(pane) => write!(f, "{name} {}", pane.name()),
-            Action::Select(step) => write!(f, "{name} {step}"),
+            Action::Select(text) | Action::Preset(text) => write!(f, "{name} {text}"),
             Action::Set(input, value) => write!(f, "{name} {input}={value}"),
             _ => f.write_str(name),
         }
@@ -170,6 +185,8 @@ impl FromStr for Action {
             }
             "select" if rest.is_empty() => Err(ActionError::NoStep),
             "select" => Ok(Action::Select(rest.to_owned())),
+            "preset" if rest.is_empty() => Err(ActionError::NoPreset),
+            "preset" => Ok(Action::Preset(rest.to_owned())),
             "set" => {
                 let (input, value) = rest.split_once('=').ok_or(ActionError::NoValue)?;
                 Ok(Action::Set(input.trim().to_owned(), value.to_owned()))
@@ -182,16 +199,40 @@ impl FromStr for Action {
     }
 }
 
+/// Actions one after another, as text between semicolons: `select latent; zoom`.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Script(pub Vec<Action>);
+
+impl FromStr for Script {
+    type Err = ActionError;
+
+    fn from_str(text: &str) -> Result<Script, ActionError> {
+        let parts = text.split(';').map(str::trim).filter(|part| !part.is_empty());
+        parts.map(str::parse).collect::<Result<_, _>>().map(Script)
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
 
     #[test]
     fn every_action_is_read_as_it_is_written() {
-        let with_text = [Action::Select("latent".to_owned()), Action::Set("seed".to_owned(), "8".to_owned())];
+        let with_text = [
+            Action::Select("latent".to_owned()),
+            Action::Set("seed".to_owned(), "8".to_owned()),
+            Action::Preset("draft".to_owned()),
+        ];
         for action in Action::all().into_iter().chain(with_text) {
             assert_eq!(action.to_string().parse(), Ok(action.clone()), "{action}");
         }
+    }
+
+    #[test]
+    fn a_script_is_actions_between_semicolons() {
+        let script: Script = " select latent; zoom ;".parse().unwrap();
+        assert_eq!(script, Script(vec![Action::Select("latent".to_owned()), Action::Zoom]));
+        assert_eq!("zoom; fly".parse::<Script>(), Err(ActionError::Unknown("fly".to_owned())));
     }
 
     #[test]

@@ -16,7 +16,7 @@ use ratatui::layout::Rect;
 use rondel_event::{Level, RunView, StepName};
 use rondel_value::Digest;
 
-use crate::action::Pane;
+use crate::action::{Action, Pane};
 use crate::keys::Keys;
 use crate::news::{Mistake, Page, Planned, Row};
 use crate::picture::Shown;
@@ -67,6 +67,10 @@ pub struct UiState {
     pub log_up: usize,
     pub details: Option<(StepName, Vec<Row>)>,
     pub page: Option<(Page, Vec<Row>)>,
+    /// The run that was chosen last in the list of runs, by its id.
+    pub run: Option<String>,
+    /// What is to be done as soon as there is a run.
+    pub script: Vec<Action>,
     /// Of each step, what its notes have told, in order.
     pub curves: HashMap<StepName, Curves>,
     /// The step whose note came last.
@@ -126,6 +130,8 @@ impl App {
                 log_up: 0,
                 details: None,
                 page: None,
+                run: None,
+                script: Vec::new(),
                 curves: HashMap::new(),
                 told_last: None,
                 history: HashMap::new(),

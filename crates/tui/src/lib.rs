@@ -37,12 +37,12 @@ pub mod text;
 pub mod theme;
 pub mod words;
 
-pub use action::{Action, Pane};
+pub use action::{Action, Pane, Script};
 pub use app::App;
 pub use draw::draw;
 pub use inbox::{Inbox, inbox};
 pub use keys::Keys;
-pub use news::{Field, Mistake, News, Page, Planned, Request, Row, Spot};
+pub use news::{Field, Mistake, News, Page, Planned, Preset, Request, Row, Spot};
 pub use picture::Pictures;
 pub use screen::{Incoming, Screen};
 pub use theme::Theme;

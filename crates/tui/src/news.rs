@@ -35,6 +35,8 @@ pub struct Planned {
     /// The name of the file.
     pub file: String,
     pub fields: Vec<Field>,
+    /// Each with what it says, as one line.
+    pub presets: Vec<Preset>,
     /// The command that repeats this run.
     pub command: String,
 }
@@ -51,6 +53,13 @@ pub struct Field {
     pub origin: String,
     /// What it may be: `1 to 50`, `a multiple of 16`.
     pub range: String,
+}
+
+/// A preset of the graph.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct Preset {
+    pub name: String,
+    pub text: String,
 }
 
 /// A mistake of a file.
@@ -94,6 +103,16 @@ pub enum Request {
     /// Whether pictures of what is not done are looked at; until this is said, they are not.
     Previews(bool),
     Rerun(StepName),
+    /// Run it with other seeds.
+    Reseed(StepName),
+    /// Take the values of a preset.
+    Preset(String),
+    /// Keep the results of a run, by its id, or no longer.
+    Pin(String),
+    /// Show a run again, by its id; the terminal is its own until it is closed.
+    Replay(String),
+    /// Bring the cache below its limit.
+    Tidy,
     Set {
         input: String,
         value: String,

@@ -189,6 +189,14 @@ impl<W: Write> Screen<W> {
                             heard = Instant::now();
                         }
                         app.hear(news);
+                        if app.view.run.is_some() {
+                            for action in std::mem::take(&mut app.ui.script) {
+                                let requests = app.update(&action);
+                                if let Some(end) = self.ask(app, requests, End::ByHand, inbox, serve)? {
+                                    return Ok(end);
+                                }
+                            }
+                        }
                     }
                     Incoming::Picture(picture) => app.ui.shown.put(picture),
                     Incoming::Input(input) => {
@@ -248,6 +256,18 @@ impl<W: Write> Screen<W> {
             }
             Input::Resize(..) | Input::FocusGained | Input::FocusLost => Vec::new(),
         };
+        self.ask(app, requests, end, inbox, serve)
+    }
+
+    /// Hands on what a person asks for; says so if the screen is to end.
+    fn ask(
+        &mut self,
+        app: &mut App,
+        requests: Vec<Request>,
+        end: End,
+        inbox: &Inbox,
+        serve: &mut dyn FnMut(Request) -> Served,
+    ) -> io::Result<Option<End>> {
         for request in requests {
             match request {
                 Request::Quit => return Ok(Some(end)),

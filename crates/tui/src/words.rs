@@ -15,6 +15,9 @@ pub const NO_MISTAKES: &str = "no mistakes";
 pub const NO_MATCH: &str = "nothing has this in its name";
 pub const NOTHING_BEFORE: &str = "there is no earlier picture of this step";
 pub const NOTHING_COMMANDS: &str = "a recording plays: there is no run to tell";
+pub const NO_RUN: &str = "no run was chosen: `u` lists them";
+pub const TIDYING: &str = "the cache is made smaller when the run is over";
+pub const PRESET: &str = "preset";
 pub const NO_SWEEP: &str = "the run is no sweep";
 pub const BEFORE: &str = "before";
 pub const SHEET: &str = "sheet";
@@ -74,6 +77,10 @@ pub const fn action(action: &Action) -> &'static str {
         Action::Runs => "earlier runs",
         Action::Pause => "start nothing more, and go on",
         Action::Rerun => "run the step even if it is known",
+        Action::Reseed => "run the step with other seeds",
+        Action::Pin => "keep the results of a run, and no longer",
+        Action::Replay => "show a run again",
+        Action::Tidy => "make room in the cache",
         Action::Cancel => "cancel the run; what is done is kept",
         Action::Edit => "open the file in the editor, at this place",
         Action::Write => "write changed inputs into the file",
@@ -83,6 +90,7 @@ pub const fn action(action: &Action) -> &'static str {
         Action::Quit => "end",
         Action::Select(_) => "put the selection on a step",
         Action::Set(..) => "give an input another value",
+        Action::Preset(_) => "take the values of a preset",
     }
 }
 

@@ -1,5 +1,6 @@
 //! A cache that grew over its limit is made smaller by the run that ends.
 
+use std::fs::File;
 use std::path::Path;
 use std::sync::atomic::Ordering;
 use std::time::SystemTime;
@@ -21,6 +22,17 @@ impl Cache {
         if size::add(&self.v1, written_bytes).ok().flatten().is_some_and(|size| !is_over(size, max_bytes)) {
             return Ok(None);
         }
+        self.make_room_alone(lock, max_bytes, now)
+    }
+
+    /// The same whatever was written, counting anew.
+    pub fn make_room(&self, max_bytes: u64, now: SystemTime) -> Result<Option<GcReport>, CacheError> {
+        let Some(lock) = self.lock.as_ref() else { return Ok(None) };
+        self.written_bytes.store(0, Ordering::Release);
+        self.make_room_alone(lock, max_bytes, now)
+    }
+
+    fn make_room_alone(&self, lock: &File, max_bytes: u64, now: SystemTime) -> Result<Option<GcReport>, CacheError> {
         // Another handle's lock conflicts with this one's, also within one process.
         let _ = lock.unlock();
         let report = upkeep::gc(self.v1.parent().unwrap_or(Path::new("")), max_bytes, now);
@@ -62,6 +74,16 @@ mod tests {
         assert_eq!(cache.bytes_on_disk(), Some(report.bytes_after));
         // Nobody else may look after it as long as this one is open.
         assert!(matches!(upkeep::gc(folder.path(), 0, SystemTime::now()), Err(CacheError::Busy(_))));
+    }
+
+    #[test]
+    fn room_is_made_for_whoever_asks_although_nothing_was_written() {
+        let folder = tempfile::tempdir().unwrap();
+        let cache = open(folder.path());
+        store(&cache, "a", 1, 1.0);
+        assert_eq!(cache.make_room(100_000, SystemTime::now()).unwrap().unwrap().n_records_removed, 0);
+        assert_eq!(cache.tidy(0, SystemTime::now()).unwrap(), None);
+        assert_eq!(cache.make_room(0, SystemTime::now()).unwrap().unwrap().n_records_removed, 1);
     }
 
     #[test]

@@ -11,7 +11,7 @@ use rondel_cache::Cache;
 use rondel_engine::{Control, Plan};
 use rondel_event::Report;
 use rondel_tui::screen::Served;
-use rondel_tui::{News, Page, Request};
+use rondel_tui::{News, Request};
 
 use crate::args::RunArgs;
 use crate::commands::watch::detail;
@@ -76,6 +76,10 @@ impl Drop for EndsRun {
 /// Does what was asked at the screen, as far as one run can.
 fn serve(request: Request, plan: &Arc<Plan>, cache: &Arc<Cache>, control: &Control, teller: &Teller) -> Served {
     let (plan, cache, teller) = (plan.clone(), cache.clone(), teller.clone());
+    let request = match screen::serve(request, &cache, &teller) {
+        Ok(served) => return served,
+        Err(request) => request,
+    };
     match request {
         Request::Cancel => control.cancel(),
         Request::Pause(is_paused) => control.pause(is_paused),
@@ -87,16 +91,9 @@ fn serve(request: Request, plan: &Arc<Plan>, cache: &Arc<Cache>, control: &Contr
                 teller.tell(News::Detail(step, rows));
             });
         }
-        Request::Look(page) => {
-            thread::spawn(move || teller.tell(News::Page(page, screen::look_at(page, &cache))));
-        }
-        Request::Compare(run, report) => {
-            thread::spawn(move || teller.tell(News::Page(Page::Difference, screen::compare(&run, &report, &cache))));
-        }
-        Request::Rerun(_) | Request::Set { .. } | Request::Write(_) | Request::Edit { .. } => {
-            teller.tell(News::Said("this is one run: `rondel watch` takes changes".to_owned()));
-        }
         Request::Copy(_) | Request::Quit => {}
+        // All others change what runs.
+        _ => teller.tell(News::Refused("this is one run: `rondel watch` takes changes".to_owned())),
     }
     Served::GoOn
 }

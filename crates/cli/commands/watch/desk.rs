@@ -8,13 +8,14 @@ use std::sync::{Arc, Mutex, MutexGuard};
 use rondel_cache::Cache;
 use rondel_engine::watch::Waker;
 use rondel_engine::{Control, Plan, key_parts, record};
-use rondel_event::Report;
+use rondel_event::{Report, StepName};
 use rondel_tui::screen::Served;
-use rondel_tui::{News, Page, Request, Row};
+use rondel_tui::{News, Request, Row};
 
 use super::reruns::Reruns;
 use super::since::Since;
-use super::{editor, write_back};
+use super::{editor, seeds, write_back};
+use crate::commands::draw_seed;
 use crate::screen::{self, Teller};
 use crate::words;
 
@@ -34,6 +35,8 @@ struct Wishes {
     since: Since,
     since_before: Since,
     reruns: Reruns,
+    /// The cache is to be made smaller.
+    wants_room: bool,
     is_paused: bool,
     /// Pictures of what is not done are looked at.
     is_looking: bool,
@@ -119,15 +122,12 @@ impl Desk {
                     teller.tell(News::Detail(step, rows));
                 });
             }
-            Request::Look(page) => {
-                let (cache, teller) = (cache.clone(), teller.clone());
-                std::thread::spawn(move || teller.tell(News::Page(page, screen::look_at(page, &cache))));
-            }
-            Request::Compare(run, report) => {
-                let (cache, teller) = (cache.clone(), teller.clone());
-                std::thread::spawn(move || {
-                    teller.tell(News::Page(Page::Difference, screen::compare(&run, &report, &cache)));
-                });
+            Request::Reseed(step) => self.reseed(&step, teller),
+            Request::Preset(name) => self.choose(&name, teller),
+            Request::Tidy => {
+                self.wishes().wants_room = true;
+                // It is made when a run is over, which uses what would be given up.
+                self.waker.wake();
             }
             Request::Edit { spot, step } => {
                 let spot =
@@ -138,9 +138,50 @@ impl Desk {
                     }));
                 }
             }
-            Request::Copy(_) | Request::Quit => {}
+            other => return screen::serve(other, cache, teller).unwrap_or(Served::GoOn),
         }
         Served::GoOn
+    }
+
+    /// Whether the cache is to be made smaller, for once.
+    pub fn takes_room(&self) -> bool {
+        std::mem::take(&mut self.wishes().wants_room)
+    }
+
+    /// Gives other values to the seeds that lead to a step, and runs it also if there are none.
+    fn reseed(&self, name: &StepName, teller: &Teller) {
+        let mut wishes = self.wishes();
+        let Some(plan) = wishes.plan.clone() else { return };
+        let Some(id) = plan.find(name) else { return };
+        let node = plan.step(id).node.split('.').next().unwrap_or_default().to_owned();
+        // One that is swept has its values.
+        let seeds = seeds::leading_to(&plan.graph, &node).into_iter().filter(|seed| plan.inputs.contains_key(*seed));
+        let seeds: Vec<&str> = seeds.collect();
+        for seed in &seeds {
+            wishes.since.set((*seed).to_owned(), draw_seed().to_string());
+        }
+        if seeds.is_empty() {
+            wishes.reruns.want(name.to_string());
+            teller.tell(News::Refused(format!("no seed leads to `{name}`: it runs again as it is")));
+        }
+        teller.tell(News::Changed(wishes.since.changed().to_vec()));
+        drop(wishes);
+        self.waker.wake();
+    }
+
+    /// Goes over to a preset of the graph.
+    fn choose(&self, name: &str, teller: &Teller) {
+        let mut wishes = self.wishes();
+        let Some(plan) = wishes.plan.clone() else { return };
+        match rondel_graph::preset(&plan.graph, name) {
+            Ok(values) => {
+                wishes.since.choose(name, &values.keys().cloned().collect::<Vec<_>>());
+                teller.tell(News::Changed(wishes.since.changed().to_vec()));
+            }
+            Err(mistake) => teller.tell(News::Refused(mistake.message)),
+        }
+        drop(wishes);
+        self.waker.wake();
     }
 
     /// Writes inputs into the file, which holds for them from then on.

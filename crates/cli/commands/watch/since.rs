@@ -1,7 +1,8 @@
 //! What a person changed at the screen since the program was started, and what of the command line holds no more for it.
 //!
 //! The command line stands for as long as the program runs; whatever is changed later goes over it: a value in the form over
-//! `--set`, and what was written into the file over all of them, since from then on the file is where it is changed.
+//! `--set`, a preset over the preset and over `--set` of its inputs, and what was written into the file over all of them, since
+//! from then on the file is where it is changed.
 
 use std::collections::BTreeSet;
 
@@ -11,6 +12,8 @@ use rondel_engine::Given;
 pub struct Since {
     /// Inputs with other values, as after `--set`.
     set: Vec<(String, String)>,
+    /// Another preset than the command line's.
+    preset: Option<String>,
     /// Inputs for which the command line's `--set` holds no more.
     overruled: BTreeSet<String>,
     /// Inputs for which no preset holds, since their value was written into the file.
@@ -37,18 +40,32 @@ impl Since {
         }
     }
 
+    /// Goes over to a preset, which says something of these inputs.
+    pub fn choose(&mut self, preset: &str, inputs: &[String]) {
+        self.preset = Some(preset.to_owned());
+        self.set.retain(|(name, _)| !inputs.contains(name));
+        for name in inputs {
+            self.written.remove(name);
+            self.overruled.insert(name.clone());
+        }
+    }
+
     /// Takes back what was tried and was not before. What was changed after it was tried stays.
     pub fn take_back(&mut self, tried: &Since, before: &Since) {
         let is_new = |pair: &(String, String)| tried.set.contains(pair) && !before.set.contains(pair);
         let refused: Vec<String> = self.set.iter().filter(|pair| is_new(pair)).map(|(name, _)| name.clone()).collect();
         self.set.retain(|(name, _)| !refused.contains(name));
         self.set.extend(before.set.iter().filter(|(name, _)| refused.contains(name)).cloned());
+        if self.preset == tried.preset {
+            self.preset.clone_from(&before.preset);
+        }
     }
 
     /// Puts all this over what the command line says.
     pub fn apply(&self, given: &mut Given) {
         given.set.retain(|(name, _)| !self.overruled.contains(name));
         given.set.extend(self.set.iter().cloned());
+        given.preset = self.preset.clone().or_else(|| given.preset.take());
         given.beyond_presets.extend(self.written.iter().cloned());
     }
 }
@@ -88,11 +105,22 @@ mod tests {
     }
 
     #[test]
+    fn a_preset_goes_over_what_was_there_of_its_inputs() {
+        let mut since = Since::default();
+        since.set("steps".to_owned(), "4".to_owned());
+        since.set("seed".to_owned(), "8".to_owned());
+        since.was_written(&[pair("steps", "4")]);
+        since.choose("fine", &["steps".to_owned()]);
+        assert_eq!(over(&since), "fine seed=1 seed=8");
+    }
+
+    #[test]
     fn only_what_was_tried_is_taken_back() {
         let mut since = Since::default();
         since.set("seed".to_owned(), "8".to_owned());
         let before = since.clone();
         since.set("seed".to_owned(), "eight".to_owned());
+        since.choose("none", &[]);
         let tried = since.clone();
         since.set("steps".to_owned(), "3".to_owned());
         since.take_back(&tried, &before);

@@ -46,7 +46,7 @@ pub fn write(graph: &Graph, changed: &[(String, String)]) -> Result<Written> {
 }
 
 #[cfg(test)]
-mod tests {
+pub mod tests {
     use std::collections::BTreeMap;
     use std::fs;
     use std::path::Path;
@@ -60,9 +60,12 @@ mod tests {
     const TEXT: &str =
         "\u{feff}Graph(format: 1, inputs: (n: Int(default: 1 /* one */), photo: Image(default: None)), nodes: ())";
 
-    fn read(path: &Path) -> Arc<Graph> {
-        let registry = Arc::new(Registry::new(HostOptions::default()));
-        let site = Site::new(registry, Vec::new(), path.parent().expect("a folder"));
+    pub fn read(path: &Path) -> Arc<Graph> {
+        let mut registry = Registry::new(HostOptions::default());
+        for entry in crate::commands::builtin() {
+            registry.add_static(entry).expect("a built-in plugin");
+        }
+        let site = Site::new(Arc::new(registry), Vec::new(), path.parent().expect("a folder"));
         site.open(path, &BTreeMap::new()).graph.expect("a graph without mistakes")
     }
 

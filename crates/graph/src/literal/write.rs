@@ -5,7 +5,7 @@ use rondel_value::{Type, Value};
 use crate::graph::Expr;
 
 /// A value of a type as it stands in a graph; none for what has no form that holds everywhere, such as a path.
-pub(crate) fn write(expr: &Expr, ty: &Type) -> Option<String> {
+pub fn write(expr: &Expr, ty: &Type) -> Option<String> {
     match (ty, expr) {
         (_, Expr::Value(Value::None)) => Some("None".to_owned()),
         (Type::Optional(inner), _) => write(expr, inner),

@@ -66,7 +66,7 @@ impl App {
                 // Steps of graphs of long ago are not met again.
                 self.ui.history.retain(|step, _| self.view.steps.contains_key(step));
                 // Why something was refused stays until somebody did something else.
-                self.ui.hint.take_if(|hint| hint == words::CANCELLING);
+                self.ui.hint.take_if(|hint| [words::CANCELLING, words::TIDYING].contains(&hint.as_str()));
                 self.ui.standing = Standing::of(&self.view);
                 // What a person chose stays chosen from run to run, as long as it is there.
                 let is_there = |step: &StepName| self.view.steps.contains_key(step);

@@ -126,11 +126,15 @@ impl App {
             Some(Popup::Search { .. }) => Vec::new(),
             Some(Popup::Inputs(mut form)) => {
                 let field = self.ui.planned.fields.get(form.row).cloned();
+                // Behind the inputs stand the presets.
+                let preset = form.row.checked_sub(self.ui.planned.fields.len());
+                let preset = preset.and_then(|at| Some(self.ui.planned.presets.get(at)?.name.clone()));
                 // What was typed before may not run yet: it counts, and not what the plan says.
                 let newest = |field: &Field| self.ui.changed.get(&field.name).unwrap_or(&field.value).clone();
                 let requests = match (form.text.take(), field) {
                     (Some(text), Some(field)) if text != newest(&field) => self.update(&Action::Set(field.name, text)),
-                    (Some(_), _) | (None, None) => Vec::new(),
+                    (_, None) => preset.map(|name| self.update(&Action::Preset(name))).unwrap_or_default(),
+                    (Some(_), Some(_)) => Vec::new(),
                     (None, Some(field)) => {
                         form.text = Some(newest(&field));
                         Vec::new()

@@ -63,7 +63,7 @@ impl App {
         match &self.ui.popup {
             Some(Popup::Help { .. }) => self.ui.keys.table().len(),
             Some(Popup::Palette { text, .. }) => self.offers(text).len(),
-            Some(Popup::Inputs(_)) => self.ui.planned.fields.len(),
+            Some(Popup::Inputs(_)) => self.ui.planned.fields.len() + self.ui.planned.presets.len(),
             Some(Popup::Page { .. }) => self.ui.page.as_ref().map_or(0, |(_, rows)| rows.len()),
             Some(Popup::Detail { .. }) => crate::popups::detail::lines(self).len(),
             Some(Popup::Mistakes { .. }) => {

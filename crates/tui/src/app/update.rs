@@ -16,6 +16,7 @@ impl App {
         if !matches!(action, Left | Right | Up | Down | PageUp | PageDown | First | Last) {
             self.ui.popup_left = 0;
         }
+        self.remember_run();
         match action {
             Action::Up => self.step_by(-1),
             Action::Down => self.step_by(1),
@@ -69,6 +70,11 @@ impl App {
             | Action::Runs
             | Action::Pause
             | Action::Rerun
+            | Action::Reseed
+            | Action::Pin
+            | Action::Replay
+            | Action::Tidy
+            | Action::Preset(_)
             | Action::Cancel
             | Action::Edit
             | Action::Write
@@ -90,6 +96,9 @@ impl App {
             self.ui.popup = Some(Popup::Page { at: 0 });
             return vec![Request::Look(page)];
         }
+        if let Action::Replay = action {
+            return self.of_the_run(Request::Replay);
+        }
         if !self.ui.is_commanding {
             self.ui.hint = Some(words::NOTHING_COMMANDS.to_owned());
             return Vec::new();
@@ -105,6 +114,13 @@ impl App {
                 vec![Request::Cancel]
             }
             Action::Rerun => self.ui.selected.clone().map(Request::Rerun).into_iter().collect(),
+            Action::Reseed => self.ui.selected.clone().map(Request::Reseed).into_iter().collect(),
+            Action::Pin => self.of_the_run(Request::Pin),
+            Action::Tidy => {
+                self.ui.hint = Some(words::TIDYING.to_owned());
+                vec![Request::Tidy]
+            }
+            Action::Preset(name) => vec![Request::Preset(name.clone())],
             Action::Edit => {
                 let spot = match &self.ui.popup {
                     Some(Popup::Mistakes { .. }) => self.ui.mistakes.iter().find_map(|it| it.spot.clone()),
@@ -127,6 +143,24 @@ impl App {
                 vec![Request::Set { input: input.clone(), value: value.clone() }]
             }
             _ => Vec::new(),
+        }
+    }
+
+    /// A request about the run that was chosen.
+    fn of_the_run(&mut self, request: impl Fn(String) -> Request) -> Vec<Request> {
+        match &self.ui.run {
+            Some(run) => vec![request(run.clone())],
+            None => {
+                self.ui.hint = Some(words::NO_RUN.to_owned());
+                Vec::new()
+            }
+        }
+    }
+
+    /// Whatever is opened over the list of runs, what it was at stays chosen.
+    fn remember_run(&mut self) {
+        if let (Some(Popup::Page { at }), Some((Page::Runs, rows))) = (&self.ui.popup, &self.ui.page) {
+            self.ui.run = rows.get(*at).map(|row| row.id.clone()).filter(|id| !id.is_empty());
         }
     }
 

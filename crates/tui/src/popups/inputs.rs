@@ -42,6 +42,14 @@ pub fn sheet<'a>(app: &'a App, form: &'a Form) -> Sheet<'a> {
         ])
     };
     let mut rows: Vec<Line<'_>> = fields.iter().enumerate().map(row).collect();
+    rows.extend(app.ui.planned.presets.iter().map(|preset| {
+        let name_width = name_width.max(text::width(words::PRESET));
+        Line::from(vec![
+            Span::styled(format!(" {}  ", text::padded(words::PRESET, name_width)), theme.style(Role::Dim)),
+            Span::raw(format!("{}  ", text::cut(&preset.name, value_width))),
+            Span::styled(text::cut(&preset.text, value_width), theme.style(Role::Dim)),
+        ])
+    }));
     let about = |field: &Field| {
         let about = [field.ty.as_str(), field.range.as_str(), field.doc.as_str()];
         let about: Vec<&str> = about.into_iter().filter(|text| !text.is_empty()).collect();

@@ -1,7 +1,7 @@
 //! What actions ask of whoever runs the graph.
 
 use rondel_event::{Event, How, Outcome, What};
-use rondel_tui::{Action, Mistake, News, Request, Spot};
+use rondel_tui::{Action, Mistake, News, Page, Request, Row, Spot};
 
 use crate::recording::Screen;
 
@@ -147,6 +147,29 @@ fn a_mended_file_takes_the_mistakes_away() {
     assert!(screen.draw().contains("did you mean `sample`?"));
     screen.begin(crate::recording::steps(), Vec::new());
     assert!(!screen.draw().contains("mistake (m)"));
+}
+
+#[test]
+fn a_run_of_the_list_is_pinned_and_shown_again() {
+    let mut screen = Screen::new(80, 24);
+    assert_eq!(asked(screen.done(), "pin"), []);
+    assert!(screen.draw().contains("no run was chosen"));
+    screen.act("runs");
+    let row = |id: &str| Row { id: id.to_owned(), text: id.to_owned() };
+    screen.app.hear(News::Page(Page::Runs, vec![row("one"), row("two")]));
+    assert_eq!(asked(screen.act("down"), "pin"), [Request::Pin("two".to_owned())]);
+    assert_eq!(asked(&mut screen, "replay"), [Request::Replay("two".to_owned())]);
+    // By name, too, where the palette takes the place of the list.
+    assert_eq!(asked(screen.act("up; palette; back"), "pin"), [Request::Pin("one".to_owned())]);
+}
+
+#[test]
+fn a_preset_is_chosen_in_the_form() {
+    let mut screen = Screen::new(80, 24);
+    screen.done().act("inputs; last");
+    assert!(screen.draw().contains("draft  seed 1"));
+    let requests = screen.app.key(crossterm::event::KeyEvent::from(crossterm::event::KeyCode::Enter));
+    assert_eq!(requests, [Request::Preset("draft".to_owned())]);
 }
 
 #[test]

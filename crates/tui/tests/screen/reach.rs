@@ -20,6 +20,10 @@ fn screen(action: &Action) -> Screen {
     };
     screen.act("select latent; set seed=8");
     match action {
+        Action::Pin | Action::Replay => {
+            screen.app.ui.run = Some("a-run".to_owned());
+            &mut screen
+        }
         Action::Back => screen.act("zoom"),
         Action::Left | Action::Right => screen.act("pane graph; select blank"),
         Action::NextMatch => {

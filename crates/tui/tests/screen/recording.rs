@@ -8,7 +8,7 @@ use rondel_event::{
     Event, Gauge, GraphRef, How, Level, Outcome, PointInfo, Problem, StepInfo, What, Why, event::Place,
 };
 use rondel_tui::picture::{self, Shelf};
-use rondel_tui::{Action, App, Field, Keys, Mistake, News, Planned, Spot, Theme};
+use rondel_tui::{Action, App, Field, Keys, Mistake, News, Planned, Preset, Spot, Theme};
 use rondel_value::{Digest, Image, Lane};
 
 /// A screen of letters.
@@ -72,6 +72,7 @@ pub fn planned() -> Planned {
             field("prompt", "Text", "an apple on a blue background", "What to draw"),
             field("seed", "Seed", "7", "Another seed, another picture"),
         ],
+        presets: vec![Preset { name: "draft".to_owned(), text: "seed 1".to_owned() }],
         command: "rondel run text_to_image.ron".to_owned(),
     }
 }

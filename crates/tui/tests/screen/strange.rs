@@ -5,7 +5,7 @@ use proptest::prelude::*;
 use ratatui::buffer::Buffer;
 use ratatui::layout::Position;
 use rondel_event::{How, Level, Problem, What};
-use rondel_tui::{Field, Mistake, News, Page, Planned, Row, Theme, layout};
+use rondel_tui::{Field, Mistake, News, Page, Planned, Preset, Row, Theme, layout};
 
 use crate::recording::{Screen, step};
 
@@ -46,7 +46,12 @@ fn strange(text: &str, theme: Theme) -> Screen {
         range: text.to_owned(),
     };
     let fields = names.iter().map(field).collect();
-    screen.app.hear(News::Planned(Box::new(Planned { file: text.to_owned(), fields, command: text.to_owned() })));
+    screen.app.hear(News::Planned(Box::new(Planned {
+        file: text.to_owned(),
+        fields,
+        presets: vec![Preset { name: text.to_owned(), text: text.to_owned() }],
+        command: text.to_owned(),
+    })));
     screen.app.hear(News::Said(text.to_owned()));
     screen
 }
