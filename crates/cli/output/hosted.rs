@@ -94,16 +94,15 @@ impl Quoted<'_> {
             return lines;
         };
         let [width, height] = first.size;
-        let time =
-            first.measured.p50_ms.map(|ms| format!(", {} as a rule", words::span(ms as f64))).unwrap_or_default();
         let is_counted = self.request.references.is_some() || !self.unknown.is_empty();
         let uncounted = if is_counted { "" } else { ", references not counted" };
         let is_sized =
             !self.unknown.iter().any(|(field, _)| ["size", "aspect_ratio", "resolution"].contains(&&**field));
         let size = if is_sized { format!("{width}×{height}") } else { "any size".to_owned() };
         let mut lines =
-            vec![format!("{}  {size}  {} {}{time}{uncounted}", self.request.model, first.provider, self.price(first))];
+            vec![format!("{}  {size}  {} {}{uncounted}", self.request.model, first.provider, self.price(first))];
         lines.extend(first.origin().map(|origin| format!("  {origin}")));
+        lines.extend(first.times_words().map(|words| format!("  {words}")));
         lines.extend(self.depends_on().map(|names| format!("  depends on {names}")));
         lines.extend(first.hindrance.as_ref().map(|reason| format!("  {}: {reason}", first.provider)));
         lines.extend(hint(first, self.request).map(|hint| format!("  {hint}")));

@@ -11,6 +11,7 @@ mod fetch;
 mod follow;
 mod wait;
 
+use std::sync::OnceLock;
 use std::time::Instant;
 
 use rondel_plugin::{CallHost, Level};
@@ -47,6 +48,8 @@ pub struct Call<'a> {
     pub random: &'a (dyn Fn() -> u64 + Send + Sync),
     /// When it had its turn: the time before is nobody's fault.
     pub began: Instant,
+    /// When the first byte of a picture came, in milliseconds after that.
+    pub first_byte: OnceLock<u64>,
     /// An earlier process made it so long ago that links and jobs may be gone for good.
     pub is_old: bool,
     /// How many pictures were asked for.
@@ -198,11 +201,17 @@ impl Call<'_> {
             is_reported: self.endpoint.tells_cost && reported.is_some(),
             reported,
             ms: self.began.elapsed().as_millis() as u64,
+            first_byte_ms: self.first_byte.get().copied(),
             attempts: sent.attempts,
             request_id: sent.request_id.clone(),
         };
         // The pictures are worth more than the line: without it, the call counts as what was reserved.
         self.warn_if(self.ledger.settle(self.id, (self.now)(), settlement));
+    }
+
+    /// Notes that pictures begin to come.
+    fn saw_first_byte(&self) {
+        self.first_byte.get_or_init(|| self.began.elapsed().as_millis() as u64);
     }
 
     fn warn_if(&self, written: Result<(), LedgerError>) {

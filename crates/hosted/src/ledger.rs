@@ -78,6 +78,9 @@ pub struct Settlement {
     pub reported: Option<Micros>,
     #[serde(default)]
     pub ms: u64,
+    /// From the request to the first byte of a picture.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub first_byte_ms: Option<u64>,
     #[serde(default)]
     pub attempts: u32,
     #[serde(default)]

@@ -15,7 +15,7 @@ use crate::fault::{Class, Fault};
 use crate::http::{Http, Proxy};
 use crate::kept::Kept;
 use crate::ledger::{Entry, Ledger};
-use crate::measure::measure;
+use crate::measure::{Shape, measure};
 use crate::money::Micros;
 use crate::patience::Patience;
 use crate::picture;
@@ -144,7 +144,8 @@ impl Hosted {
             let quote = fitted.is_ok().then(|| offer.price.quote(&work(size, request))).flatten();
             let own =
                 entries.iter().filter(|entry| entry.reserved.provider == *name && entry.reserved.model == offer.name);
-            let measured = measure(own, offer.known.as_ref(), now);
+            let shape = fitted.is_ok().then(|| Shape::of(size, request.n.min(offer.pictures)));
+            let measured = measure(own, offer.known.as_ref(), shape, now);
             let hindrance = self.endpoint(name).err().or_else(|| self.key(name)?.err());
             let rests = |until: u64| format!("it failed three times in a row, and rests for {} s", until - now);
             let over =

@@ -141,6 +141,15 @@ pub struct Known {
     pub succeeded: u64,
     pub p50_ms: u64,
     pub p95_ms: u64,
+    #[serde(default)]
+    pub first_byte_p50_ms: Option<u64>,
+    #[serde(default)]
+    pub first_byte_p95_ms: Option<u64>,
+    /// When they were looked at, and where.
+    #[serde(default)]
+    pub as_of: String,
+    #[serde(default)]
+    pub source: String,
 }
 
 /// Hard limits, in dollars and in calls.

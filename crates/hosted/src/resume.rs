@@ -114,7 +114,7 @@ impl Way<'_> {
             .get(&reserved.provider)
             .and_then(|provider| provider.models.values().find(|offer| offer.name == reserved.model).cloned());
         let price = offer.map_or(crate::price::Price::Unknown, |offer| offer.price);
-        let means = CallMeans { price: &price, measured: measure([].iter(), None, self.now()), size: None };
+        let means = CallMeans { price: &price, measured: measure([].iter(), None, None, self.now()), size: None };
         let mut resumed = self.at(&endpoint, call, reserved.n, reserved.micros, means);
         resumed.is_old = self.now().saturating_sub(open.at) > OLD_S;
         let got = resumed.resume(job.as_ref(), made);
@@ -143,6 +143,7 @@ pub fn close(ledger: &Ledger, call: &str, now: u64) -> Result<bool, LedgerError>
             is_reported: false,
             reported: None,
             ms: 0,
+            first_byte_ms: None,
             attempts: 0,
             request_id: None,
         };

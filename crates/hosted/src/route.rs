@@ -62,6 +62,11 @@ pub struct Shown {
     pub as_of: String,
     pub source: String,
     pub p50_ms: Option<u64>,
+    pub p95_ms: Option<u64>,
+    pub first_byte_p50_ms: Option<u64>,
+    pub first_byte_p95_ms: Option<u64>,
+    /// Own calls that the times are from; with none, they are published ones.
+    pub n_times: usize,
     pub success: f64,
     pub lost: Option<String>,
 }
@@ -82,6 +87,10 @@ impl Candidate {
             as_of: self.offer.as_of.clone(),
             source: self.offer.source.clone(),
             p50_ms: self.measured.p50_ms,
+            p95_ms: self.measured.p95_ms,
+            first_byte_p50_ms: self.measured.first_byte_p50_ms,
+            first_byte_p95_ms: self.measured.first_byte_p95_ms,
+            n_times: self.measured.n_times,
             success: self.measured.success,
             lost,
         }
@@ -100,6 +109,24 @@ impl Candidate {
         let Offer { as_of, source, .. } = &self.offer;
         let day = (!as_of.is_empty()).then(|| format!("price as of {as_of}"))?;
         Some(if source.is_empty() { day } else { format!("{day}, from {source}") })
+    }
+
+    /// How long it takes and how often it succeeds, and whose word that is.
+    pub fn times_words(&self) -> Option<String> {
+        let seconds = |ms: u64| format!("{:.1} s", ms as f64 / 1e3);
+        let (p50, p95) = (self.measured.p50_ms?, self.measured.p95_ms?);
+        let first = self.measured.first_byte_p50_ms;
+        let first = first.map(|ms| format!(", first byte after {}", seconds(ms))).unwrap_or_default();
+        let from = match (self.measured.n_times, &self.offer.known) {
+            (1, _) => "one own call like it".to_owned(),
+            (0, Some(known)) if known.source.is_empty() => format!("{} published calls", known.requests),
+            (0, Some(known)) => {
+                format!("{} published calls, as of {}, from {}", known.requests, known.as_of, known.source)
+            }
+            (n, _) => format!("{n} own calls like it"),
+        };
+        let good = self.measured.success * 100.0;
+        Some(format!("{} as a rule, {} at most times{first}, {good:.0} % succeed: {from}", seconds(p50), seconds(p95)))
     }
 
     fn p50_ms(&self) -> u64 {
@@ -290,7 +317,7 @@ mod tests {
                 let fitted = fit(&offer, of.api, request);
                 let (size, says) = fitted.clone().unwrap_or_default();
                 let quote = fitted.is_ok().then(|| offer.price.quote(&work(size, request))).flatten();
-                let measured = measure([].iter(), offer.known.as_ref(), 0);
+                let measured = measure([].iter(), offer.known.as_ref(), None, 0);
                 Some(Candidate {
                     provider,
                     offer,

@@ -1,10 +1,10 @@
 //! One request on its way: in as many calls as it takes, past open calls of earlier runs, from one candidate to the next.
 
-use std::sync::Arc;
+use std::sync::{Arc, OnceLock};
 use std::time::{Duration, Instant};
 
 use rondel_plugin::{CallHost, Level, PaintOrder, Painted};
-use rondel_value::{Digest, HostedDetails, HostedRequest};
+use rondel_value::{Digest, HostedDetails, HostedPart, HostedRequest};
 
 use crate::call::{Call, Got};
 use crate::endpoint::Endpoint;
@@ -70,18 +70,35 @@ impl Way<'_> {
                 self.host.log(Level::Warn, &words);
             }
             cost = cost.zip(got.cost).map(|(sum, cost)| sum + cost);
-            details.is_cost_reported = got.is_cost_reported;
-            details.seed_used = details.seed_used.or(got.seed);
-            details.revised_prompt = details.revised_prompt.or(got.revised_prompt);
-            details.request_ids.extend(got.request_id);
-            (details.provider, details.model) = (provider, model);
+            // What is said of all is said of the first, whom the first picture is by.
+            if part == 1 {
+                (details.provider, details.model) = (provider.clone(), model.clone());
+                (details.seed_used, details.is_cost_reported) = (got.seed, got.is_cost_reported);
+                details.revised_prompt = got.revised_prompt;
+            }
+            details.is_cost_reported &= got.is_cost_reported;
+            details.request_ids.extend(got.request_id.clone());
+            details.parts.push(HostedPart {
+                provider,
+                model,
+                n: got.pictures.len() as u32,
+                seed_used: got.seed,
+                cost_micros: got.cost.map(|cost| cost.0),
+                request_id: got.request_id,
+            });
             pictures.extend(got.pictures);
         }
+        let mut by: Vec<String> = details.parts.iter().map(|part| part.provider.clone()).collect();
+        by.dedup();
+        if by.len() < 2 {
+            details.parts.clear();
+        }
+        let by = by.join(", ");
         details.cost_micros = cost.map(|cost| cost.0);
         let words = match &self.hosted.settings().replay {
-            None => format!("{} by {}", crate::money::shown(cost), details.provider),
+            None => format!("{} by {by}", crate::money::shown(cost)),
             Some(replay) => {
-                format!("as {} made it when it was recorded in {}", details.provider, replay.path().display())
+                format!("as {by} made it when it was recorded in {}", replay.path().display())
             }
         };
         self.host.log(Level::Info, &words);
@@ -213,6 +230,7 @@ impl Way<'_> {
             now: &*self.hosted.settings().now,
             random: &*self.hosted.settings().random,
             began: Instant::now(),
+            first_byte: OnceLock::new(),
             is_old: false,
             n,
             size,

@@ -67,7 +67,7 @@ pub enum Route {
 /// What is known of pictures that a hosted model made.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct HostedDetails {
-    /// Who made them, by the name in `providers.ron`.
+    /// Who made them, by the name in `providers.ron`; of several, who made the first.
     pub provider: String,
     /// The provider's own name of the model.
     pub model: String,
@@ -83,4 +83,19 @@ pub struct HostedDetails {
     /// What the prompt was made into.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub revised_prompt: Option<String>,
+    /// What is known of each call, where several providers made what was asked for together.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub parts: Vec<HostedPart>,
+}
+
+/// What is known of one call of several.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct HostedPart {
+    pub provider: String,
+    pub model: String,
+    /// How many pictures came from it, in their order.
+    pub n: u32,
+    pub seed_used: Option<u64>,
+    pub cost_micros: Option<u64>,
+    pub request_id: Option<String>,
 }

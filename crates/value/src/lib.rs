@@ -34,7 +34,7 @@ pub use bundle::{Bundle, Kind, Meta};
 pub use conditioning::Conditioning;
 pub use cost::{Cost, CostPart};
 pub use digest::Digest;
-pub use hosted::{HostedDetails, HostedRequest, Route};
+pub use hosted::{HostedDetails, HostedPart, HostedRequest, Route};
 pub use image::{Image, Mask, ViewError};
 pub use latent::Latent;
 pub use model::{LoraRef, ModelRef};

@@ -24,6 +24,8 @@ impl Call<'_> {
         // What came along is nowhere else: it is on the disk before the line that says so.
         for (i, source) in made.pictures.iter().enumerate() {
             if let Source::Inline(bytes) = source {
+                // It came along with the answer.
+                self.saw_first_byte();
                 self.keep(i, bytes);
             }
         }
@@ -184,7 +186,10 @@ impl Call<'_> {
         let mut attempt = 0;
         loop {
             let note = format!("downloading {i} of {n} from {}", self.endpoint.name);
-            let told = |done: u64, total: Option<u64>| self.host.progress(done, total.unwrap_or(0), &note);
+            let told = |done: u64, total: Option<u64>| {
+                self.saw_first_byte();
+                self.host.progress(done, total.unwrap_or(0), &note);
+            };
             let fetched = self.wait(self.http.download(self.endpoint, link, &told));
             let read = |bytes: Bytes| match picture::decode(&bytes) {
                 Ok(picture) => Ok((picture, bytes)),

@@ -31,6 +31,7 @@ fn done(micros: Option<u64>) -> Settlement {
         is_reported: false,
         reported: None,
         ms: 5,
+        first_byte_ms: None,
         attempts: 1,
         request_id: None,
     }
