@@ -235,6 +235,13 @@ impl Isolated {
     }
 }
 
+impl Drop for Isolated {
+    fn drop(&mut self) {
+        // Those that have nothing to do put away what they have side by side.
+        self.idle().iter().for_each(Process::ask_to_end);
+    }
+}
+
 /// How a run ended that has no result.
 enum Ended {
     Failed(NodeFailure),

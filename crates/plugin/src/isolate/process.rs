@@ -159,6 +159,12 @@ impl Process {
         self.words.forget();
     }
 
+    /// Says that nothing more will be said: one that does nothing then puts away what it has, and ends.
+    pub(super) fn ask_to_end(&self) {
+        // It may be gone.
+        let _ = self.socket.shutdown(Shutdown::Both);
+    }
+
     /// Ends the child for a reason.
     pub(super) fn end(&mut self, cause: Cause) -> Death {
         let _ = self.child.kill();
@@ -193,7 +199,8 @@ impl Process {
 impl Drop for Process {
     fn drop(&mut self) {
         // One that was at something is not asked: what it has may be damaged.
-        if self.is_idle && self.socket.shutdown(Shutdown::Both).is_ok() {
+        if self.is_idle {
+            self.ask_to_end();
             self.wait_a_moment();
         }
         let _ = self.child.kill();
