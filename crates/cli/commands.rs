@@ -80,7 +80,7 @@ pub fn run(args: Args) -> Result<Exit> {
         Command::Schema(args) => schema::run(&places, &args),
         Command::Plugins(args) => plugins::run(&places, &args),
         Command::Cache(args) => cache::run(&places, args),
-        Command::Costs(args) => costs::run(&places, &args),
+        Command::Costs(args) => costs::run(&args),
         Command::Models(args) => models::run(&places, args),
         Command::Runs(args) => runs::run(&places, args),
         Command::Replay(args) => replay::run(&places, &args),

@@ -43,7 +43,7 @@ pub fn open(places: &Places, graph: Option<&Path>) -> Result<Hosted> {
         }
     }
     let settings = Settings {
-        folder: ledger_folder(places)?,
+        folder: ledger_folder()?,
         variable: Arc::new(|name| env::var(name).ok()),
         program: Arc::new(programs::first_line),
         home: etcetera::home_dir().ok(),
@@ -59,8 +59,8 @@ pub fn open(places: &Places, graph: Option<&Path>) -> Result<Hosted> {
 }
 
 /// What was paid on this machine.
-pub fn ledger(places: &Places) -> Result<Ledger> {
-    Ok(Ledger::new(ledger_folder(places)?))
+pub fn ledger() -> Result<Ledger> {
+    Ok(Ledger::new(ledger_folder()?))
 }
 
 /// Seconds since 1970.
@@ -69,12 +69,12 @@ pub fn now() -> u64 {
 }
 
 /// Not in the cache: what was spent today is not forgotten with results, and a limit holds whichever cache is used.
-fn ledger_folder(places: &Places) -> Result<PathBuf> {
+fn ledger_folder() -> Result<PathBuf> {
     let chosen = env::var_os("RONDEL_HOSTED_DIR").filter(|folder| !folder.is_empty()).map(PathBuf::from);
     let folder = match chosen.or_else(|| folders::data().map(|data| data.join("hosted"))) {
         Some(folder) => folder,
-        // Without a home folder there is a cache folder at least, or nothing could run.
-        None => folders::cache(places)?.join("hosted"),
+        // Without a home folder, one that does not depend on the cache all the same: each cache would have limits of its own.
+        None => env::temp_dir().join("rondel-hosted"),
     };
     std::path::absolute(&folder).with_context(|| format!("not a folder: {}", folder.display()))
 }

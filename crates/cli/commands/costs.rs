@@ -8,11 +8,11 @@ use rondel_hosted::{Entry, resume};
 use serde_json::json;
 
 use super::Exit;
-use crate::args::{CostsArgs, CostsBy, Places};
+use crate::args::{CostsArgs, CostsBy};
 use crate::{hosted, words};
 
-pub fn run(places: &Places, args: &CostsArgs) -> Result<Exit> {
-    let ledger = hosted::ledger(places)?;
+pub fn run(args: &CostsArgs) -> Result<Exit> {
+    let ledger = hosted::ledger()?;
     if let Some(call) = &args.close {
         return match resume::close(&ledger, call, hosted::now())? {
             true => {

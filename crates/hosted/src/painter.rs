@@ -60,8 +60,8 @@ pub struct Hosted {
     settings: Settings,
     ledger: Ledger,
     kept: Kept,
-    /// Calls whose pictures a step was given that is not through yet, by the step.
-    given: Mutex<HashMap<String, Vec<String>>>,
+    /// Calls whose pictures a step was given that is not through yet, by run and step.
+    given: Mutex<HashMap<(String, String), Vec<String>>>,
     /// Made when they are first needed: most runs ask nobody.
     means: Mutex<Option<Arc<Means>>>,
     /// Keys that programs told, by their commands.
@@ -100,15 +100,15 @@ impl Hosted {
     }
 
     /// Remembers that a step has the pictures of a call.
-    pub(crate) fn give(&self, step: &str, call: &str) {
+    pub(crate) fn give(&self, run: &str, step: &str, call: &str) {
         let mut given = self.given.lock().expect("nobody panics while holding it");
-        given.entry(step.to_owned()).or_default().push(call.to_owned());
+        given.entry((run.to_owned(), step.to_owned())).or_default().push(call.to_owned());
     }
 
     /// Whether another step of this process has the pictures of a call, and wants its own for the same request.
     pub(crate) fn is_given_elsewhere(&self, step: &str, call: &str) -> bool {
         let given = self.given.lock().expect("nobody panics while holding it");
-        given.iter().any(|(name, calls)| name != step && calls.iter().any(|known| known == call))
+        given.iter().any(|((_, name), calls)| name != step && calls.iter().any(|known| known == call))
     }
 
     pub fn providers(&self) -> &Providers {
@@ -265,8 +265,9 @@ impl Painter for Hosted {
         })
     }
 
-    fn step_is_through(&self, step: &str) {
-        let given = self.given.lock().expect("nobody panics while holding it").remove(step);
+    fn step_is_through(&self, run: &str, step: &str) {
+        let key = (run.to_owned(), step.to_owned());
+        let given = self.given.lock().expect("nobody panics while holding it").remove(&key);
         given.into_iter().flatten().for_each(|call| self.kept.remove(&call));
     }
 }

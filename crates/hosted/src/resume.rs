@@ -39,7 +39,7 @@ impl Way<'_> {
             left = self.open_call(open, entries)?.map(|got| (got, open));
         }
         Ok(left.map(|(got, entry)| {
-            self.hosted.give(self.order.step, &entry.call);
+            self.hosted.give(self.order.run, self.order.step, &entry.call);
             (got, entry.reserved.clone())
         }))
     }

@@ -285,7 +285,7 @@ impl Way<'_> {
         let inline_bytes = self.hosted.providers().by_name[provider].inline_bytes.unwrap_or(u64::MAX);
         call.upload(&mut references, inline_bytes)?;
         let got = call.run(&candidate.ask(&self.request, seed, n, &references))?;
-        self.hosted.give(self.order.step, &id);
+        self.hosted.give(self.order.run, self.order.step, &id);
         Ok(got)
     }
 

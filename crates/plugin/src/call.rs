@@ -104,8 +104,9 @@ pub trait Painter: Send + Sync {
     /// looked at for being cancelled.
     fn paint(&self, order: &PaintOrder<'_>, call: &dyn CallHost) -> Result<Painted, NodeFailure>;
 
-    /// The result of a step is kept: what it was given is not needed any more. Never said of a step whose process was ended.
-    fn step_is_through(&self, step: &str);
+    /// The result of a step is kept: what it was given in this run is not needed any more. Never said of a step that failed or whose
+    /// process was ended.
+    fn step_is_through(&self, run: &str, step: &str);
 }
 
 /// What a step wants painted.

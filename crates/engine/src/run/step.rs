@@ -222,7 +222,7 @@ impl Job {
             let _ = shared.cache.remove_checkpoint(&self.action);
         }
         if let (None, Some(painter)) = (&not_kept, &shared.painter) {
-            painter.step_is_through(&step.name);
+            painter.step_is_through(&shared.run, &step.name);
         }
         let record = Arc::new(record);
         if not_kept.is_none() && shared.is_shared[self.step.index()] {

@@ -108,4 +108,11 @@ fn two_steps_of_one_run_that_ask_for_the_same_get_one_each() {
     // One that is tried again after it failed on its own has them already.
     hosted.paint(&PaintOrder { run: "run", step: "first", request: &asked, references: &[] }, &run).unwrap();
     assert_eq!(lab.n_submits(), 2);
+    // Another run of the same process asks for something else: what this one could not use stays.
+    hosted.step_is_through("a later run", "first");
+    assert_eq!(n_kept(&lab), 2);
+    for step in ["first", "second"] {
+        hosted.step_is_through("run", step);
+    }
+    assert_eq!(n_kept(&lab), 0);
 }

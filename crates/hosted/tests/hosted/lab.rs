@@ -107,7 +107,7 @@ impl Lab {
         let hosted = self.hosted();
         let painted = hosted.paint(&PaintOrder { run: "run", step: "hosted", request, references }, run);
         if painted.is_ok() && !self.ends_early {
-            hosted.step_is_through("hosted");
+            hosted.step_is_through("run", "hosted");
         }
         painted
     }
