@@ -1,7 +1,5 @@
 //! The graph as it is drawn: one box for each step, or one for all steps that fold into one.
 
-use std::collections::HashSet;
-
 use indexmap::IndexMap;
 use rondel_event::{How, State};
 
@@ -35,6 +33,8 @@ pub struct Group {
     pub steps: Vec<usize>,
     /// How they stand.
     pub tally: Tally,
+    /// The boxes before and after it, where there is a line to them.
+    pub beside: Vec<usize>,
 }
 
 impl Group {
@@ -63,9 +63,9 @@ impl App {
         }
         let group = |(name, steps): (&str, Vec<usize>)| {
             let tally = Tally::of(steps.iter().map(|step| self.view.steps[*step].state));
-            Group { name: name.to_owned(), steps, tally }
+            Group { name: name.to_owned(), steps, tally, beside: Vec::new() }
         };
-        let groups: Vec<Group> = by_name.into_iter().map(group).collect();
+        let mut groups: Vec<Group> = by_name.into_iter().map(group).collect();
         let node = |(at, group): (usize, &Group)| {
             let before = group.steps.iter().flat_map(|step| &self.ui.standing.before[*step]);
             let mut after: Vec<usize> = before.map(|step| group_of[*step]).collect();
@@ -77,6 +77,10 @@ impl App {
             Node { label: format!("  {}", group.label()), after }
         };
         let nodes: Vec<Node> = groups.iter().enumerate().map(node).collect();
+        for (at, node) in nodes.iter().enumerate() {
+            groups[at].beside.extend(&node.after);
+            node.after.iter().for_each(|before| groups[*before].beside.push(at));
+        }
         let is_folded = groups.len() < self.view.steps.len();
         self.ui.graph = Picture { drawing: layers::draw(&nodes), groups, group_of, is_folded };
     }
@@ -103,15 +107,6 @@ impl App {
         let steps = || group.steps.iter();
         let step = steps().find(is_of_point).or_else(|| steps().find(is_of_interest)).or(group.steps.first());
         self.ui.selected = step.and_then(|step| self.view.steps.get_index(*step)).map(|(name, _)| name.clone());
-    }
-
-    /// The boxes right before and right after the selected one.
-    pub fn neighbours(&self) -> HashSet<usize> {
-        let Some(selected) = self.selected_group() else { return HashSet::new() };
-        let standing = &self.ui.standing;
-        let steps = self.ui.graph.groups[selected].steps.iter();
-        let beside = steps.flat_map(|step| standing.before[*step].iter().chain(&standing.after[*step]));
-        beside.map(|step| self.ui.graph.group_of[*step]).filter(|group| *group != selected).collect()
     }
 
     /// Whether the list of steps has a row for each box instead of one for each step.

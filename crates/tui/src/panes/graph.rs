@@ -37,11 +37,11 @@ pub fn draw(app: &App, area: Rect, frame: &mut Frame<'_>) {
         }
     }
     let selected = app.selected_group();
-    let neighbours = app.neighbours();
+    let beside = selected.and_then(|at| picture.groups.get(at)).map_or(&[][..], |group| &group.beside);
     for (at, (group, spot)) in picture.groups.iter().zip(&picture.drawing.spots).enumerate() {
         let Some(y) = view.y(spot.row).filter(|_| view.meets(spot.column, spot.width)) else { continue };
         let mut style = style(app, group);
-        if neighbours.contains(&at) {
+        if beside.contains(&at) {
             style = style.add_modifier(Modifier::UNDERLINED);
         }
         if Some(at) == selected {
