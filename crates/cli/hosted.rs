@@ -79,6 +79,11 @@ fn ledger_folder() -> Result<PathBuf> {
     std::path::absolute(&folder).with_context(|| format!("not a folder: {}", folder.display()))
 }
 
+/// All files that say something of providers to graphs at `graph`, there or not.
+pub fn files(graph: &Path) -> Vec<PathBuf> {
+    files_of_graph(Some(graph)).into_iter().chain(users_files()).collect()
+}
+
 /// Files that came along with a graph, or lie above it, the nearest first.
 fn files_of_graph(graph: Option<&Path>) -> Vec<PathBuf> {
     let graph = graph.and_then(|graph| std::path::absolute(graph).ok());

@@ -220,3 +220,50 @@ fn the_end_of_a_watch_is_the_end_of_its_run() {
     watch.until(|what| matches!(what, What::StepProgress { .. }));
     assert_eq!(watch.end(), Some(130));
 }
+
+#[test]
+fn pictures_models_and_providers_are_watched_too() {
+    let project = Project::new();
+    let picture = |grey: u8| {
+        image::RgbImage::from_pixel(16, 16, image::Rgb([grey; 3])).save(project.path("coat.png")).expect("a picture");
+    };
+    picture(10);
+    project.write(
+        "graph.ron",
+        "Graph(
+            format: 1,
+            nodes: (saved: save(image: File(\"coat.png\"), path: \"coat.png\", if_exists: Replace)),
+            outputs: (saved: saved),
+        )",
+    );
+    let mut watch = Watch::start(&project, "graph.ron", &[]);
+    assert_eq!(watch.run().1, Outcome::Done);
+    watch.until_it_says("watching");
+
+    picture(200);
+    watch.until_it_says("changed: coat.png");
+    let (ran, outcome) = watch.run();
+    assert!(ran.ends_with("saved") && outcome == Outcome::Done, "{ran}");
+    watch.until_it_says("watching");
+
+    // None of these files was there before.
+    project.write("providers.ron", "Providers(format: 1, spend: (day: ten))");
+    watch.until_it_says("what was known of providers before holds");
+    watch.until_it_says("watching");
+    project.write("providers.ron", "Providers(format: 1, spend: (day: 10))");
+    watch.until_it_says("changed: providers.ron");
+    watch.until_it_says("watching");
+    assert_eq!(watch.end(), Some(130));
+}
+
+#[test]
+fn a_registry_of_models_is_watched() {
+    let project = Project::with(&["text_to_image.ron"]);
+    project.write("models.ron", "Models(format: 1, models: {");
+    let mut watch = Watch::start(&project, "text_to_image.ron", &[]);
+    watch.until_it_says("waiting for the mistakes to be mended");
+    project.write("models.ron", "Models(format: 1, models: {})");
+    watch.until_it_says("changed: models.ron");
+    assert_eq!(watch.run().1, Outcome::Done);
+    assert_eq!(watch.end(), Some(130));
+}

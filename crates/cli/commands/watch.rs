@@ -11,13 +11,14 @@ mod seeds;
 mod since;
 mod write_back;
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 use std::path::PathBuf;
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
 
 use anyhow::{Result, bail};
 use rondel_cache::Cache;
+use rondel_engine::stamp::Stamp;
 use rondel_engine::watch::{Changed, Waker, Watcher};
 use rondel_engine::{Control, Plan, RunOptions};
 use rondel_graph::Diagnostic;
@@ -33,7 +34,7 @@ use crate::args::{CommonRunArgs, Places, WatchArgs};
 use crate::memory::Memory;
 use crate::output::{Display, Onto, diagnostics};
 use crate::screen::{self, Stage, Teller};
-use crate::{folders, signals, size, words};
+use crate::{folders, hosted, signals, size, words};
 
 pub fn run(places: &Places, args: &WatchArgs) -> Result<Exit> {
     let common = &args.common;
@@ -42,6 +43,7 @@ pub fn run(places: &Places, args: &WatchArgs) -> Result<Exit> {
     }
     let memory = Memory::find(&common.memory);
     let plugins = Plugins::new(places, &common.graph.graph);
+    let providers = stamped(hosted::files(&common.graph.graph));
     let opened =
         Opened { counts_code: true, ..Opened::new(places, &common.graph, memory.budget_bytes, Purpose::Watch)? };
     make_report_folder(common)?;
@@ -50,7 +52,7 @@ pub fn run(places: &Places, args: &WatchArgs) -> Result<Exit> {
     let watcher = Watcher::new()?;
     let desk = Desk::new(watcher.waker());
     let folder = folders::cache(places)?;
-    let watched = Watched { watcher, opened, plugins, cache: folder, desk: &desk, screen: None };
+    let watched = Watched { places, watcher, opened, plugins, providers, cache: folder, desk: &desk, screen: None };
     let has_screen = !args.headless && words::is_interactive() && common.has_room_for_a_screen();
     match has_screen {
         true => on_screen(args, &memory, watched, display, &cache),
@@ -128,6 +130,9 @@ struct Watched<'a> {
     opened: Opened<'a>,
     watcher: Watcher,
     plugins: Plugins<'a>,
+    places: &'a Places,
+    /// The files that say something of providers, as they were before they were read.
+    providers: BTreeMap<PathBuf, Option<Stamp>>,
     /// The folder of the cache.
     cache: PathBuf,
     desk: &'a Desk,
@@ -138,13 +143,15 @@ impl Watched<'_> {
     /// Runs the graph, and again after every change, until the watch is ended.
     fn go_on(mut self, args: &CommonRunArgs, memory: &Memory, mut display: Display) -> Result<()> {
         let (cache, cache_limit_bytes) = (self.opened.cache.clone(), self.opened.cache_limit_bytes);
-        let (hosted, desk) = (self.opened.hosted.clone(), self.desk);
+        let desk = self.desk;
         let mut next = self.plan()?;
         if next.is_none() {
             next = self.wait()?;
         }
         while let Some(plan) = next {
             let (control, rerun) = desk.begin(&plan);
+            // Those of the plan: others may come while it runs.
+            let hosted = self.opened.hosted.clone();
             let options = RunOptions { rerun, ..options(args, memory, &hosted) };
             // The graph is read and planned again beside the run.
             next = std::thread::scope(|scope| {
@@ -210,6 +217,7 @@ impl Watched<'_> {
         let read = self.opened.read();
         let mut files = self.opened.site.files();
         files.extend(self.plugins.files().clone());
+        files.extend(self.providers.clone());
         self.watcher.follow(files)?;
         read
     }
@@ -230,6 +238,16 @@ impl Watched<'_> {
             words::error(&error);
             false
         })
+    }
+
+    /// Reads again what is known of providers. If it cannot be, that of before holds.
+    fn renew_providers(&mut self) {
+        let graph = &self.opened.args.graph;
+        self.providers = stamped(hosted::files(graph));
+        match hosted::open(self.places, Some(graph)) {
+            Ok(hosted) => self.opened.hosted = Arc::new(hosted),
+            Err(error) => words::error(&error.context("what was known of providers before holds")),
+        }
     }
 
     fn show(&self, mistakes: &[Diagnostic], has_plan: bool) {
@@ -257,6 +275,9 @@ impl Watched<'_> {
                 self.watcher.follow_more(self.plugins.files().clone())?;
                 continue;
             }
+            if others.iter().any(|file| self.providers.contains_key(file)) {
+                self.renew_providers();
+            }
             if !others.is_empty() || is_other {
                 say(format!("changed: {}", names(if is_other { &plugins } else { &[] }, &others)));
             }
@@ -278,6 +299,11 @@ fn mistake(diagnostic: &Diagnostic) -> Mistake {
         line: source.place(label.span.start).0,
     });
     Mistake { text: diagnostics::plain(diagnostic), spot }
+}
+
+/// Files as they are now.
+fn stamped(files: Vec<PathBuf>) -> BTreeMap<PathBuf, Option<Stamp>> {
+    files.into_iter().map(|file| (file.clone(), Stamp::of(&file).ok())).collect()
 }
 
 fn say(text: impl std::fmt::Display) {
