@@ -75,7 +75,7 @@ fn a_check_says_the_price_and_whose_word_it_is_without_a_key() {
         "price as of 2026-11, from the page of FLUX.2 [dev] at Lumenfall",
         "7.7 s as a rule, 12.5 s at most times, first byte after 7.2 s, 99 % succeed: 14 published calls, as of 2026-11",
         "lumenfall $0.012 to $0.014: $0.014 against $0.012; there is no key: set LUMENFALL_API_KEY",
-        "at most $0.012; limits $1.000 a run",
+        "at most $0.012, $0.014 if others have to be asked; limits $1.000 a run",
     ] {
         assert!(check.stdout.contains(words), "{words} is not in\n{}", check.stdout);
     }
@@ -87,6 +87,33 @@ fn a_check_says_the_price_and_whose_word_it_is_without_a_key() {
     // A graph that asks nobody is checked in silence.
     project.write("still.ron", "Graph(format: 1, nodes: (), outputs: ())");
     assert_eq!(project.rondel(&["check", "still.ron"]).stdout, "");
+}
+
+#[test]
+fn what_nobody_can_be_asked_for_is_wrong_before_it_runs() {
+    let project = project();
+    let refused = |from: &str, to: &str, words: &str| {
+        project.edit("boat.ron", from, to);
+        for command in ["check", "plan"] {
+            let said = project.rondel(&[command, "boat.ron"]);
+            assert_eq!(said.code, Some(2), "{command}: {}", said.stdout);
+            assert!(said.stderr.contains(words), "{command}: {}", said.stderr);
+        }
+    };
+    refused("route: Cheapest", "route: Only(\"fall\")", "`fall` is no provider; there are bfl, fal, lumenfall,");
+    refused("size: (512, 512), route: Only(\"fall\")", "size: (2048, 2048), route: Only(\"replicate\")", "replicate: ");
+    // Where something else stands in, that is what it is for.
+    project.edit(
+        "boat.ron",
+        "saved: save(image: hosted",
+        "grey: solid(size: (64, 64)), one: first_ok(of: [hosted, grey]), saved: save(image: one",
+    );
+    for command in ["check", "plan"] {
+        let said = project.rondel(&[command, "boat.ron"]);
+        assert_eq!(said.code, Some(0), "{command}: {}", said.stderr);
+    }
+    // A name that nobody has is a mistake all the same.
+    refused("Only(\"replicate\")", "Order([\"replicat\", \"fal\"])", "`replicat` is no provider");
 }
 
 #[test]

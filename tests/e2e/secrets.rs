@@ -149,6 +149,25 @@ fn a_key_may_be_in_the_keyring_or_known_to_a_program() {
 }
 
 #[test]
+fn no_program_is_asked_for_a_key_that_is_not_needed() {
+    let hosted = Hosted::with("replicate", "");
+    let asks = |provider: &str| {
+        let note = hosted.project.path("asked").display().to_string();
+        format!("\"{provider}\": [Program([\"sh\", \"-c\", \"echo {provider} >> {note}\"])]")
+    };
+    let file = format!("Providers(format: 1, keys: {{{}, {}}})", asks("fal"), asks("replicate"));
+    hosted.project.write("home/config/rondel/providers.ron", &file);
+    let asked = || fs::read_to_string(hosted.project.path("asked")).unwrap_or_default();
+    let rondel = |args: &[&str]| said(hosted.project.command(args));
+    assert_eq!(rondel(&["check", "hosted.ron"]).code, Some(0));
+    assert_eq!(rondel(&["plan", "hosted.ron"]).code, Some(0));
+    assert_eq!(asked(), "");
+    // It has none, so nothing is sent, and nobody else may be asked.
+    let run = rondel(&["run", "hosted.ron"]);
+    assert_eq!((run.code, &*asked()), (Some(1), "replicate\n"), "{}", run.stderr);
+}
+
+#[test]
 fn keys_go_where_they_belong_and_nowhere_else() {
     let faults = ["", "submit redirect times=1", "poll redirect times=1", "picture redirect"];
     for (provider, faults) in PROVIDERS.into_iter().flat_map(|provider| faults.map(|faults| (provider, faults))) {

@@ -27,7 +27,7 @@ pub fn run(args: &CostsArgs) -> Result<Exit> {
     }
     let day = match args.day.as_deref() {
         Some("today") => Some(day_of(hosted::now())),
-        Some(day) if day.len() == 10 && day.bytes().filter(|byte| *byte == b'-').count() == 2 => Some(day.to_owned()),
+        Some(day) if is_day(day) => Some(day.to_owned()),
         Some(day) => bail!("`--day {day}` is no day such as 2026-11-25, or `today`"),
         None => None,
     };
@@ -43,6 +43,16 @@ pub fn run(args: &CostsArgs) -> Result<Exit> {
         by => table(&entries, by, form)?,
     }
     Ok(Exit::Done)
+}
+
+/// Whether a text is a day as the ledger has it.
+fn is_day(text: &str) -> bool {
+    let parts: Vec<&str> = text.split('-').collect();
+    let [year, month, day] = parts[..] else { return false };
+    let number = |part: &str, length| (part.len() == length).then(|| part.parse::<u32>().ok()).flatten();
+    number(year, 4).is_some()
+        && number(month, 2).is_some_and(|month| (1..=12).contains(&month))
+        && number(day, 2).is_some_and(|day| (1..=31).contains(&day))
 }
 
 #[derive(Clone, Copy)]

@@ -81,6 +81,12 @@ pub fn run(places: &Places, args: PlanArgs) -> Result<Exit> {
         Some(format!("`{}` cannot run: {}{at}", need.name, problem.message))
     }));
     refusals.extend(hosted::refusal(&quoted, &opened.hosted));
+    let sure = plan.sure();
+    refusals.extend(quoted.iter().filter_map(|quoted| {
+        let is_sure = plan.find(quoted.step).is_some_and(|step| sure[step.index()]);
+        let is_mistake = opened.hosted.unknown_names(&quoted.request.route).is_some();
+        quoted.nobody(&opened.hosted).filter(|_| is_sure || is_mistake)
+    }));
     refusals.iter().for_each(|refusal| words::say(format!("error: {refusal}")));
     Ok(if refusals.is_empty() { Exit::Done } else { Exit::Wrong })
 }

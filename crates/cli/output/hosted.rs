@@ -2,7 +2,7 @@
 
 use rondel_engine::StepNeed;
 use rondel_hosted::money::shown;
-use rondel_hosted::providers::Spend;
+use rondel_hosted::providers::{Fallback, Spend};
 use rondel_hosted::route::{hint, why_after};
 use rondel_hosted::wire::day_of;
 use rondel_hosted::{Candidate, Hosted, Micros};
@@ -67,6 +67,26 @@ impl Quoted<'_> {
     /// The most that it may cost; none if nobody knows.
     fn high(&self) -> Option<Micros> {
         self.first()?.quote.as_ref().map(|quote| quote.high)
+    }
+
+    /// The most that anybody takes who may be asked in the place of the first.
+    fn highest(&self) -> Option<Micros> {
+        let possible = self.candidates.iter().filter(|candidate| candidate.misfit.is_none());
+        possible.filter_map(|candidate| candidate.quote.as_ref()).map(|quote| quote.high).max()
+    }
+
+    /// Why nobody can be asked, if nobody can.
+    pub fn nobody(&self, hosted: &Hosted) -> Option<String> {
+        if let Some(unknown) = hosted.unknown_names(&self.request.route) {
+            return Some(format!("`{}` cannot be asked for: {unknown}", self.step));
+        }
+        let reasons: Vec<String> = self
+            .candidates
+            .iter()
+            .map(|candidate| Some(format!("{}: {}", candidate.provider, candidate.misfit.as_ref()?)))
+            .collect::<Option<_>>()?;
+        let reasons = if reasons.is_empty() { "nobody offers it".to_owned() } else { reasons.join("; ") };
+        Some(format!("`{}` cannot be asked for with `{}`: {reasons}", self.step, self.request.model))
     }
 
     /// What the first takes, with its parts, and whose word that is.
@@ -155,7 +175,8 @@ fn say_alike(n: usize, width: usize) {
 /// The sum with the limits that hold.
 pub fn summary(quoted: &[Quoted<'_>], hosted: &Hosted) -> String {
     let known: Micros = quoted.iter().filter_map(Quoted::high).sum();
-    let n_unknown = quoted.iter().filter(|quoted| quoted.high().is_none()).count();
+    let highest: Micros = quoted.iter().filter_map(Quoted::highest).sum();
+    let n_unknown = n_unknown(quoted);
     let unknown = if n_unknown > 0 {
         format!(" and {} at an unknown price", words::count(n_unknown, "call"))
     } else {
@@ -172,7 +193,16 @@ pub fn summary(quoted: &[Quoted<'_>], hosted: &Hosted) -> String {
         limits.push(format!("{limit} a day, of which {spent} is spent"));
     }
     let limits = if limits.is_empty() { "no limit".to_owned() } else { format!("limits {}", limits.join(", ")) };
-    format!("at most {known}{unknown}; {limits}")
+    // After a fault the next provider of the same model is asked.
+    let leads_on = hosted.providers().policy.fallback != Some(Fallback::Never);
+    let more =
+        if leads_on && highest > known { format!(", {highest} if others have to be asked") } else { String::new() };
+    format!("at most {known}{more}{unknown}; {limits}")
+}
+
+/// Of steps that somebody can be asked for, those whose price nobody knows.
+fn n_unknown(quoted: &[Quoted<'_>]) -> usize {
+    quoted.iter().filter_map(Quoted::first).filter(|first| first.quote.is_none()).count()
 }
 
 /// Says before a run what hosted models may cost in it.
@@ -248,6 +278,6 @@ pub fn machine(quoted: &[Quoted<'_>]) -> serde_json::Value {
         })
         .collect();
     let known: Micros = quoted.iter().filter_map(Quoted::high).sum();
-    let n_unknown = quoted.iter().filter(|quoted| quoted.high().is_none()).count();
-    json!({ "steps": steps, "high_micros": known, "n_unknown": n_unknown })
+    let highest: Micros = quoted.iter().filter_map(Quoted::highest).sum();
+    json!({ "steps": steps, "high_micros": known, "highest_micros": highest, "n_unknown": n_unknown(quoted) })
 }

@@ -28,7 +28,7 @@ use std::sync::{Arc, OnceLock};
 use indexmap::IndexMap;
 use petgraph::Direction;
 use petgraph::stable_graph::{NodeIndex, StableDiGraph};
-use petgraph::visit::{Dfs, Reversed};
+use petgraph::visit::{Dfs, EdgeRef, Reversed};
 use rondel_cache::{Part, RemoteCounts};
 use rondel_event::StepName;
 use rondel_graph::{Graph, Source, Span, With};
@@ -184,6 +184,20 @@ impl Plan {
     /// Whether another step computes the same before this one.
     pub fn is_twin(&self, id: StepId) -> bool {
         self.steps.edges_directed(id, Direction::Incoming).any(|edge| *edge.weight() == Edge::Repeats)
+    }
+
+    /// For each step whether the run is for it, or for what takes its result whatever becomes of others: no alternative stands in for
+    /// it.
+    pub fn sure(&self) -> Vec<bool> {
+        let mut sure = vec![false; self.steps.node_count()];
+        self.wanted.iter().for_each(|wanted| sure[wanted.index()] = true);
+        for id in self.ids().rev() {
+            if sure[id.index()] {
+                let takes = self.steps.edges_directed(id, Direction::Incoming);
+                takes.filter(|edge| *edge.weight() == Edge::Takes).for_each(|edge| sure[edge.source().index()] = true);
+            }
+        }
+        sure
     }
 
     /// For each step whether one of `ends` needs it, or it is one.

@@ -32,6 +32,17 @@ impl Hosted {
         })
     }
 
+    /// What would give a provider's key, if there is none. No program is asked: one that may have it counts as having it until it is
+    /// needed, so that a plan opens nobody's keyring.
+    pub(crate) fn missing_key(&self, provider: &str) -> Option<String> {
+        let places = &self.providers().by_name.get(provider)?.keys;
+        let may_be_told = |place: &KeyPlace| matches!(place, KeyPlace::Keyring(..) | KeyPlace::Program(_));
+        if places.iter().any(may_be_told) {
+            return None;
+        }
+        self.key(provider)?.err()
+    }
+
     /// A provider's key with its place, or what would give one.
     pub(crate) fn key(&self, provider: &str) -> Option<Result<Option<(String, Secret)>, String>> {
         let places = &self.providers().by_name.get(provider)?.keys;
@@ -86,17 +97,21 @@ impl Hosted {
         Some(Err(format!("there is no key: {}", wanted.join(", or "))))
     }
 
-    /// What a program says. What it said once is remembered, for a keyring may ask its owner each time; what it did not say may be
-    /// there the next time.
+    /// What a program says, which is remembered: a keyring may ask its owner each time. That it has nothing is remembered for a
+    /// minute only, since somebody may put it there.
     fn ask_program(&self, command: &[String]) -> Result<Option<Secret>, String> {
+        const FORGOTTEN_AFTER_S: u64 = 60;
         // Held while the program runs: of several that want the same key one asks, and the owner is asked once.
         let mut told = self.told().lock().expect("nobody panics while holding it");
-        if let Some(key) = told.get(command) {
-            return Ok(Some(key.clone()));
+        let now = self.now();
+        if let Some((at, said)) = told.get(command)
+            && (matches!(said, Ok(Some(_))) || now < at + FORGOTTEN_AFTER_S)
+        {
+            return said.clone();
         }
-        let key = (self.settings().program)(command)?.and_then(|text| Secret::new(&text));
-        told.extend(key.iter().map(|key| (command.to_owned(), key.clone())));
-        Ok(key)
+        let said = (self.settings().program)(command).map(|text| text.and_then(|text| Secret::new(&text)));
+        told.insert(command.to_owned(), (now, said.clone()));
+        said
     }
 }
 

@@ -6,7 +6,7 @@ use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use rondel_plugin::{CallHost, FailureKind, Level, NodeFailure, PaintOrder, Painted, Painter};
-use rondel_value::HostedRequest;
+use rondel_value::{HostedRequest, Route};
 use tokio::runtime::Runtime;
 use tokio::sync::Semaphore;
 
@@ -31,6 +31,9 @@ pub type Variable = Arc<dyn Fn(&str) -> Option<String> + Send + Sync>;
 
 /// Runs a program for what it prints on its first line: none if it prints nothing or says that it has nothing, else a problem in words.
 pub type Program = Arc<dyn Fn(&[String]) -> Result<Option<String>, String> + Send + Sync>;
+
+/// What programs told of keys, by their commands, with the second of it.
+pub(crate) type Told = Mutex<HashMap<Vec<String>, (u64, Result<Option<Secret>, String>)>>;
 
 /// What is the machine's and the moment's.
 #[derive(Clone)]
@@ -64,8 +67,7 @@ pub struct Hosted {
     given: Mutex<HashMap<(String, String), Vec<String>>>,
     /// Made when they are first needed: most runs ask nobody.
     means: Mutex<Option<Arc<Means>>>,
-    /// Keys that programs told, by their commands.
-    told: Mutex<HashMap<Vec<String>, Secret>>,
+    told: Told,
     missed_schemas: Missed,
     /// Calls at once, by provider.
     slots: Mutex<HashMap<String, Arc<Semaphore>>>,
@@ -115,8 +117,12 @@ impl Hosted {
         &self.providers
     }
 
-    /// A provider as it is reached from here.
+    /// A provider as it is reached from here, with its key if there is one.
     pub fn endpoint(&self, name: &str) -> Result<Endpoint, String> {
+        self.endpoint_with(name, self.key(name).and_then(Result::ok).flatten().map(|(_, key)| key))
+    }
+
+    fn endpoint_with(&self, name: &str, key: Option<Secret>) -> Result<Endpoint, String> {
         let provider = self.providers.by_name.get(name).ok_or_else(|| format!("`{name}` is no provider"))?;
         let variable = |what: &str| {
             let name: String =
@@ -124,7 +130,6 @@ impl Hosted {
             (self.settings.variable)(&format!("RONDEL_{name}_{what}")).filter(|text| !text.is_empty())
         };
         let (base, uploads) = (variable("BASE_URL"), variable("UPLOAD_BASE_URL"));
-        let key = self.key(name).and_then(Result::ok).flatten().map(|(_, key)| key);
         Endpoint::new(name, provider, base.as_deref(), uploads.as_deref(), key).map_err(|error| error.to_string())
     }
 
@@ -146,7 +151,7 @@ impl Hosted {
                 entries.iter().filter(|entry| entry.reserved.provider == *name && entry.reserved.model == offer.name);
             let shape = fitted.is_ok().then(|| Shape::of(size, request.n.min(offer.pictures)));
             let measured = measure(own, offer.known.as_ref(), shape, now);
-            let hindrance = self.endpoint(name).err().or_else(|| self.key(name)?.err());
+            let hindrance = self.endpoint_with(name, None).err().or_else(|| self.missing_key(name));
             let rests = |until: u64| format!("it failed three times in a row, and rests for {} s", until - now);
             let over =
                 request.limit_micros.map(Micros).zip(quote.as_ref()).filter(|(limit, quote)| quote.high > *limit);
@@ -172,6 +177,20 @@ impl Hosted {
         candidates
     }
 
+    /// What of a route's names is no provider, with who there is.
+    pub fn unknown_names(&self, route: &Route) -> Option<String> {
+        let names = match route {
+            Route::Only(name) => std::slice::from_ref(name),
+            Route::Order(names) => &names[..],
+            _ => return None,
+        };
+        let known = &self.providers.by_name;
+        let unknown: Vec<String> =
+            names.iter().filter(|name| !known.contains_key(*name)).map(|name| format!("`{name}`")).collect();
+        let there = || known.keys().map(String::as_str).collect::<Vec<_>>().join(", ");
+        (!unknown.is_empty()).then(|| format!("{} is no provider; there are {}", unknown.join(", "), there()))
+    }
+
     /// The names of all models that somebody offers.
     pub fn models(&self) -> Vec<&str> {
         let mut names: Vec<&str> =
@@ -181,7 +200,7 @@ impl Hosted {
         names
     }
 
-    pub(crate) fn told(&self) -> &Mutex<HashMap<Vec<String>, Secret>> {
+    pub(crate) fn told(&self) -> &Told {
         &self.told
     }
 

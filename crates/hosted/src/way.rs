@@ -244,7 +244,11 @@ impl Way<'_> {
     fn call(&self, candidate: &Candidate, digest: &Digest, before: u32, n: u32) -> Result<Got, Fault> {
         let Candidate { provider, offer, size, says, measured, .. } = candidate;
         let said = (*says == Says::Size).then_some(*size);
-        let endpoint = self.hosted.endpoint(provider).map_err(|reason| Fault::new(Class::InvalidRequest, reason))?;
+        let unasked = |reason| Fault::new(Class::InvalidRequest, reason);
+        if let Some(Err(missing)) = self.hosted.key(provider) {
+            return Err(unasked(missing));
+        }
+        let endpoint = self.hosted.endpoint(provider).map_err(unasked)?;
         let id = format!("{:x}-{:08x}", self.now(), (self.hosted.settings().random)() >> 32);
         // Before the clock of the call starts.
         let _slot = self.slot(provider)?;
@@ -334,6 +338,7 @@ impl Way<'_> {
                     let reason = candidate.misfit.as_ref().or(candidate.hindrance.as_ref());
                     format!("{}: {}", candidate.provider, reason.map_or("", String::as_str))
                 });
+                let reasons = self.hosted.unknown_names(&self.request.route).into_iter().chain(reasons);
                 format!("nobody can be asked for `{model}`; {}", reasons.collect::<Vec<_>>().join("; "))
             }
         };

@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 use anyhow::Result;
 use rondel_engine::{Ask, Site, asks};
-use rondel_graph::Graph;
+use rondel_graph::{Graph, NodeKind};
 use rondel_hosted::span::span;
 use serde_json::json;
 
@@ -44,6 +44,15 @@ pub fn say(places: &Places, path: &Path, site: &Site, graph: &Arc<Graph>, format
             }
         }
         quoted.push(Quoted { step: name, request, candidates, unknown });
+    }
+    // Where there is an alternative, that nobody can be asked is what it is for; a name that nobody has is a mistake all the same.
+    let has_alternatives = graph.nodes.values().any(|node| matches!(node.kind, NodeKind::FirstOk { .. }));
+    for quoted in &quoted {
+        let is_excused = has_alternatives && hosted.unknown_names(&quoted.request.route).is_none();
+        if let Some(nobody) = quoted.nobody(&hosted).filter(|_| !is_excused) {
+            is_right = false;
+            words::say(format!("error: {nobody}: {}", path.display()));
+        }
     }
     match format {
         MessageFormat::Human => print(&quoted, &hosted),

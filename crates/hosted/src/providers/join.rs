@@ -85,7 +85,8 @@ impl Providers {
 
     fn add_of_graph(&mut self, path: String, file: ProvidersFile, own: &str) -> Result<(), ProvidersError> {
         let mut mistakes = Vec::new();
-        for (name, said) in &file.providers {
+        // What is built in is no change, whatever the user put in its place: the file lies beside the graphs of the source.
+        for (name, said) in file.providers.iter().filter(|(name, said)| BUILT_IN.get(*name) != Some(*said)) {
             let known = self.by_name.get(name);
             let differs = |is_same: fn(&Provider, &Provider) -> bool| known.is_none_or(|known| !is_same(known, said));
             let fields = [
@@ -290,5 +291,17 @@ mod tests {
         let nobody = read(&keys.replace("fal", "nobody"), "providers.ron").unwrap();
         let unknown = Providers::join(vec![("x.ron".to_owned(), Whose::User, nobody)], "own.ron").unwrap_err();
         assert_eq!(unknown.to_string(), "`keys`: `nobody` is no provider: x.ron");
+    }
+
+    #[test]
+    fn the_built_in_file_beside_a_graph_changes_nothing_that_the_user_said() {
+        let own = r#"Providers(format: 1, keys: {"fal": [Keyring("rondel", "fal")]})"#;
+        let files = vec![
+            ("graphs/providers.ron".to_owned(), Whose::Graph, shipped_file()),
+            ("own.ron".to_owned(), Whose::User, read(own, "own.ron").unwrap()),
+        ];
+        let joined = Providers::join(files, "own.ron").unwrap();
+        assert_eq!(joined.by_name["fal"].keys, [KeyPlace::Keyring("rondel".to_owned(), "fal".to_owned())]);
+        assert!(joined.left_out.is_empty());
     }
 }
