@@ -58,7 +58,7 @@ impl Protocol for Bfl {
             "Ready" => {
                 let nowhere = Url::parse("https://delivery.bfl.ai/").expect("an address");
                 let sample = json.pointer("/result/sample").and_then(Value::as_str);
-                let pictures = sample.map(|link| source(link, &nowhere)).transpose()?;
+                let pictures = sample.map(|link| source(link, &nowhere));
                 let seed = json.pointer("/result/seed").and_then(whole);
                 Ok(Polled::Made(Made { pictures: pictures.into_iter().collect(), seed, ..Made::default() }))
             }

@@ -50,6 +50,8 @@ pub struct Call<'a> {
     pub began: Instant,
     /// When the first byte of a picture came, in milliseconds after that.
     pub first_byte: OnceLock<u64>,
+    /// An earlier process began it: how long it takes is not known.
+    pub is_resumed: bool,
     /// An earlier process made it so long ago that links and jobs may be gone for good.
     pub is_old: bool,
     /// How many pictures were asked for.
@@ -200,8 +202,8 @@ impl Call<'_> {
             micros,
             is_reported: self.endpoint.tells_cost && reported.is_some(),
             reported,
-            ms: self.began.elapsed().as_millis() as u64,
-            first_byte_ms: self.first_byte.get().copied(),
+            ms: if self.is_resumed { 0 } else { self.began.elapsed().as_millis() as u64 },
+            first_byte_ms: self.first_byte.get().copied().filter(|_| !self.is_resumed),
             attempts: sent.attempts,
             request_id: sent.request_id.clone(),
         };

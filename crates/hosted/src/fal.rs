@@ -96,7 +96,7 @@ impl Protocol for Fal {
         let nowhere = Url::parse("https://fal.media/").expect("an address");
         let images = json.get("images").and_then(Value::as_array).cloned().unwrap_or_default();
         let links = images.iter().filter_map(|image| image.get("url").and_then(Value::as_str).or(image.as_str()));
-        let pictures = links.map(|link| source(link, &nowhere)).collect::<Result<Vec<_>, _>>()?;
+        let pictures = links.map(|link| source(link, &nowhere)).collect();
         let flags = json.get("has_nsfw_concepts").and_then(Value::as_array).cloned().unwrap_or_default();
         Ok(Made {
             pictures,

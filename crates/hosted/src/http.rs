@@ -6,6 +6,7 @@
 //! - The same behind a proxy, which is named by whoever runs this: what resolves to a private network here is not asked of it.
 //! - What is too long is not read to its end.
 
+use std::collections::BTreeMap;
 use std::error::Error;
 use std::io::Read;
 use std::net::SocketAddr;
@@ -147,12 +148,7 @@ impl Http {
             let should_retry = Some(false);
             return Err(Fault { status: Some(status.as_u16()), should_retry, ..Fault::new(Class::Server, message) });
         }
-        let headers = response
-            .headers()
-            .iter()
-            .filter_map(|(name, value)| Some((name.as_str().to_owned(), value.to_str().ok()?.to_owned())))
-            .collect();
-        let answer = Response { status: status.as_u16(), headers, body: Bytes::new() };
+        let answer = Response { status: status.as_u16(), headers: headers(&response), body: Bytes::new() };
         let body = read(response, LONGEST_ANSWER, &|_, _| ()).await.map_err(|problem| match problem {
             ReadProblem::TooLong(most) => Fault::unclear(format!("the answer is longer than {} MiB", most >> 20)),
             ReadProblem::Cut(reason) => {
@@ -164,8 +160,8 @@ impl Http {
 
     /// Downloads what an answer named, without the key.
     ///
-    /// The status tells how it went; a fault is about the way there.
-    pub async fn download(&self, endpoint: &Endpoint, link: &str, told: Told<'_>) -> Result<Bytes, Fault> {
+    /// The status tells how it went; a fault is about the way there. `now` is seconds since 1970.
+    pub async fn download(&self, endpoint: &Endpoint, link: &str, now: u64, told: Told<'_>) -> Result<Bytes, Fault> {
         let bad = |message: String| Fault::new(Class::BadImage, message);
         let never = |message: String| Fault { should_retry: Some(false), ..bad(message) };
         let mut url = Url::parse(link).map_err(|_| never("the picture is at no address".to_owned()))?;
@@ -207,7 +203,9 @@ impl Http {
                     _ => Class::Server,
                 };
                 let fault = Fault::new(class, format!("the picture cannot be fetched from {}", shown(&url)));
-                return Err(Fault { status: Some(status.as_u16()), ..fault });
+                let (status, headers) = (status.as_u16(), headers(&response));
+                let retry_after = Response { status, headers, body: Bytes::new() }.retry_after(now);
+                return Err(Fault { status: Some(status), retry_after, ..fault });
             }
             return read(response, LONGEST_PICTURE, told).await.map_err(|problem| match problem {
                 ReadProblem::TooLong(most) => bad(format!("the picture is longer than {} MiB", most >> 20)),
@@ -284,6 +282,11 @@ async fn public_addresses(name: &str) -> Result<Vec<SocketAddr>, Box<dyn Error +
 pub fn shown(url: &Url) -> String {
     let port = url.port().map(|port| format!(":{port}")).unwrap_or_default();
     format!("{}://{}{port}{}", url.scheme(), url.host_str().unwrap_or_default(), url.path())
+}
+
+fn headers(response: &reqwest::Response) -> BTreeMap<String, String> {
+    let text = |value: &HeaderValue| value.to_str().ok().map(str::to_owned);
+    response.headers().iter().filter_map(|(name, value)| Some((name.as_str().to_owned(), text(value)?))).collect()
 }
 
 fn blotted(endpoint: &Endpoint, text: &str) -> String {

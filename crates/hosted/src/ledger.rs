@@ -76,6 +76,7 @@ pub struct Settlement {
     /// What the answer said, also where that is not taken for what is billed.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub reported: Option<Micros>,
+    /// How long it took; 0 if nobody knows, as where one process began it and another ended it.
     #[serde(default)]
     pub ms: u64,
     /// From the request to the first byte of a picture.

@@ -72,7 +72,7 @@ pub fn measure<'a>(
         });
         let all = alike.filter_map(|(entry, ..)| {
             let settled = entry.settled.as_ref()?;
-            Some((settled.ms, settled.first_byte_ms))
+            (settled.ms > 0).then_some((settled.ms, settled.first_byte_ms))
         });
         let all: Vec<_> = all.collect();
         all[all.len().saturating_sub(MOST)..].to_vec()
@@ -169,6 +169,14 @@ mod tests {
         assert!(none.success > 0.99);
         let own = [entry(1, Outcome::Done, 900), entry(2, Outcome::Done, 1000), entry(3, Outcome::Done, 2000)];
         assert_eq!(measure(own.iter(), Some(&KNOWN), None, 4).p50_ms, Some(1000));
+    }
+
+    #[test]
+    fn a_call_of_which_nobody_knows_how_long_it_took_is_no_quick_one() {
+        let resumed = [entry(1, Outcome::Done, 0), entry(2, Outcome::Done, 0), entry(3, Outcome::Done, 5000)];
+        let measured = measure(resumed.iter(), Some(&KNOWN), None, 4);
+        assert_eq!((measured.p50_ms, measured.n), (Some(5000), 3));
+        assert_eq!(measure(resumed[..2].iter(), Some(&KNOWN), None, 4).p50_ms, Some(KNOWN.p50_ms));
     }
 
     #[test]

@@ -75,9 +75,9 @@ pub fn made(base: &str, response: &Response) -> Result<Made, Fault> {
     for item in &data {
         let text = |name: &str| item.get(name).and_then(Value::as_str).filter(|text| !text.is_empty());
         if let Some(base64) = text("b64_json").or_else(|| text("base64")) {
-            pictures.push(inline(base64)?);
+            pictures.push(inline(base64));
         } else if let Some(link) = text("url").or(item.as_str()) {
-            pictures.push(source(link, &base)?);
+            pictures.push(source(link, &base));
         }
     }
     let metadata = json.get("metadata");

@@ -224,6 +224,8 @@ pub enum Source {
     Link(String),
     /// It came along, and was kept beside the ledger.
     Here,
+    /// Nobody can read where it is, or what came along: why. The others of its answer are worth no less.
+    Unreadable(String),
     /// It came along.
     #[serde(skip)]
     Inline(Bytes),
@@ -234,24 +236,21 @@ fn link(text: &str) -> Option<Url> {
 }
 
 /// An address or a data URI of an answer; relative ones are meant from `base`.
-pub fn source(text: &str, base: &Url) -> Result<Source, Fault> {
+pub fn source(text: &str, base: &Url) -> Source {
     if let Some(data) = text.strip_prefix("data:") {
-        let (_, data) = data.split_once(',').ok_or_else(|| broken("a data URI without data"))?;
-        return inline(data);
+        return data.split_once(',').map_or_else(|| unreadable("a data URI without data"), |(_, data)| inline(data));
     }
-    let url = base.join(text).map_err(|_| broken("an address that is none"))?;
-    Ok(Source::Link(url.into()))
+    base.join(text).map_or_else(|_| unreadable("an address that is none"), |url| Source::Link(url.into()))
 }
 
 /// A picture in base64.
-pub fn inline(text: &str) -> Result<Source, Fault> {
+pub fn inline(text: &str) -> Source {
     let clean: String = text.chars().filter(|c| !c.is_whitespace()).collect();
-    let bytes = base64::decode(clean).map_err(|_| broken("base64 that is none"))?;
-    Ok(Source::Inline(bytes.into()))
+    base64::decode(clean).map_or_else(|_| unreadable("base64 that is none"), |bytes| Source::Inline(bytes.into()))
 }
 
-fn broken(what: &str) -> Fault {
-    Fault::new(Class::BadImage, format!("the answer holds {what}")).billed()
+fn unreadable(what: &str) -> Source {
+    Source::Unreadable(format!("the answer holds {what}"))
 }
 
 /// A number that may be a float or a text.

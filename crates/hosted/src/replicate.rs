@@ -70,7 +70,7 @@ impl Protocol for Replicate {
         let output = json.get("output").and_then(|output| output.as_str().or_else(|| output.get(0)?.as_str()));
         let status = json.get("status").and_then(Value::as_str).unwrap_or_default();
         if let (Some(link), "succeeded" | "processing" | "starting") = (output, status) {
-            return Ok(Polled::Made(Made { pictures: vec![source(link, &nowhere)?], ..Made::default() }));
+            return Ok(Polled::Made(Made { pictures: vec![source(link, &nowhere)], ..Made::default() }));
         }
         let error = json.get("error").and_then(Value::as_str).unwrap_or_default();
         match status {

@@ -116,6 +116,7 @@ impl Way<'_> {
         let price = offer.map_or(crate::price::Price::Unknown, |offer| offer.price);
         let means = CallMeans { price: &price, measured: measure([].iter(), None, None, self.now()), size: None };
         let mut resumed = self.at(&endpoint, call, reserved.n, reserved.micros, means);
+        resumed.is_resumed = true;
         resumed.is_old = self.now().saturating_sub(open.at) > OLD_S;
         let got = resumed.resume(job.as_ref(), made);
         match got {

@@ -231,6 +231,7 @@ impl Way<'_> {
             random: &*self.hosted.settings().random,
             began: Instant::now(),
             first_byte: OnceLock::new(),
+            is_resumed: false,
             is_old: false,
             n,
             size,

@@ -41,7 +41,7 @@ impl Call<'_> {
     pub(super) fn finish_left(&self, made: Made, job: Option<&Job>) -> Result<Got, Fault> {
         let is_gone =
             |fault: &Fault| matches!(fault.status, Some(403 | 410)) || (fault.status == Some(404) && self.is_old);
-        let came_along = made.pictures.iter().all(|source| *source == Source::Here);
+        let came_along = made.pictures.iter().all(|source| matches!(source, Source::Here | Source::Unreadable(_)));
         let gone = match self.fetch(&made) {
             Ok(pictures) => return Ok(self.done(made, pictures, Sent::default())),
             Err(fault) if is_gone(&fault) || came_along => fault,
@@ -120,6 +120,9 @@ impl Call<'_> {
                 let words = "it came along with an answer, and is not kept here any more";
                 return Err(Fault::new(Class::BadImage, words).billed());
             }
+            (None, Source::Unreadable(reason)) => {
+                return Err(Fault::new(Class::BadImage, reason.clone()).billed());
+            }
             (None, Source::Link(link)) => self.download(link, (i, n)).map_err(|fault| match fault.status {
                 // It is gone, or was never meant for us.
                 Some(403 | 410) => fault.billed(),
@@ -190,7 +193,7 @@ impl Call<'_> {
                 self.saw_first_byte();
                 self.host.progress(done, total.unwrap_or(0), &note);
             };
-            let fetched = self.wait(self.http.download(self.endpoint, link, &told));
+            let fetched = self.wait(self.http.download(self.endpoint, link, (self.now)(), &told));
             let read = |bytes: Bytes| match picture::decode(&bytes) {
                 Ok(picture) => Ok((picture, bytes)),
                 Err(error) => Err(unreadable(&error)),

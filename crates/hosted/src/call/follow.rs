@@ -11,7 +11,8 @@ use crate::wire::{Request, Response};
 impl Call<'_> {
     /// Asks after a job until it ends, then fetches what it made.
     pub(super) fn follow(&self, job: &Job, sent: Sent) -> Result<Got, Fault> {
-        let mut was_queued = true;
+        // It waits only if it said so: one that an earlier run left may have begun long ago.
+        let mut was_queued = false;
         let followed = self.poll(job, &mut was_queued);
         match followed {
             Ok(made) => self.finish(Made { cost: made.cost.or(job.cost), ..made }, sent),
@@ -148,7 +149,7 @@ impl Call<'_> {
         match self.how_it_stopped(job) {
             Some(Ok(())) => open("was done already, and the next run fetches it"),
             Some(Err(end)) => {
-                let is_free = was_queued || (end.status.is_none() && !end.may_be_billed);
+                let is_free = !end.may_be_billed && (was_queued || end.status.is_none());
                 Err(self.end(Fault { may_be_billed: !is_free, ..fault.clone() }, sent))
             }
             None => Err(self.end(fault.clone().billed(), sent)),

@@ -116,6 +116,6 @@ impl Call<'_> {
         let done = if total == 0 { 0 } else { ms };
         let note = format!("running at {}, {:.1} s{usual}", self.endpoint.name, ms as f64 / 1e3);
         self.host.progress(done, total, &note);
-        self.note(&note)
+        self.is_cancelled().map_or(Ok(()), Err)
     }
 }

@@ -36,6 +36,8 @@ pub struct Lab {
 #[derive(Default)]
 pub struct Run {
     pub said: Mutex<Vec<String>>,
+    /// How far it was, of how much, each time that it was told.
+    pub bars: Mutex<Vec<(u64, u64, String)>>,
     pub is_cancelled: AtomicBool,
     /// Cancels when progress begins with this.
     pub cancels_at: Option<&'static str>,
@@ -200,7 +202,8 @@ impl CallHost for Run {
         self.is_cancelled.load(Ordering::SeqCst)
     }
 
-    fn progress(&self, _done: u64, _total: u64, note: &str) {
+    fn progress(&self, done: u64, total: u64, note: &str) {
+        self.bars.lock().unwrap().push((done, total, note.to_owned()));
         if self.cancels_at.is_some_and(|at| note.starts_with(at)) {
             self.is_cancelled.store(true, Ordering::SeqCst);
         }

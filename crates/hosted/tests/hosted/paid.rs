@@ -177,6 +177,55 @@ fn a_job_that_was_called_off_costs_nothing_only_if_it_says_so() {
 }
 
 #[test]
+fn a_job_that_is_called_off_before_it_said_that_it_waits_may_have_begun() {
+    for provider in ["fal", "replicate"] {
+        let lab = Lab::allowing();
+        lab.servers.set_polls(1_000_000);
+        lab.servers.fail("poll 500");
+        let asked = HostedRequest { model: model(provider), ..request(provider, "a boat") };
+        assert!(lab.outcome(&asked, &[]).ends_with("[1]"));
+        lab.servers.recover();
+        let run = Run { is_cancelled: true.into(), ..Run::default() };
+        lab.ask(&run, &asked, &[]).unwrap_err();
+        let entry = &entries(&lab)[0];
+        assert_eq!(n_of(&lab, Stage::Cancel), 1, "{provider}");
+        assert!(entry.settled.is_some() && entry.counted() > Some(Micros(0)), "{provider}: {entry:?}");
+    }
+}
+
+#[test]
+fn a_call_that_another_process_began_tells_no_time() {
+    let lab = Lab::new();
+    lab.servers.fail("poll 500");
+    lab.of("fal", "a boat");
+    lab.servers.recover();
+    lab.of("fal", "a boat");
+    lab.of("fal", "a ship");
+    let times: Vec<bool> = entries(&lab).iter().map(|entry| entry.settled.as_ref().unwrap().ms > 0).collect();
+    assert_eq!(times, [false, true]);
+}
+
+#[test]
+fn a_job_that_runs_is_shown_against_how_long_such_calls_take() {
+    let lab = Lab::new();
+    let run = Run::default();
+    lab.ask(&run, &request("fal", "a boat"), &[]).unwrap();
+    let bars = run.bars.lock().unwrap();
+    let mut running = bars.iter().filter(|(.., note)| note.starts_with("running at fal")).peekable();
+    assert!(running.peek().is_some() && running.all(|(done, total, _)| done < total), "{bars:?}");
+}
+
+#[test]
+fn who_has_the_pictures_may_ask_for_patience_as_well() {
+    let lab = Lab::new();
+    for fault in ["picture 429 ms=20 times=1", "picture 503 ms=20 times=1"] {
+        let run = Run::default();
+        lab.ask(&run, &request("fal", &format!("a boat [[{fault}]]")), &[]).unwrap();
+        assert!(run.said().contains("fal asks for 0 s of patience"), "{}", run.said());
+    }
+}
+
+#[test]
 fn a_job_that_cannot_be_written_down_is_followed_all_the_same() {
     let lab = Lab::new();
     let run = Run { breaks_at: Some(("asking fal", lab.ledger_folder())), ..Run::default() };

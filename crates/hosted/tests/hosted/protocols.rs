@@ -2,7 +2,7 @@
 
 use expect_test::{Expect, expect};
 use rondel_hosted::endpoint::{Endpoint, Secret};
-use rondel_hosted::protocol::{Ask, Polled, Submitted, of};
+use rondel_hosted::protocol::{Ask, Polled, Source, Submitted, of};
 use rondel_hosted::providers::shipped;
 use rondel_hosted::wire::{Body, Response};
 
@@ -128,6 +128,24 @@ fn a_result_that_is_no_success_is_none() {
     let black = fal
         .fetched(&answer(200, r#"{"images": [{"url": "https://x/y", "width": null}], "has_nsfw_concepts": [true]}"#));
     assert_eq!(black.unwrap().flagged, [true]);
+}
+
+#[test]
+fn what_cannot_be_read_of_an_answer_takes_nothing_else_with_it() {
+    let list = r#"[{"b64_json": "!"}, {"b64_json": "aGVsbG8="}, {"url": "data:x"}, {"url": "https://x/y"}]"#;
+    let good = |pictures: &[Source]| {
+        let unread = pictures.iter().filter(|source| matches!(source, Source::Unreadable(_)));
+        (pictures.len(), unread.count())
+    };
+    for provider in ["openai", "together"] {
+        let answer = answer(200, &format!(r#"{{"data": {list}}}"#));
+        let Ok(Submitted::Made(made)) = of(endpoint(provider).api).submitted(&endpoint(provider), "m", &answer) else {
+            panic!("pictures");
+        };
+        assert_eq!(good(&made.pictures), (4, 2), "{provider}");
+    }
+    let made = of(endpoint("fal").api).fetched(&answer(200, &format!(r#"{{"images": {list}}}"#))).unwrap();
+    assert_eq!(good(&made.pictures), (2, 1));
 }
 
 #[test]
