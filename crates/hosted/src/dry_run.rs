@@ -7,6 +7,7 @@ use std::time::Duration;
 
 use rondel_value::{HostedRequest, Image};
 
+use crate::fault::words;
 use crate::lumenfall::estimate;
 use crate::painter::Hosted;
 use crate::picture;
@@ -54,7 +55,7 @@ impl Hosted {
             let Ok(endpoint) = self.endpoint(&candidate.provider) else { continue };
             let (name, n) = (&candidate.provider, request.n.min(candidate.offer.pictures));
             let ask = candidate.ask(request, request.seed, n, &references);
-            let misfit = self.against_schema(&endpoint, &ask);
+            let misfit = self.against_schema(&endpoint, &ask, &|| false);
             // A sum is that of one call.
             let dry = protocol::of(endpoint.api).dry_run(&endpoint, &ask);
             let dry = dry.filter(|_| misfit.is_none() && n == request.n && !self.is_offline());
@@ -77,7 +78,9 @@ impl Hosted {
                 }
             }
             if let Some((micros, by)) = told {
-                let by = by.map(|by| format!(", and would ask {by}")).unwrap_or_default();
+                let by = by
+                    .map(|by| format!(", and would ask {}", self.without_key(&endpoint, &words(&by))))
+                    .unwrap_or_default();
                 candidate.quote = Some(Quote { low: micros, high: micros, parts: format!("as it says itself{by}") });
             }
             candidate.misfit = misfit;

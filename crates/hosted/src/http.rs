@@ -5,6 +5,7 @@
 //!   than https, and none to an address in a private network, unless the provider itself is on this machine.
 //! - The same behind a proxy, which is named by whoever runs this: what resolves to a private network here is not asked of it.
 //! - What is too long is not read to its end.
+//! - Who is silent for too long is taken for gone where asking again costs nothing: a GET changes nothing.
 
 use std::collections::BTreeMap;
 use std::error::Error;
@@ -20,6 +21,7 @@ use url::Url;
 
 use crate::endpoint::{Endpoint, is_loopback, is_private};
 use crate::fault::{Class, Fault};
+use crate::patience::Patience;
 use crate::providers::Api;
 use crate::wire::{Body, Method, Request, Response};
 
@@ -42,6 +44,7 @@ pub struct Http {
     /// For what answers name: resolves to public addresses alone.
     public: reqwest::Client,
     proxy: Option<Proxy>,
+    silence: Duration,
 }
 
 /// What stands between here and everything outside.
@@ -72,14 +75,14 @@ pub type Told<'a> = &'a (dyn Fn(u64, Option<u64>) + Sync);
 
 impl Http {
     /// Fails if the system's certificates cannot be used.
-    pub fn new(connect_timeout: Duration, proxy: Option<Proxy>) -> Result<Http, reqwest::Error> {
+    pub fn new(patience: &Patience, proxy: Option<Proxy>) -> Result<Http, reqwest::Error> {
         // Someone may have installed it before, and then it is the same one.
         let _ = rustls::crypto::ring::default_provider().install_default();
         let builder = || {
             reqwest::Client::builder()
                 .user_agent(USER_AGENT)
                 .redirect(Policy::none())
-                .connect_timeout(connect_timeout)
+                .connect_timeout(patience.connect)
                 .pool_idle_timeout(Duration::from_secs(30))
                 // The environment is read in one place, and not here.
                 .no_proxy()
@@ -95,6 +98,7 @@ impl Http {
             local: builder().build()?,
             public: through(builder().dns_resolver(PublicOnly { but }))?.build()?,
             proxy,
+            silence: patience.silence,
         })
     }
 
@@ -112,7 +116,7 @@ impl Http {
             let message = format!("the key is for {} alone and is not sent to {}", shown(&endpoint.base), shown(url));
             return Err(Fault::new(Class::Network, message));
         }
-        let client = self.client(endpoint, url, !is_own)?;
+        let client = self.client(endpoint, url).await?;
         let method = match request.method {
             Method::Get => reqwest::Method::GET,
             Method::Post => reqwest::Method::POST,
@@ -140,7 +144,9 @@ impl Http {
             Body::Json(json) => builder.header(CONTENT_TYPE, "application/json").body(json.to_string()),
             Body::Bytes { content_type, bytes } => builder.header(CONTENT_TYPE, content_type).body(bytes.clone()),
         };
-        let response = builder.send().await.map_err(|error| trouble(endpoint, &error))?;
+        let silence = (request.method == Method::Get).then_some(self.silence);
+        let sent = in_time(silence, builder.send()).await.map_err(Silent::fault)?;
+        let response = sent.map_err(|error| trouble(endpoint, &error))?;
         let status = response.status();
         if status.is_redirection() {
             let message = format!("{} sends on elsewhere, where a request with a key does not follow", shown(url));
@@ -149,7 +155,8 @@ impl Http {
             return Err(Fault { status: Some(status.as_u16()), should_retry, ..Fault::new(Class::Server, message) });
         }
         let answer = Response { status: status.as_u16(), headers: headers(&response), body: Bytes::new() };
-        let body = read(response, LONGEST_ANSWER, &|_, _| ()).await.map_err(|problem| match problem {
+        let body = read(response, LONGEST_ANSWER, silence, &|_, _| ()).await.map_err(|problem| match problem {
+            ReadProblem::Silent(silent) => silent.fault(),
             ReadProblem::TooLong(most) => Fault::unclear(format!("the answer is longer than {} MiB", most >> 20)),
             ReadProblem::Cut(reason) => {
                 Fault::unclear(format!("the answer was cut off: {}", blotted(endpoint, &reason)))
@@ -174,16 +181,9 @@ impl Http {
             if !is_allowed {
                 return Err(never(format!("{} is not fetched: pictures come by https", shown(&url))));
             }
-            let client = self.client(endpoint, &url, true)?;
-            if self.proxy.is_some() && !is_loopback(&url) {
-                let name = url.host_str().unwrap_or_default();
-                // Some networks know no names of the outside, and their proxies do.
-                let is_nowhere = tokio::net::lookup_host((bare(name), 0)).await.is_err();
-                if !is_nowhere || is_private_name(name) {
-                    public_addresses(name).await.map_err(|error| never(error.to_string()))?;
-                }
-            }
-            let response = client.get(url.clone()).send().await.map_err(|error| trouble(endpoint, &error))?;
+            let client = self.client(endpoint, &url).await?;
+            let sent = in_time(Some(self.silence), client.get(url.clone()).send()).await.map_err(Silent::fault)?;
+            let response = sent.map_err(|error| trouble(endpoint, &error))?;
             let status = response.status();
             if status.is_redirection() {
                 let to =
@@ -207,7 +207,8 @@ impl Http {
                 let retry_after = Response { status, headers, body: Bytes::new() }.retry_after(now);
                 return Err(Fault { status: Some(status), retry_after, ..fault });
             }
-            return read(response, LONGEST_PICTURE, told).await.map_err(|problem| match problem {
+            return read(response, LONGEST_PICTURE, Some(self.silence), told).await.map_err(|problem| match problem {
+                ReadProblem::Silent(silent) => silent.fault(),
                 ReadProblem::TooLong(most) => bad(format!("the picture is longer than {} MiB", most >> 20)),
                 ReadProblem::Cut(reason) => Fault::new(Class::Network, format!("the picture was cut off: {reason}")),
             });
@@ -215,26 +216,37 @@ impl Http {
         Err(bad(format!("{} sends on more than {MOST_REDIRECTS} times", shown(&url))))
     }
 
-    /// Whoever may ask at this address. What an answer named must not lead into a private network.
-    fn client(&self, endpoint: &Endpoint, url: &Url, is_named_by_answer: bool) -> Result<&reqwest::Client, Fault> {
-        if is_loopback(url) && (endpoint.is_local() || !is_named_by_answer) {
+    /// Whoever may ask at this address. The provider may be wherever it was put; what an answer names must not lead into a private
+    /// network.
+    async fn client(&self, endpoint: &Endpoint, url: &Url) -> Result<&reqwest::Client, Fault> {
+        let is_own = endpoint.may_see_key(url);
+        if is_loopback(url) && (endpoint.is_local() || is_own) {
             return Ok(&self.local);
         }
-        if !is_named_by_answer {
+        if is_own {
             return Ok(&self.api);
         }
+        let never = |message: String| Fault { should_retry: Some(false), ..Fault::new(Class::BadImage, message) };
         let ip = match url.host() {
             Some(url::Host::Ipv4(ip)) => Some(ip.into()),
             Some(url::Host::Ipv6(ip)) => Some(ip.into()),
             _ => None,
         };
-        match is_loopback(url) || ip.is_some_and(is_private) {
-            true => {
-                let message = format!("{} is in a private network", shown(url));
-                Err(Fault { should_retry: Some(false), ..Fault::new(Class::BadImage, message) })
-            }
-            false => Ok(&self.public),
+        if is_loopback(url) || ip.is_some_and(is_private) {
+            return Err(never(format!("{} is in a private network", shown(url))));
         }
+        // A proxy resolves names by itself, so they are looked at before it is asked.
+        if self.proxy.is_some() && ip.is_none() {
+            let name = url.host_str().unwrap_or_default();
+            if is_private_name(name) {
+                return Err(never(format!("`{name}` is in a private network")));
+            }
+            // Some networks know no names of the outside, and their proxies do.
+            if tokio::net::lookup_host((bare(name), 0)).await.is_ok() {
+                public_addresses(name).await.map_err(|error| never(error.to_string()))?;
+            }
+        }
+        Ok(&self.public)
     }
 }
 
@@ -309,13 +321,36 @@ fn trouble(endpoint: &Endpoint, error: &reqwest::Error) -> Fault {
     }
 }
 
+/// Nothing came for so long.
+struct Silent(Duration);
+
+impl Silent {
+    fn fault(self) -> Fault {
+        Fault::new(Class::Network, format!("nothing came for {} s", self.0.as_secs_f64()))
+    }
+}
+
+/// Waits for one answer or one piece of it, as long as may be.
+async fn in_time<T>(silence: Option<Duration>, work: impl Future<Output = T>) -> Result<T, Silent> {
+    match silence {
+        Some(silence) => tokio::time::timeout(silence, work).await.map_err(|_| Silent(silence)),
+        None => Ok(work.await),
+    }
+}
+
 enum ReadProblem {
     TooLong(usize),
     Cut(String),
+    Silent(Silent),
 }
 
 /// Reads a body to its end, and no more than `most` bytes of it, unpacked.
-async fn read(mut response: reqwest::Response, most: usize, told: Told<'_>) -> Result<Bytes, ReadProblem> {
+async fn read(
+    mut response: reqwest::Response,
+    most: usize,
+    silence: Option<Duration>,
+    told: Told<'_>,
+) -> Result<Bytes, ReadProblem> {
     let is_packed = response.headers().get("content-encoding").is_some_and(|value| value.as_bytes() == b"gzip");
     let total = response.content_length();
     if total.is_some_and(|total| total > most as u64) {
@@ -323,7 +358,7 @@ async fn read(mut response: reqwest::Response, most: usize, told: Told<'_>) -> R
     }
     let mut body = BytesMut::new();
     loop {
-        match response.chunk().await {
+        match in_time(silence, response.chunk()).await.map_err(ReadProblem::Silent)? {
             Ok(None) => break,
             Ok(Some(chunk)) if body.len() + chunk.len() > most => return Err(ReadProblem::TooLong(most)),
             Ok(Some(chunk)) => {
@@ -352,6 +387,7 @@ async fn read(mut response: reqwest::Response, most: usize, told: Told<'_>) -> R
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::providers::shipped;
 
     fn proxy(variables: &[(&str, &str)]) -> Option<Proxy> {
         Proxy::of(&|name| variables.iter().find(|(known, _)| *known == name).map(|(_, text)| (*text).to_owned()))
@@ -365,6 +401,51 @@ mod tests {
             [proxy(&[]), proxy(&[("HTTPS_PROXY", "")]), proxy(&[("HTTP_PROXY", "http://x")])],
             [None, None, None]
         );
+    }
+
+    fn http(proxy: Option<&str>) -> Http {
+        let proxy = proxy.map(|url| Proxy { url: Url::parse(url).unwrap(), but: None });
+        Http::new(&Patience::default(), proxy).unwrap()
+    }
+
+    fn endpoint(base: &str) -> Endpoint {
+        Endpoint::new("openai", &shipped()["openai"], Some(base), None, None).unwrap()
+    }
+
+    #[tokio::test]
+    async fn a_gateway_in_the_house_gives_its_own_pictures_and_nobody_leads_to_another_place_there() {
+        let (http, gateway) = (http(None), endpoint("https://192.168.0.7/v1"));
+        let at = async |url: &str| http.client(&gateway, &Url::parse(url).unwrap()).await;
+        assert!(std::ptr::eq(at("https://192.168.0.7/files/a.png").await.unwrap(), &raw const http.api));
+        assert!(std::ptr::eq(at("https://example.org/a.png").await.unwrap(), &raw const http.public));
+        for url in ["https://192.168.0.8/a.png", "https://192.168.0.7:8443/a.png", "https://localhost/a.png"] {
+            assert!(at(url).await.unwrap_err().message.contains("is in a private network"), "{url}");
+        }
+    }
+
+    #[tokio::test]
+    async fn what_an_answer_names_is_looked_at_before_a_proxy_is_asked_whatever_is_sent_there() {
+        // Nobody listens there.
+        let http = http(Some("http://127.0.0.1:9"));
+        let fal = Endpoint::new("fal", &shipped()["fal"], None, None, None).unwrap();
+        for url in ["https://nas.local/a", "https://intranet/a", "https://metadata.google.internal/a"] {
+            let put = Request { method: Method::Put, is_keyed: false, ..Request::get(Url::parse(url).unwrap()) };
+            for fault in
+                [http.send(&fal, &put).await.unwrap_err(), http.download(&fal, url, 0, &|_, _| ()).await.unwrap_err()]
+            {
+                assert!(fault.message.contains("is in a private network"), "{url}: {}", fault.message);
+            }
+        }
+    }
+
+    #[tokio::test]
+    async fn names_resolve_to_public_addresses_or_to_nothing() {
+        let resolve = async |but: Option<&str>| {
+            let only = PublicOnly { but: but.map(str::to_owned) };
+            only.resolve("localhost".parse().unwrap()).await.map(Iterator::count)
+        };
+        assert!(resolve(None).await.unwrap_err().to_string().contains("`localhost` is in a private network"));
+        assert!(resolve(Some("localhost")).await.unwrap() > 0, "but for a proxy");
     }
 
     #[test]

@@ -232,13 +232,34 @@ impl Hosted {
         request: &Request,
         patience: Duration,
     ) -> Result<Response, Fault> {
+        self.ask_unless(endpoint, request, patience, &|| false)
+    }
+
+    /// [blocking] The same, as long as somebody wants it.
+    pub(crate) fn ask_unless(
+        &self,
+        endpoint: &Endpoint,
+        request: &Request,
+        patience: Duration,
+        is_cancelled: &dyn Fn() -> bool,
+    ) -> Result<Response, Fault> {
         let means = self.means()?;
-        let answered =
-            means.runtime.block_on(async { tokio::time::timeout(patience, means.http.send(endpoint, request)).await });
+        let cancelled = async {
+            while !is_cancelled() {
+                tokio::time::sleep(Duration::from_millis(25)).await;
+            }
+        };
+        let answered = means.runtime.block_on(async {
+            tokio::select! {
+                answered = tokio::time::timeout(patience, means.http.send(endpoint, request)) => Some(answered),
+                () = cancelled => None,
+            }
+        });
         let fault = match answered {
-            Ok(Ok(response)) => return Ok(response),
-            Ok(Err(fault)) => fault,
-            Err(_) => Fault::new(Class::Timeout, format!("no answer within {} s", patience.as_secs())),
+            Some(Ok(Ok(response))) => return Ok(response),
+            Some(Ok(Err(fault))) => fault,
+            Some(Err(_)) => Fault::new(Class::Timeout, format!("no answer within {} s", patience.as_secs())),
+            None => Fault::new(Class::Cancelled, "the run was cancelled"),
         };
         Err(Fault { is_unclear: false, may_be_billed: false, ..fault })
     }
@@ -257,7 +278,7 @@ impl Hosted {
             .build()
             .map_err(|error| problem(&error))?;
         let proxy = Proxy::of(&*self.settings.variable);
-        let http = Http::new(self.settings.patience.connect, proxy).map_err(|error| problem(&error))?;
+        let http = Http::new(&self.settings.patience, proxy).map_err(|error| problem(&error))?;
         Ok(means.insert(Arc::new(Means { http, runtime })).clone())
     }
 

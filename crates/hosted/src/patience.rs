@@ -6,6 +6,8 @@ use std::time::Duration;
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Patience {
     pub connect: Duration,
+    /// How long a question or a download may be silent before it is asked again. What is paid for has until the deadline.
+    pub silence: Duration,
     /// How often a request that is paid for is sent, in all.
     pub submits: u32,
     /// Failures in a row while a job is asked after.
@@ -32,6 +34,7 @@ impl Default for Patience {
     fn default() -> Patience {
         Patience {
             connect: Duration::from_secs(10),
+            silence: Duration::from_secs(30),
             submits: 3,
             polls: 10,
             downloads: 5,

@@ -5,7 +5,7 @@ use std::time::Duration;
 use serde_json::Value;
 
 use crate::endpoint::Endpoint;
-use crate::fault::{Class, Fault};
+use crate::fault::{Class, Fault, words};
 use crate::keys::KeyFound;
 use crate::lumenfall::either;
 use crate::painter::Hosted;
@@ -150,6 +150,11 @@ impl Hosted {
                     _ => None,
                 };
                 let balance = self.balance(&endpoint, &response, takes_key);
+                // What it is called is the provider's word, and may be anything.
+                let balance = balance.map(|Balance { amount, currency }| Balance {
+                    amount,
+                    currency: self.without_key(&endpoint, &words(&currency)),
+                });
                 Answer::Answers { takes_key, ahead_s, balance }
             }
         };

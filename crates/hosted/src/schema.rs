@@ -9,16 +9,19 @@
 //! If it cannot be had, the last one holds, however old; without any, what `providers.ron` says is all that is checked. So neither being
 //! offline nor a provider without schemas keeps anybody from asking.
 
-use std::collections::BTreeSet;
+use std::collections::HashMap;
 use std::fs;
+use std::io::Write;
 use std::path::PathBuf;
-use std::sync::Mutex;
+use std::sync::{Arc, Mutex, TryLockError};
 use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
 
 use crate::endpoint::Endpoint;
+use crate::fault::words;
+use crate::ledger::private;
 use crate::painter::Hosted;
 use crate::protocol::{self, Ask};
 use crate::wire::Request;
@@ -29,9 +32,11 @@ const DAY_S: u64 = 86_400;
 /// How long an answer may take: without one, the last holds.
 const PATIENCE: Duration = Duration::from_secs(4);
 
-/// Those that were not to be had, which are not asked for twice by one process.
+/// By address: whether a schema was not to be had there, and is not asked for twice by one process.
+///
+/// Each is held by whoever asks: others who want the same wait for that answer, and do not go on as if there were none.
 #[derive(Default)]
-pub struct Missed(Mutex<BTreeSet<String>>);
+pub struct Missed(Mutex<HashMap<String, Arc<Mutex<bool>>>>);
 
 #[derive(Serialize, Deserialize)]
 struct Kept {
@@ -41,45 +46,65 @@ struct Kept {
 }
 
 impl Hosted {
-    /// [blocking] What a provider's own schema has against a request; nothing if it has none.
-    pub(crate) fn against_schema(&self, endpoint: &Endpoint, ask: &Ask<'_>) -> Option<String> {
+    /// [blocking] What a provider's own schema has against a request; nothing if it has none, or nobody waits for it any more.
+    pub(crate) fn against_schema(
+        &self,
+        endpoint: &Endpoint,
+        ask: &Ask<'_>,
+        is_cancelled: &dyn Fn() -> bool,
+    ) -> Option<String> {
         let input = protocol::of(endpoint.api).input(ask)?;
-        let schema = self.schema(endpoint, ask.model())?;
-        misfit(&schema, &input).map(|reason| format!("its own schema says: {reason}"))
+        let schema = self.schema(endpoint, ask.model(), is_cancelled)?;
+        let reason = misfit(&schema, &input)?;
+        Some(format!("its own schema says: {}", self.without_key(endpoint, &words(&reason))))
     }
 
     /// A schema, from the disk or from the provider.
-    fn schema(&self, endpoint: &Endpoint, model: &str) -> Option<Value> {
+    fn schema(&self, endpoint: &Endpoint, model: &str, is_cancelled: &dyn Fn() -> bool) -> Option<Value> {
         let protocol = protocol::of(endpoint.api);
         let addresses = protocol.schemas_at(endpoint, model);
         let address = addresses.first()?.to_string();
         let file = self.schema_file(endpoint, model);
-        let kept = fs::read(&file).ok().and_then(|bytes| serde_json::from_slice::<Kept>(&bytes).ok());
-        let kept = kept.filter(|kept| kept.address == address);
-        if let Some(kept) = kept.as_ref().filter(|kept| self.now().saturating_sub(kept.at) < DAY_S) {
-            return Some(kept.schema.clone());
-        }
-        let is_asked = !self.is_offline() && {
-            let mut missed = self.missed_schemas().0.lock().expect("nobody panics while holding it");
-            // Until it comes, it is one that did not.
-            missed.insert(address.clone())
+        let kept = || {
+            let kept = fs::read(&file).ok().and_then(|bytes| serde_json::from_slice::<Kept>(&bytes).ok());
+            kept.filter(|kept| kept.address == address)
         };
-        let ask = || {
-            addresses.iter().find_map(|address| {
-                let response = self.ask_once(endpoint, &Request::get(address.clone()), PATIENCE).ok()?;
-                protocol.schema(&response.json().filter(|_| response.is_success())?)
-            })
-        };
-        let asked = if is_asked { ask() } else { None };
-        if let Some(schema) = asked {
-            let kept = Kept { at: self.now(), address: address.clone(), schema };
-            self.missed_schemas().0.lock().expect("nobody panics while holding it").remove(&address);
-            let text = serde_json::to_vec(&kept).expect("JSON has a JSON form");
-            // Without a copy it is asked for again.
-            let _ = fs::create_dir_all(file.parent().unwrap_or(&file)).and_then(|()| replace(&file, &text));
+        let is_fresh = |kept: &Kept| self.now().saturating_sub(kept.at) < DAY_S;
+        if let Some(kept) = kept().filter(is_fresh) {
             return Some(kept.schema);
         }
-        kept.map(|kept| kept.schema)
+        let of_address = {
+            let mut missed = self.missed_schemas().0.lock().expect("nobody panics while holding it");
+            missed.entry(address.clone()).or_default().clone()
+        };
+        let mut is_missed = loop {
+            match of_address.try_lock() {
+                Ok(is_missed) => break is_missed,
+                Err(TryLockError::Poisoned(_)) => panic!("nobody panics while holding it"),
+                Err(TryLockError::WouldBlock) if is_cancelled() => return None,
+                Err(TryLockError::WouldBlock) => std::thread::sleep(Duration::from_millis(10)),
+            }
+        };
+        // Whoever was asked meanwhile may have said it.
+        let kept = kept();
+        if *is_missed || self.is_offline() || kept.as_ref().is_some_and(is_fresh) {
+            return kept.map(|kept| kept.schema);
+        }
+        let asked = addresses.iter().find_map(|address| {
+            let request = Request::get(address.clone());
+            let response = self.ask_unless(endpoint, &request, PATIENCE, is_cancelled).ok()?;
+            protocol.schema(&response.json().filter(|_| response.is_success())?)
+        });
+        let Some(schema) = asked else {
+            *is_missed = !is_cancelled();
+            return kept.map(|kept| kept.schema);
+        };
+        let kept = Kept { at: self.now(), address: address.clone(), schema };
+        let text = serde_json::to_vec(&kept).expect("JSON has a JSON form");
+        // An answer may hold what it was sent. Without a copy it is asked for again.
+        let text = self.without_key(endpoint, &String::from_utf8(text).expect("JSON is UTF-8"));
+        let _ = fs::create_dir_all(file.parent().unwrap_or(&file)).and_then(|()| replace(&file, text.as_bytes()));
+        Some(kept.schema)
     }
 
     fn schema_file(&self, endpoint: &Endpoint, model: &str) -> PathBuf {
@@ -91,7 +116,8 @@ impl Hosted {
 /// In one piece, for another process may read it.
 fn replace(file: &std::path::Path, bytes: &[u8]) -> std::io::Result<()> {
     let new = file.with_extension(format!("{}.new", std::process::id()));
-    fs::write(&new, bytes).and_then(|()| fs::rename(&new, file))
+    let mut written = private().write(true).create(true).truncate(true).open(&new)?;
+    written.write_all(bytes).and_then(|()| fs::rename(&new, file))
 }
 
 /// What a JSON schema has against an object.

@@ -255,10 +255,17 @@ impl Way<'_> {
         let _slot = self.slot(provider)?;
         let work = Work { size: *size, n: n.into(), references: work([0, 0], &self.request).references };
         let micros = offer.price.quote(&work).map(|quote| quote.high);
-        let means = CallMeans { price: &offer.price, measured: *measured, size: said };
-        let call = self.at(&endpoint, &id, n, micros, means);
         // Pictures of one request differ, also where each is a call of its own.
         let seed = self.request.seed.map(|seed| seed.wrapping_add(u64::from(before)));
+        let asked = candidate.ask(&self.request, seed, n, &self.references);
+        if let Some(reason) = self.hosted.against_schema(&endpoint, &asked, &|| self.host.cancelled()) {
+            return Err(Fault::new(Class::InvalidRequest, format!("nothing was sent, {reason}")));
+        }
+        if self.host.cancelled() {
+            return Err(Fault::new(Class::Cancelled, "the run was cancelled"));
+        }
+        let means = CallMeans { price: &offer.price, measured: *measured, size: said };
+        let call = self.at(&endpoint, &id, n, micros, means);
         let reservation = Reservation {
             run: self.order.run.to_owned(),
             step: self.order.step.to_owned(),
@@ -273,11 +280,6 @@ impl Way<'_> {
         };
         if let Some(fault) = call.is_over() {
             return Err(fault);
-        }
-        if let Some(reason) =
-            self.hosted.against_schema(&endpoint, &candidate.ask(&self.request, seed, n, &self.references))
-        {
-            return Err(Fault::new(Class::InvalidRequest, format!("nothing was sent, {reason}")));
         }
         let Providers { spend, spend_file, .. } = self.hosted.providers();
         let limits = Limits { spend, file: spend_file, step: self.request.limit_micros.map(Micros) };

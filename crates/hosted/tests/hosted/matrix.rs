@@ -12,7 +12,7 @@ use crate::lab::{Lab, Run, model, request};
 
 const PROVIDERS: [&str; 5] = ["fal", "replicate", "lumenfall", "bfl", "together"];
 
-const FAULTS: [&str; 47] = [
+const FAULTS: [&str; 50] = [
     "submit 401",
     "submit 402",
     "submit 403",
@@ -47,6 +47,9 @@ const FAULTS: [&str; 47] = [
     "poll html times=1",
     "poll 429 after=0 times=2",
     "poll redirect times=1",
+    "poll hang times=1",
+    "result hang times=1",
+    "picture hang times=1",
     "picture 503 times=2",
     "picture 404 times=1",
     "picture reset_after times=1",
@@ -80,10 +83,15 @@ const CLASSES: [Class; 13] = [
 
 /// Asks a provider with each fault: `made` or what went wrong, the number of submits, and whether the call is still open.
 fn column(provider: &str) -> Vec<String> {
-    let (lab, mut hasty) = (Lab::allowing(), Lab::allowing());
-    hasty.patience.deadline = Duration::from_millis(300);
+    let (lab, mut hasty, mut doubtful) = (Lab::allowing(), Lab::allowing(), Lab::allowing());
+    doubtful.patience.silence = Duration::from_millis(200);
+    hasty.patience.deadline = Duration::from_secs(2);
     let cells = FAULTS.map(|fault| {
-        let lab = if fault.ends_with("never") { &hasty } else { &lab };
+        let lab = match fault {
+            _ if fault.ends_with("never") => &hasty,
+            _ if fault.contains(" hang ") => &doubtful,
+            _ => &lab,
+        };
         let before = lab.n_submits();
         let asked = HostedRequest { model: model(provider), ..request(provider, &format!("a boat [[{fault}]]")) };
         let outcome = lab.ask(&Run::default(), &asked, &[]);
@@ -99,7 +107,7 @@ fn column(provider: &str) -> Vec<String> {
         format!("{class:?} {n_submits}{left}")
     });
     // No key went anywhere but to its provider.
-    for entry in [lab.servers.journal(), hasty.servers.journal()].concat() {
+    for entry in [&lab, &hasty, &doubtful].map(|lab| lab.servers.journal()).concat() {
         assert!(entry.key_of.is_none() || entry.origin.provider().is_some(), "{entry:?}");
     }
     cells.to_vec()
@@ -156,6 +164,9 @@ fn every_fault_at_every_provider() {
         poll html times=1           made 1            made 1            made 1            made 1            made 1
         poll 429 after=0 times=2    made 1            made 1            made 1            made 1            made 1
         poll redirect times=1       made 1            made 1            made 1            made 1            made 1
+        poll hang times=1           made 1            made 1            made 1            made 1            made 1
+        result hang times=1         made 1            made 1            made 1            made 1            made 1
+        picture hang times=1        made 1            made 1            made 1            made 1            made 1
         picture 503 times=2         made 1            made 1            made 1            made 1            made 1
         picture 404 times=1         made 1            made 1            made 1            made 1            made 1
         picture reset_after times=1 made 1            made 1            made 1            made 1            made 1

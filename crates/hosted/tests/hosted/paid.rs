@@ -226,6 +226,14 @@ fn who_has_the_pictures_may_ask_for_patience_as_well() {
 }
 
 #[test]
+fn a_picture_that_stops_to_come_is_fetched_again() {
+    let mut lab = Lab::new();
+    lab.patience.silence = Duration::from_millis(500);
+    assert_eq!(lab.of("fal", "a boat [[picture slow ms=60000 times=1]]"), "512×512 of fal [1]");
+    assert_eq!(n_of(&lab, Stage::Picture), 2);
+}
+
+#[test]
 fn a_job_that_cannot_be_written_down_is_followed_all_the_same() {
     let lab = Lab::new();
     let run = Run { breaks_at: Some(("asking fal", lab.ledger_folder())), ..Run::default() };

@@ -4,6 +4,7 @@ use std::fs;
 
 use rondel_hosted::Micros;
 use rondel_hosted::route::Candidate;
+use rondel_plugin::{FailureKind, PaintOrder, Painter};
 use rondel_testkit::servers::{Provider, Stage};
 use rondel_value::{HostedRequest, Route};
 
@@ -52,6 +53,51 @@ fn what_the_schema_refuses_is_not_sent_and_the_next_provider_is_asked() {
     );
     let route = Route::Order(vec!["lumenfall".to_owned(), "fal".to_owned()]);
     assert_eq!(lab.outcome(&HostedRequest { route, ..two }, &[]), "512×512, 512×512 of fal [1]");
+}
+
+#[test]
+fn steps_side_by_side_wait_for_one_answer_and_are_all_held_against_it() {
+    let lab = Lab::new();
+    // It says what it takes, and slowly.
+    lab.servers.fail("facts slow ms=20");
+    let hosted = lab.hosted();
+    let n_refused = std::thread::scope(|scope| {
+        let ask = |step: &'static str| {
+            let request = HostedRequest { output_compression: Some(200), ..request("lumenfall", step) };
+            let (hosted, run) = (&hosted, Run::default());
+            scope
+                .spawn(move || hosted.paint(&PaintOrder { run: "run", step, request: &request, references: &[] }, &run))
+        };
+        let threads = ["one", "two", "three"].map(ask);
+        let failures = threads.map(|thread| thread.join().unwrap().unwrap_err().message);
+        failures.iter().filter(|message| message.contains("its own schema says: `output_compression` is 200")).count()
+    });
+    assert_eq!((n_refused, n_asked(&lab), lab.n_submits()), (3, 1, 0));
+}
+
+#[test]
+fn whoever_stops_a_run_waits_for_no_schema() {
+    let lab = Lab::new();
+    lab.servers.fail("facts hang");
+    let run = Run { is_cancelled: true.into(), ..Run::default() };
+    let failure = lab.ask(&run, &request("lumenfall", "a boat"), &[]).unwrap_err();
+    assert_eq!((failure.kind, lab.n_submits()), (FailureKind::Cancelled, 0));
+    assert!(lab.hosted().ledger().all().unwrap().is_empty());
+}
+
+#[test]
+fn a_schema_is_shown_and_kept_without_the_key_and_what_steers_a_terminal() {
+    let lab = Lab::new();
+    assert!(lab.of("lumenfall", "one").starts_with("512×512"));
+    let file = fs::read_dir(lab.ledger_folder().join("schemas")).unwrap().next().unwrap().unwrap().path();
+    #[cfg(unix)]
+    assert_eq!(std::os::unix::fs::PermissionsExt::mode(&fs::metadata(&file).unwrap().permissions()) & 0o777, 0o600);
+    let mut kept: serde_json::Value = serde_json::from_slice(&fs::read(&file).unwrap()).unwrap();
+    let key = Provider::Lumenfall.key();
+    kept["schema"]["properties"]["output_format"]["enum"] = vec![format!("\u{1b}[2J{key}")].into();
+    fs::write(&file, kept.to_string()).unwrap();
+    let outcome = lab.of("lumenfall", "two");
+    assert!(outcome.contains("one of [2J[key] is taken"), "{outcome}");
 }
 
 #[test]
