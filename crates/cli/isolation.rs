@@ -195,11 +195,27 @@ pub fn libraries() -> Vec<PathBuf> {
     std::env::var_os("LD_LIBRARY_PATH").iter().flat_map(std::env::split_paths).collect()
 }
 
-/// How children are started: this very program, even if its file was replaced since.
+/// This very program, even if its file was replaced since.
+#[cfg(target_os = "linux")]
+const OF_THIS_PROGRAM: &str = "/proc/self/exe";
+
+/// Where this program is started from once more.
+#[cfg(target_os = "linux")]
+pub fn program() -> std::io::Result<PathBuf> {
+    Ok(OF_THIS_PROGRAM.into())
+}
+
+/// Where this program is started from once more.
+#[cfg(not(target_os = "linux"))]
+pub fn program() -> std::io::Result<std::path::PathBuf> {
+    std::env::current_exe()
+}
+
+/// How children are started.
 #[cfg(target_os = "linux")]
 fn children(copies: &Path) -> rondel_plugin::Isolation {
     rondel_plugin::Isolation {
-        program: "/proc/self/exe".into(),
+        program: OF_THIS_PROGRAM.into(),
         arguments: vec![crate::args::PLUGIN_CHILD.into()],
         environment: environment(),
         libraries: libraries(),

@@ -194,6 +194,34 @@ fn who_crashes_while_it_is_opened_is_told() {
     assert_eq!(said.stderr, expected);
 }
 
+/// What is said of a plugin that ends in `init` by a signal: when it is seen first, and once more.
+fn twice_told(signal: &str) -> [String; 2] {
+    let project = project(&format!("#define RAISES {signal}"));
+    [(); 2].map(|()| project.rondel(&["nodes"]).stderr)
+}
+
+#[test]
+fn who_was_ended_from_outside_is_not_condemned_for_it() {
+    for signal in ["SIGINT", "SIGTERM", "SIGHUP", "SIGKILL"] {
+        let [first, second] = twice_told(signal);
+        assert!(first.contains(signal) && first.contains("while it was opened"), "{first}");
+        assert_eq!(first, second, "it is asked again");
+    }
+    let [first, second] = twice_told("SIGABRT");
+    assert!(first.contains("the plugin is of no use"), "{first}");
+    assert!(second.contains("the check found that it ended the process with signal 6"), "{second}");
+}
+
+#[test]
+fn who_prints_without_end_while_it_is_opened_fills_no_disk() {
+    let project = project("#define PRINTS");
+    let said = project.rondel(&["nodes"]);
+    assert_eq!(said.code, Some(0), "{}", said.stderr);
+    let expected =
+        "it ended the process with signal 25 (SIGXFSZ: it wrote more than it may) while it was opened (it said: xxx";
+    assert!(said.stderr.contains(expected), "{}", said.stderr);
+}
+
 #[test]
 fn an_option_that_names_no_plugin_is_a_mistake() {
     let project = project("");

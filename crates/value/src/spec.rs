@@ -141,6 +141,12 @@ impl Range {
         self.min.is_none_or(|min| number >= min) && self.max.is_none_or(|max| number <= max)
     }
 
+    /// Whether its bounds are numbers, the lower not above the upper.
+    fn has_numbers(&self) -> bool {
+        let (min, max) = (self.min.unwrap_or(f64::MIN), self.max.unwrap_or(f64::MAX));
+        min.is_finite() && max.is_finite() && min <= max
+    }
+
     /// Whether every number of `other` is one of this range.
     pub fn encloses(&self, other: &Range) -> bool {
         let low = self.min.is_none_or(|min| other.min.is_some_and(|m| m >= min));
@@ -237,6 +243,7 @@ impl NodeSpec {
             }),
         );
         for input in &self.inputs {
+            mistakes.extend(input.mistakes_of_numbers());
             if let Some(default) = &input.default
                 && let Err(error) = coerce::from_json(default, &input.ty)
                     .map_err(|e| e.to_string())
@@ -292,6 +299,25 @@ impl InputSpec {
         }
     }
 
+    /// What is wrong with the numbers that say which numbers it takes.
+    fn mistakes_of_numbers(&self) -> Vec<String> {
+        let name = &self.name;
+        let mut mistakes = Vec::new();
+        for (field, range) in [("range", self.range), ("soft", self.soft)] {
+            if let Some(range) = range.filter(|range| !range.has_numbers()) {
+                mistakes.push(format!("the {field} {range} of `{name}` has no numbers in it"));
+            }
+        }
+        if let Some(multiple_of) = self.multiple_of.filter(|multiple_of| *multiple_of <= 0) {
+            mistakes
+                .push(format!("the numbers of `{name}` are to be multiples of {multiple_of}, which is not positive"));
+        }
+        if let Some(step) = self.step.filter(|step| !(step.is_finite() && *step > 0.0)) {
+            mistakes.push(format!("the step {step} of `{name}` is not positive"));
+        }
+        mistakes
+    }
+
     /// Whether the input must be set in a graph file.
     pub fn is_required(&self) -> bool {
         self.default.is_none() && !self.ty.is_optional()
@@ -324,7 +350,10 @@ pub fn bounds(value: &Value, range: Option<Range>, multiple_of: Option<i64>) -> 
         _ => Ok(()),
     };
     let multiple = |number: i64| match multiple_of {
-        Some(multiple_of) if number % multiple_of != 0 => Err(BoundsError::NotAMultiple { number, multiple_of }),
+        // Of nothing that no number is a multiple of: it is told as a mistake of the specification.
+        Some(multiple_of) if number.checked_rem(multiple_of).is_some_and(|rest| rest != 0) => {
+            Err(BoundsError::NotAMultiple { number, multiple_of })
+        }
         _ => Ok(()),
     };
     match value {
@@ -383,6 +412,26 @@ mod tests {
                 "no input says which family `F` of `image` is",
             ]
         );
+    }
+
+    #[test]
+    fn numbers_that_admit_no_number_are_mistakes_and_harm_nobody() {
+        let mut spec = glow();
+        let radius = &mut spec.inputs[1];
+        (radius.range, radius.soft, radius.step) =
+            (None, Some(Range { min: Some(5.0), max: Some(1.0) }), Some(f64::NAN));
+        (radius.ty, radius.default, radius.multiple_of) = (Type::Int, Some(i64::MIN.into()), Some(0));
+        assert_eq!(
+            spec.mistakes(),
+            [
+                "the soft 5..=1 of `radius` has no numbers in it",
+                "the numbers of `radius` are to be multiples of 0, which is not positive",
+                "the step NaN of `radius` is not positive",
+            ]
+        );
+        for multiple_of in [0, -1] {
+            assert_eq!(bounds(&Value::Int(i64::MIN), None, Some(multiple_of)), Ok(()));
+        }
     }
 
     #[test]

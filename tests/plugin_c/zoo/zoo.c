@@ -8,13 +8,16 @@
  * -DKIND='"solid"' offers a kind of this name, which may be taken
  * -DAT_LOAD        crashes while it is opened
  * -DAT_INIT        leaves from `init`
- * -DHANGS          never comes out of `init` */
+ * -DHANGS          never comes out of `init`
+ * -DRAISES=SIGINT  ends in `init` by this signal
+ * -DPRINTS         prints in `init` without end */
 
 #define _GNU_SOURCE
 
 #include "rondel.h"
 
 #include <pthread.h>
+#include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -289,6 +292,14 @@ static rondel_status init(const rondel_host *given, rondel_str path) {
     host = given;
 #ifdef AT_INIT
     exit(3);
+#endif
+#ifdef RAISES
+    raise(RAISES);
+#endif
+#ifdef PRINTS
+    static char line[1 << 20];
+    memset(line, 'x', sizeof(line));
+    for (;;) (void)!write(2, line, sizeof(line));
 #endif
 #ifdef HANGS
     for (;;) sleep_milliseconds(1000);

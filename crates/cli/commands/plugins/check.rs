@@ -49,12 +49,14 @@ fn check(file: &Path, known: &KnownPlugins, seconds: f64) -> Result<Checked> {
         return Ok(Checked { facts: None, verdict: Verdict::new(vec![refusal], Vec::new(), BTreeSet::new()) });
     }
     let mut problems = heard.problems;
-    problems.extend(heard.crash);
+    // An end that says nothing about the plugin is told, and is no verdict on it.
+    let is_verdict = heard.crash.as_ref().is_none_or(|crash| crash.is_its_own) || !problems.is_empty();
+    problems.extend(heard.crash.map(|crash| crash.told));
     let verdict = Verdict::new(problems, heard.remarks, heard.ran);
     if let Some(facts) = &heard.facts {
         known.keep_facts(file, &digest, facts);
     }
-    if let Err(error) = known.keep_verdict(file, &digest, &verdict) {
+    if is_verdict && let Err(error) = known.keep_verdict(file, &digest, &verdict) {
         words::say(format!("warning: the verdict is not remembered ({error}): {}", known.copies().display()));
     }
     Ok(Checked { facts: heard.facts, verdict })

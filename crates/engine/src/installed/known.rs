@@ -107,7 +107,7 @@ impl KnownPlugins {
         let known = fs::read(self.place(path, digest)).ok();
         let mut known: Known = known.and_then(|bytes| serde_json::from_slice(&bytes).ok()).unwrap_or_default();
         known.verdict = known.verdict.filter(|verdict| verdict.checker == CHECKER);
-        known.facts = known.facts.filter(|_| known.form == FORM);
+        known.facts = known.facts.filter(|facts| known.form == FORM && facts.check(path).is_ok());
         known.form = FORM.to_owned();
         known
     }

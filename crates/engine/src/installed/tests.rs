@@ -191,6 +191,18 @@ fn what_a_file_offers_is_remembered_of_the_content_that_was_opened() {
 }
 
 #[test]
+fn what_is_remembered_with_mistakes_is_asked_anew() {
+    let lab = Lab::new(&[("fox", "a")]);
+    kinds(&mut lab.find());
+    let mut mistaken = facts("a");
+    Arc::make_mut(&mut mistaken.kinds[0]).outputs.clear();
+    lab.known().keep_facts(&lab.file("fox"), &Digest::of(b"a"), &mistaken);
+    lab.asked();
+    assert_eq!(kinds(&mut lab.find()), ["a"]);
+    assert_eq!(lab.asked(), ["a"]);
+}
+
+#[test]
 fn of_two_plugins_with_one_kind_the_nearer_is_used() {
     let lab = Lab::new(&[("a", "glow"), ("b", "glow shine")]);
     let mut found = lab.find();

@@ -16,6 +16,9 @@ use super::{limits, sandbox};
 /// No examination takes more memory. What is made up for it is small, and models are not among it.
 const MOST_BYTES: u64 = 4 << 30;
 
+/// No file that is written grows beyond this, neither what the plugin prints nor what it makes.
+const MOST_OF_A_FILE_BYTES: u64 = 64 << 20;
+
 /// What stays within reach of a process that examines a plugin.
 #[derive(Clone, Copy, Debug)]
 pub struct Confinement<'a> {
@@ -44,6 +47,7 @@ pub fn begin() {
 pub fn confine(confinement: &Confinement<'_>) -> Result<(), String> {
     let Confinement { copy, libraries, folder, temp, runs } = *confinement;
     limits::keep(Some(MOST_BYTES));
+    limits::keep_files(MOST_OF_A_FILE_BYTES);
     let reach = Reach { writes: Some(folder.to_owned()), devices: runs, ..Reach::default() };
     sandbox::close(&reach, copy, libraries, temp)?;
     // Only now, so that no thread has more rights than another: they share their memory.

@@ -18,6 +18,11 @@ const OWN_BYTES: u64 = 128 << 20;
 /// never used.
 const SLACK_BYTES: u64 = 1 << 30;
 
+/// Lets no file that this process writes grow beyond this.
+pub(super) fn keep_files(limit_bytes: u64) {
+    let _ = setrlimit(Resource::RLIMIT_FSIZE, limit_bytes, limit_bytes);
+}
+
 /// Sets the limits of this process, as far as the system lets it; the program looks, too.
 pub(super) fn keep(limit_bytes: Option<u64>) {
     // A dump of a plugin's memory is for nobody, and takes long.

@@ -11,6 +11,7 @@ pub fn in_words(number: i32) -> String {
         Signal::SIGILL | Signal::SIGTRAP => ": it came upon what must not happen",
         Signal::SIGFPE => ": it divided by zero",
         Signal::SIGKILL => ": someone ended it, perhaps the system for lack of memory",
+        Signal::SIGXFSZ => ": it wrote more than it may",
         Signal::SIGSYS => ": it asked the system for what it may not do",
         _ => "",
     };
