@@ -193,7 +193,7 @@ impl Call<'_> {
             self.kept.remove(self.id);
             self.settle(Outcome::Failed(fault.class), micros, None, &sent);
         }
-        fault
+        Fault { may_cost: self.reserved.filter(|_| fault.may_be_billed), ..fault }
     }
 
     fn settle(&self, outcome: Outcome, micros: Option<Micros>, reported: Option<Micros>, sent: &Sent) {

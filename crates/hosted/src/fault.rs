@@ -11,6 +11,7 @@ use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
 
+use crate::money::Micros;
 use crate::wire::Response;
 use said::{Said, few_words, plain};
 
@@ -96,6 +97,8 @@ pub struct Fault {
     pub is_its_own: bool,
     /// It may have cost what was reserved.
     pub may_be_billed: bool,
+    /// What was, if anybody knows.
+    pub may_cost: Option<Micros>,
     /// It is paid for and can still be fetched: nobody else is asked.
     pub is_open: bool,
     /// It was told by the result of a job, and not on the way there.
@@ -118,6 +121,7 @@ impl Fault {
             is_unclear: false,
             is_its_own: false,
             may_be_billed: false,
+            may_cost: None,
             is_open: false,
             is_result: false,
             call: None,

@@ -4,6 +4,7 @@
 //!
 //! ```text
 //! {"at": 1764028800, "call": "…", "what": {"reserved": {"run": …, "provider": "fal", "micros": 12000, …}}}
+//! {"at": …, "call": "…", "what": "sent"}
 //! {"at": …, "call": "…", "what": {"job": {"id": "…", "poll": "https://…", …}}}
 //! {"at": …, "call": "…", "what": {"made": {"pictures": [{"Link": "https://…"}, "Here"], …}}}
 //! {"at": …, "call": "…", "what": {"settled": {"outcome": "done", "micros": 12000, …}}}
@@ -11,7 +12,8 @@
 //!
 //! A line is on the disk before what follows it: the reservation before the request leaves, the job before it is first asked
 //! after, and the pictures themselves as they come, beside it ([`crate::kept`]). So whatever ends the process, the next one finds the job that is paid for, or a call that *may* have been paid for
-//! and is not repeated by itself. Every read and write happens under a lock of the folder, which goes with the process:
+//! and is not repeated by itself. Where references go up first, so that there is a while before the request leaves, `sent` is the line before
+//! it, and without it nothing was asked for. Every read and write happens under a lock of the folder, which goes with the process:
 //! two of them cannot pass a limit together that each would keep.
 
 mod limits;
@@ -62,6 +64,9 @@ pub struct Reservation {
     /// What it counts as if nobody knows, by the user's word.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub assumed: Option<Micros>,
+    /// References go up before it is sent, and a line says when that is over.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub uploads: bool,
 }
 
 /// What became of a call.
@@ -88,6 +93,14 @@ pub struct Settlement {
     pub request_id: Option<String>,
 }
 
+impl Settlement {
+    /// Of a call whose provider said nothing.
+    pub(crate) fn of_nothing(outcome: Outcome, micros: Option<Micros>) -> Settlement {
+        let (is_reported, reported, ms, first_byte_ms, attempts, request_id) = Default::default();
+        Settlement { outcome, micros, is_reported, reported, ms, first_byte_ms, attempts, request_id }
+    }
+}
+
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum Outcome {
@@ -103,6 +116,8 @@ pub struct Entry {
     pub call: String,
     pub at: u64,
     pub reserved: Reservation,
+    /// The line is there that precedes a request whose references go up first.
+    pub is_sent: bool,
     pub job: Option<Job>,
     pub made: Option<Made>,
     pub settled: Option<Settlement>,
@@ -121,6 +136,15 @@ impl Entry {
 
     /// It went out, and nobody knows what became of it.
     pub fn is_unclear(&self) -> bool {
+        self.is_without_answer() && !self.is_unsent()
+    }
+
+    /// It never went out: its process ended, or is still at work, while references went up.
+    pub fn is_unsent(&self) -> bool {
+        self.is_without_answer() && self.reserved.uploads && !self.is_sent
+    }
+
+    fn is_without_answer(&self) -> bool {
         self.settled.is_none() && self.job.is_none() && self.made.is_none()
     }
 }
@@ -166,9 +190,12 @@ impl Ledger {
     }
 
     /// Takes the right to make one request, if no other process has it.
+    ///
+    /// Of 4096 files, one for all requests whose digests begin alike: one for each would stay for ever, since a file that others may be
+    /// about to lock cannot be taken away. Two that meet by chance wait for each other, which costs a while and no money.
     pub fn hold(&self, request: &Digest) -> Result<Option<Hold>, LedgerError> {
         let folder = self.folder.join("held");
-        let path = folder.join(request.short());
+        let path = folder.join(&request.to_string()[..3]);
         let error = |source| LedgerError { doing: "locked", path: path.clone(), source };
         fs::create_dir_all(&folder).map_err(error)?;
         let file = private().write(true).create(true).truncate(false).open(&path).map_err(error)?;
@@ -191,6 +218,12 @@ impl Ledger {
         let entries = self.entries_since(at)?;
         limits::allowed(&entries, at, &reservation, limits)?;
         Ok(self.add(at, call, What::Reserved(reservation))?)
+    }
+
+    /// Writes down that a request whose references went up is about to leave.
+    pub fn sent(&self, call: &str, at: u64) -> Result<(), LedgerError> {
+        let _lock = self.locked()?;
+        self.add(at, call, What::Sent)
     }
 
     /// Writes down a job, before it is first asked after.

@@ -137,6 +137,7 @@ mod tests {
             seed: None,
             micros: None,
             assumed: None,
+            uploads: false,
         };
         let settled = Settlement {
             outcome,
@@ -148,7 +149,7 @@ mod tests {
             attempts: 1,
             request_id: None,
         };
-        Entry { call: at.to_string(), at, reserved, job: None, made: None, settled: Some(settled) }
+        Entry { call: at.to_string(), at, reserved, is_sent: false, job: None, made: None, settled: Some(settled) }
     }
 
     const KNOWN: Known = Known {

@@ -7,6 +7,7 @@ use crate::call::Got;
 use crate::fault::{Class, Fault};
 use crate::ledger::{Entry, Ledger, LedgerError, Outcome, Reservation, Settlement};
 use crate::measure::measure;
+use crate::money::Micros;
 use crate::picture;
 use crate::protocol::{Made, Source};
 use crate::providers::OnUnclear;
@@ -32,9 +33,16 @@ impl Way<'_> {
             let alike = entries.iter().rev().filter(|entry| entry.reserved.request == *request);
             alike.filter(|entry| is_meant(&entry.reserved.provider))
         };
+        for unsent in alike().filter(|entry| entry.is_unsent()) {
+            // Whoever made it is gone, for this request is held by nobody else, and nothing was asked for.
+            let settlement = Settlement::of_nothing(Outcome::Failed(Class::Cancelled), Some(Micros(0)));
+            if let Err(error) = self.hosted.ledger().settle(&unsent.call, self.now(), settlement) {
+                self.host.log(Level::Warn, &error.to_string());
+            }
+        }
         let mut left = alike().find_map(|entry| Some((self.untaken(entry)?, entry)));
         if left.is_none()
-            && let Some(open) = alike().find(|entry| entry.settled.is_none())
+            && let Some(open) = alike().find(|entry| entry.settled.is_none() && !entry.is_unsent())
         {
             left = self.open_call(open, entries)?.map(|got| (got, open));
         }
@@ -138,16 +146,7 @@ impl Way<'_> {
 pub fn close(ledger: &Ledger, call: &str, now: u64) -> Result<bool, LedgerError> {
     let is_open = ledger.all()?.iter().any(|entry| entry.call == call && entry.settled.is_none());
     if is_open {
-        let settlement = Settlement {
-            outcome: Outcome::Closed,
-            micros: None,
-            is_reported: false,
-            reported: None,
-            ms: 0,
-            first_byte_ms: None,
-            attempts: 0,
-            request_id: None,
-        };
+        let settlement = Settlement::of_nothing(Outcome::Closed, None);
         ledger.settle(call, now, settlement)?;
     }
     Ok(is_open)

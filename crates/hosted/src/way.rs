@@ -59,6 +59,10 @@ impl Way<'_> {
                             || self.hosted.settings().replay.is_some()) =>
                 {
                     self.host.log(Level::Warn, &format!("{before} of {wanted} pictures came: {message}"));
+                    if fault.may_be_billed {
+                        cost = cost.zip(fault.may_cost).map(|(sum, cost)| sum + cost);
+                        details.is_cost_reported = false;
+                    }
                     break;
                 }
                 Err(failure) => return Err(failure),
@@ -164,7 +168,7 @@ impl Way<'_> {
             if let Some(hold) = self.hosted.ledger().hold(&digest).map_err(no_ledger)? {
                 break hold;
             }
-            self.host.progress(0, 0, "another process asks for the same pictures");
+            self.host.progress(0, 0, "waiting for another call, which may be for the same pictures");
             if self.host.cancelled() {
                 return Err(told(Fault::new(Class::Cancelled, "the run was cancelled")));
             }
@@ -266,6 +270,8 @@ impl Way<'_> {
         }
         let means = CallMeans { price: &offer.price, measured: *measured, size: said };
         let call = self.at(&endpoint, &id, n, micros, means);
+        let inline_bytes = self.hosted.providers().by_name[provider].inline_bytes.unwrap_or(u64::MAX);
+        let uploads = self.references.iter().any(|reference| reference.bytes.len() as u64 > inline_bytes);
         let reservation = Reservation {
             run: self.order.run.to_owned(),
             step: self.order.step.to_owned(),
@@ -277,6 +283,7 @@ impl Way<'_> {
             seed,
             micros,
             assumed: self.hosted.providers().spend.assumed().filter(|_| micros.is_none()),
+            uploads,
         };
         if let Some(fault) = call.is_over() {
             return Err(fault);
@@ -289,8 +296,11 @@ impl Way<'_> {
             .map_err(|error| Fault::new(Class::Limit, error.to_string()))?;
         // Not before the limits are kept: they become public, for a while.
         let mut references = self.references.clone();
-        let inline_bytes = self.hosted.providers().by_name[provider].inline_bytes.unwrap_or(u64::MAX);
         call.upload(&mut references, inline_bytes)?;
+        if uploads {
+            let sent = self.hosted.ledger().sent(&id, self.now());
+            sent.map_err(|error| Fault::new(Class::Limit, error.to_string()))?;
+        }
         let got = call.run(&candidate.ask(&self.request, seed, n, &references))?;
         self.hosted.give(self.order.run, self.order.step, &id);
         Ok(got)

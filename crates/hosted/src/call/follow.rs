@@ -24,7 +24,9 @@ impl Call<'_> {
             {
                 self.stop(job, &fault, was_queued, sent)
             }
-            Err(fault) if is_the_jobs(&fault) || is_how_it_ended(&fault) => Err(self.end(fault, sent)),
+            Err(fault) if is_the_jobs(&fault) || is_how_it_ended(&fault) || is_its_last_word(&fault) => {
+                Err(self.end(fault, sent))
+            }
             Err(fault) if fault.class == Class::NotFound && self.is_old => Err(self.end(fault.billed(), sent)),
             Err(fault) => Err(Fault {
                 message: format!("{}; its job {} goes on, and the next run fetches it", fault.message, job.id),
@@ -101,6 +103,9 @@ impl Call<'_> {
                 return Err(Fault { is_unclear: false, ..fault });
             }
             failures += 1;
+            if failures >= self.patience.polls && is_its_last_word(&fault) {
+                return Err(Fault { is_unclear: false, ..fault });
+            }
             let is_passing = matches!(fault.class, Class::RateLimited | Class::Network | Class::Server)
                 || (fault.class == Class::Timeout && fault.status.is_some());
             if !is_passing || failures >= self.patience.polls {
@@ -191,6 +196,11 @@ fn is_how_it_ended(fault: &Fault) -> bool {
         _ => false,
     };
     fault.is_its_own && fault.is_result && is_end
+}
+
+/// Whether the result itself says to the last that it has no room or no time: nothing else will ever come of the job.
+fn is_its_last_word(fault: &Fault) -> bool {
+    fault.is_its_own && fault.is_result && fault.code.is_some() && matches!(fault.status, Some(503 | 504))
 }
 
 /// A fault that says nothing of the job.

@@ -22,6 +22,8 @@ pub(super) struct Line {
 #[serde(rename_all = "snake_case")]
 pub(super) enum What {
     Reserved(Reservation),
+    /// References are up, and the request leaves.
+    Sent,
     Job(Job),
     /// A result that is still to be fetched.
     Made(Made),
@@ -72,8 +74,9 @@ pub(super) fn fold(lines: Vec<Line>) -> Vec<Entry> {
         match (what, places.get(&call)) {
             (What::Reserved(reserved), None) => {
                 places.insert(call.clone(), entries.len());
-                entries.push(Entry { call, at, reserved, job: None, made: None, settled: None });
+                entries.push(Entry { call, at, reserved, is_sent: false, job: None, made: None, settled: None });
             }
+            (What::Sent, Some(place)) => entries[*place].is_sent = true,
             (What::Job(job), Some(place)) => entries[*place].job = Some(job),
             (What::Made(made), Some(place)) => entries[*place].made = Some(made),
             (What::Settled(settled), Some(place)) => entries[*place].settled = Some(settled),

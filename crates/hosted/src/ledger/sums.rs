@@ -46,6 +46,7 @@ pub fn sums(entries: &[Entry], by: impl Fn(&Entry) -> String) -> BTreeMap<String
 /// What an entry says in one line of a list.
 pub fn line(entry: &Entry) -> String {
     let state = match &entry.settled {
+        None if entry.is_unsent() => "not sent yet".to_owned(),
         None if entry.job.is_some() || entry.made.is_some() => "paid for, to be fetched by the next run".to_owned(),
         None => "unclear, may have been billed".to_owned(),
         Some(Settlement { outcome: Outcome::Done, .. }) => "done".to_owned(),

@@ -20,6 +20,7 @@ fn reservation(run: &str, provider: &str, micros: Option<u64>) -> Reservation {
         seed: None,
         micros: micros.map(Micros),
         assumed: None,
+        uploads: false,
     }
 }
 

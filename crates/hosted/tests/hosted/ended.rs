@@ -3,10 +3,11 @@
 use std::fs;
 use std::path::PathBuf;
 
+use rondel_hosted::Micros;
 use rondel_plugin::{PaintOrder, Painter};
 use rondel_value::{HostedRequest, Route};
 
-use crate::lab::{Lab, Run, model, request, seed};
+use crate::lab::{Lab, Run, model, noise, request, seed};
 
 /// A request whose pictures come along with the answer, if the provider can do so.
 fn inline(provider: &str) -> HostedRequest {
@@ -63,6 +64,24 @@ fn it_may_end_before_any_line_of_what_came_along() {
             assert_eq!(lab.outcome(&inline(provider), &[]), format!("512×512 of {provider} [0]"), "{n_lines}");
             assert!(lab.hosted().ledger().all().unwrap()[0].settled.is_some());
         }
+    }
+}
+
+#[test]
+fn it_may_end_while_references_go_up_and_nothing_was_asked_for() {
+    let reference = noise();
+    // The reservation alone; and with the line before the request.
+    for (n_lines, expected) in [(1, "512×512 of fal [1]"), (2, "it may have been billed ($")] {
+        let lab = Lab::allowing();
+        let ask = || lab.outcome(&request("fal", "a boat"), std::slice::from_ref(&reference));
+        assert_eq!(ask(), "512×512 of fal [1]");
+        let text = fs::read_to_string(ledger_file(&lab)).unwrap();
+        let lines: Vec<&str> = text.lines().take(n_lines).collect();
+        fs::write(ledger_file(&lab), lines.join("\n") + "\n").unwrap();
+        let again = ask();
+        assert!(again.contains(expected), "{n_lines}: {again}");
+        let first = &lab.hosted().ledger().all().unwrap()[0];
+        assert_eq!(first.counted() == Some(Micros(0)), n_lines == 1, "{first:?}");
     }
 }
 

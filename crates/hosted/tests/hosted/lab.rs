@@ -169,6 +169,15 @@ pub fn request(provider: &str, prompt: &str) -> HostedRequest {
     }
 }
 
+/// A reference that is too large to go along.
+pub fn noise() -> Image {
+    let level = |i: usize| {
+        let mixed = (i as u64 ^ (i as u64) << 31).wrapping_mul(0x9e37_79b9_7f4a_7c15);
+        ((mixed ^ mixed >> 29).wrapping_mul(0xbf58_476d_1ce4_e5b9) >> 56) as u8
+    };
+    Image::from_u8(512, 512, 3, (0..512 * 512 * 3).map(level).collect::<Vec<u8>>()).unwrap()
+}
+
 /// A model that a provider has.
 pub fn model(provider: &str) -> String {
     match provider {

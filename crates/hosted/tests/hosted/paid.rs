@@ -6,9 +6,9 @@ use std::time::Duration;
 use rondel_hosted::{Entry, Micros, Outcome};
 use rondel_plugin::FailureKind;
 use rondel_testkit::servers::{Provider, Stage};
-use rondel_value::{HostedRequest, Image, Route};
+use rondel_value::{HostedRequest, Route};
 
-use crate::lab::{Lab, Run, model, request};
+use crate::lab::{Lab, Run, model, noise, request};
 
 fn entries(lab: &Lab) -> Vec<Entry> {
     lab.hosted().ledger().all().unwrap()
@@ -26,7 +26,7 @@ fn order(providers: [&str; 2]) -> HostedRequest {
 #[test]
 fn the_time_for_a_call_begins_with_its_turn() {
     let mut lab = Lab::new();
-    lab.patience.deadline = Duration::from_millis(500);
+    lab.patience.deadline = Duration::from_secs(2);
     lab.servers.fail("fal submit never");
     // The second provider has all of its time, though the first one used up as much.
     assert_eq!(lab.outcome(&order(["fal", "replicate"]), &[]), "512×512 of replicate [2]");
@@ -129,11 +129,7 @@ fn without_its_key_a_job_is_not_asked_after() {
 
 #[test]
 fn the_key_is_nowhere_in_what_is_said_or_written_down() {
-    let level = |i: usize| {
-        let mixed = (i as u64 ^ (i as u64) << 31).wrapping_mul(0x9e37_79b9_7f4a_7c15);
-        ((mixed ^ mixed >> 29).wrapping_mul(0xbf58_476d_1ce4_e5b9) >> 56) as u8
-    };
-    let noise = Image::from_u8(512, 512, 3, (0..512 * 512 * 3).map(level).collect::<Vec<u8>>()).unwrap();
+    let noise = noise();
     let plain = ["fal", "replicate", "lumenfall", "bfl", "together"].map(|provider| (provider, "submit"));
     let others = [("fal", "poll"), ("fal", "result"), ("fal", "upload"), ("replicate", "upload")];
     for (provider, stage) in plain.into_iter().chain(others) {
@@ -223,6 +219,30 @@ fn who_has_the_pictures_may_ask_for_patience_as_well() {
         lab.ask(&run, &request("fal", &format!("a boat [[{fault}]]")), &[]).unwrap();
         assert!(run.said().contains("fal asks for 0 s of patience"), "{}", run.said());
     }
+}
+
+#[test]
+fn a_result_that_says_to_the_last_that_there_is_none_ends_its_job() {
+    for (fault, is_over) in [("result 503", true), ("result 504", true), ("result 503 as=html", false)] {
+        let mut lab = Lab::new();
+        lab.patience.polls = 2;
+        lab.servers.fail(fault);
+        let outcome = lab.of("fal", "a boat");
+        assert_eq!(entries(&lab)[0].settled.is_some(), is_over, "{fault}: {outcome}");
+        assert_eq!(outcome.starts_with("Transient: "), is_over, "{fault}: {outcome}");
+        assert_eq!(n_of(&lab, Stage::Result), 2, "{fault}");
+    }
+}
+
+#[test]
+fn a_call_for_the_rest_that_made_nothing_and_is_billed_is_in_the_sum() {
+    let lab = Lab::new();
+    lab.servers.fail("submit fewer times=1\nsubmit empty");
+    let three = HostedRequest { n: 3, ..request("fal", "a boat") };
+    let painted = lab.ask(&Run::default(), &three, &[]).unwrap();
+    let counted: Micros = entries(&lab).iter().filter_map(Entry::counted).sum();
+    assert_eq!((painted.pictures.len(), lab.n_submits()), (2, 2));
+    assert_eq!(painted.details.cost_micros.map(Micros), Some(counted));
 }
 
 #[test]
