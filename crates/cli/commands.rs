@@ -251,6 +251,8 @@ enum Purpose {
 /// What came of reading a graph.
 struct Reading {
     mistakes: Vec<Diagnostic>,
+    /// None if its file has mistakes; a value of an input that does not fit is none of them.
+    graph: Option<Arc<Graph>>,
     plan: Result<Arc<Plan>, Exit>,
 }
 
@@ -287,7 +289,7 @@ impl<'a> Opened<'a> {
     /// Reads, checks and plans the graph as its files are now; mistakes are printed, and the exit code is returned in place of
     /// a plan. What the remote tier knows of the plan is known when this returns.
     fn plan(&mut self) -> Result<Result<Arc<Plan>, Exit>> {
-        let Reading { mistakes, plan } = self.read()?;
+        let Reading { mistakes, plan, .. } = self.read()?;
         diagnostics::print(&mistakes, self.args.message_format);
         Ok(plan)
     }
@@ -297,7 +299,9 @@ impl<'a> Opened<'a> {
         self.site.forget_files();
         let checked = self.site.open(&self.args.graph, &self.swaps);
         let mut mistakes = checked.diagnostics;
-        let Some(graph) = checked.graph else { return Ok(Reading { mistakes, plan: Err(Exit::Wrong) }) };
+        let Some(graph) = checked.graph else {
+            return Ok(Reading { mistakes, graph: None, plan: Err(Exit::Wrong) });
+        };
         let mut given = given::given(self.args, &self.site, &mut self.stdin)?;
         self.since.apply(&mut given);
         let mut draw = |place: &str| *self.seeds.entry(place.to_owned()).or_insert_with(draw_seed);
@@ -316,17 +320,17 @@ impl<'a> Opened<'a> {
             Ok(plan) => Arc::new(plan),
             Err(PlanError::Wrong(more)) => {
                 mistakes.extend(more);
-                return Ok(Reading { mistakes, plan: Err(Exit::Wrong) });
+                return Ok(Reading { mistakes, graph: Some(graph), plan: Err(Exit::Wrong) });
             }
             Err(PlanError::NothingMatches { only, outputs }) => {
                 words::say(nothing_matches(&graph, &only, &outputs));
-                return Ok(Reading { mistakes, plan: Err(Exit::NothingMatched) });
+                return Ok(Reading { mistakes, graph: Some(graph), plan: Err(Exit::NothingMatched) });
             }
         };
         if let Err(error) = rondel_engine::ask(&plan, &self.cache) {
             words::say(format!("warning: {error}"));
         }
-        Ok(Reading { mistakes, plan: Ok(plan) })
+        Ok(Reading { mistakes, graph: Some(graph), plan: Ok(plan) })
     }
 }
 

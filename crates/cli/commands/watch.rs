@@ -186,29 +186,43 @@ impl Watched<'_> {
 
     /// Plans the graph as its files are now, and watches those; no plan if there are mistakes.
     ///
-    /// What was changed at the screen and keeps a plan from being made is taken back. If there is none without it either, it
-    /// waits with the rest for the mistakes to be mended.
+    /// What was changed at the screen and keeps a plan from being made is taken back. If there is none without it either, what
+    /// the graph has no more is dropped, and the rest waits for the mistakes to be mended.
     fn plan(&mut self) -> Result<Option<Arc<Plan>>> {
-        let (mut since, before) = (self.desk.since(), self.desk.since_before());
-        let mut reading = self.read(&since)?;
-        if reading.plan.is_err() && since != before {
-            let without = self.read(&before)?;
-            if without.plan.is_ok() {
-                self.refuse(&reading.mistakes);
-                self.desk.refuse(&since);
-                (since, reading) = (before, without);
+        let (mut since, mut reading) = self.try_plan()?;
+        if let (Err(_), Some(graph)) = (&reading.plan, &reading.graph) {
+            let gone = self.desk.forget_gone(graph);
+            if !gone.is_empty() {
+                self.say_refused(&format!("dropped, as the graph has it no more: {}", gone.join(", ")));
+                (since, reading) = self.try_plan()?;
             }
         }
-        let Reading { mistakes, plan } = reading;
+        let Reading { mistakes, plan, .. } = reading;
         self.show(&mistakes, plan.is_ok());
-        match plan {
-            Ok(_) => self.desk.planned(since),
+        match &plan {
+            Ok(plan) => self.desk.planned(since, plan),
             Err(_) => say("waiting for the mistakes to be mended"),
         }
         if let Some(screen) = &self.screen {
             screen.tell(News::Changed(self.desk.since().changed().to_vec()));
         }
         Ok(plan.ok())
+    }
+
+    /// Reads the graph with what was changed at the screen, or without what is new of it if only so there is a plan; returns
+    /// what it was read with.
+    fn try_plan(&mut self) -> Result<(Since, Reading)> {
+        let (since, before) = (self.desk.since(), self.desk.since_before());
+        let reading = self.read(&since)?;
+        if reading.plan.is_err() && since != before {
+            let without = self.read(&before)?;
+            if without.plan.is_ok() {
+                self.refuse(&reading.mistakes);
+                self.desk.refuse(&since);
+                return Ok((before, without));
+            }
+        }
+        Ok((since, reading))
     }
 
     /// Reads the graph with what was changed at the screen, and watches all that was read.
@@ -229,6 +243,14 @@ impl Watched<'_> {
         }
         if let (Some(screen), Some(mistake)) = (&self.screen, mistakes.first()) {
             screen.tell(News::Refused(mistake.message.clone()));
+        }
+    }
+
+    /// Says what becomes of a change that is not taken, in the words of the program and on the screen.
+    fn say_refused(&self, text: &str) {
+        words::say(text);
+        if let Some(screen) = &self.screen {
+            screen.tell(News::Refused(text.to_owned()));
         }
     }
 

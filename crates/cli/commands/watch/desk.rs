@@ -9,6 +9,7 @@ use rondel_cache::Cache;
 use rondel_engine::watch::Waker;
 use rondel_engine::{Control, Plan, key_parts, record};
 use rondel_event::{Report, StepName};
+use rondel_graph::Graph;
 use rondel_tui::screen::Served;
 use rondel_tui::{News, Request, Row};
 
@@ -30,7 +31,12 @@ pub struct Desk {
 struct Wishes {
     /// Of the run that goes on.
     control: Control,
+    /// The newest, which may wait for a run of an older one to give way. All that is asked is of it: the file is as it says.
     plan: Option<Arc<Plan>>,
+    /// It waits for its run.
+    is_plan_waiting: bool,
+    /// A person cancelled while it waited: that was meant for it as well.
+    is_next_cancelled: bool,
     /// What was changed, and what of it the newest plan holds that could be made.
     since: Since,
     since_before: Since,
@@ -54,8 +60,11 @@ impl Desk {
     /// A run of this plan begins; returns the way into it, and the steps that are to run even if they are known.
     pub fn begin(&self, plan: &Arc<Plan>) -> (Control, Vec<String>) {
         let mut wishes = self.wishes();
-        wishes.plan = Some(plan.clone());
         wishes.control = Control::default();
+        wishes.is_plan_waiting = false;
+        if std::mem::take(&mut wishes.is_next_cancelled) {
+            wishes.control.cancel();
+        }
         wishes.control.pause(wishes.is_paused);
         wishes.control.look_at_previews(wishes.is_looking);
         let rerun = wishes.reruns.begin(|step| plan.find(step).is_some());
@@ -79,9 +88,27 @@ impl Desk {
         self.wishes().since_before.clone()
     }
 
-    /// There is a plan with this.
-    pub fn planned(&self, since: Since) {
-        self.wishes().since_before = since;
+    /// There is a plan with this, which is to run as soon as it can.
+    pub fn planned(&self, since: Since, plan: &Arc<Plan>) {
+        let mut wishes = self.wishes();
+        wishes.since_before = since;
+        wishes.plan = Some(plan.clone());
+        wishes.is_plan_waiting = true;
+    }
+
+    /// Drops what a graph does not have of what was changed; returns it as it was given.
+    pub fn forget_gone(&self, graph: &Graph) -> Vec<String> {
+        let mut wishes = self.wishes();
+        wishes.since_before.forget_gone(graph);
+        wishes.since.forget_gone(graph)
+    }
+
+    /// Stops the run that goes on, and the one that waits for it: a step that costs money must not begin with the next run
+    /// because somebody saved a moment before.
+    fn cancel(&self) {
+        let mut wishes = self.wishes();
+        wishes.is_next_cancelled = wishes.is_plan_waiting;
+        wishes.control.cancel();
     }
 
     /// There would be a plan without what is new in this, and none with it.
@@ -94,7 +121,7 @@ impl Desk {
     /// Does what was asked at the screen.
     pub fn serve(&self, request: Request, cache: &Arc<Cache>, teller: &Teller) -> Served {
         match request {
-            Request::Cancel => self.wishes().control.cancel(),
+            Request::Cancel => self.cancel(),
             Request::Pause(is_paused) => {
                 let mut wishes = self.wishes();
                 wishes.is_paused = is_paused;
@@ -187,11 +214,11 @@ impl Desk {
     /// Writes inputs into the file, which holds for them from then on.
     fn write(&self, changed: &[(String, String)], teller: &Teller) {
         let Some(plan) = self.wishes().plan.clone() else {
-            return words::say("error: there is no graph to write to yet");
+            return refuse("there is no graph to write to yet", teller);
         };
         match write_back::write(&plan.graph, changed) {
             Ok(written) => {
-                written.refusals.iter().for_each(|refusal| words::say(format!("error: {refusal}")));
+                written.refusals.iter().for_each(|refusal| refuse(refusal, teller));
                 let mut wishes = self.wishes();
                 wishes.since.was_written(&written.pairs);
                 teller.tell(News::Changed(wishes.since.changed().to_vec()));
@@ -199,7 +226,7 @@ impl Desk {
                 // Where the file had the value already, nothing else would tell of it.
                 self.waker.wake();
             }
-            Err(error) => words::error(&error),
+            Err(error) => refuse(&format!("{error:#}"), teller),
         }
     }
 
@@ -210,6 +237,12 @@ impl Desk {
         let place = &plan.step(id).place;
         Some((place.source.path.clone(), place.source.place(place.span.start).0))
     }
+}
+
+/// Says why something is not done, where it stays and where it was asked.
+fn refuse(reason: &str, teller: &Teller) {
+    words::say(format!("error: {reason}"));
+    teller.tell(News::Refused(reason.to_owned()));
 }
 
 /// What a step is made of, and how long it took in earlier runs.
@@ -243,3 +276,6 @@ fn place(plan: &Plan, step: &str) -> String {
     let place = &plan.step(id).place;
     format!("{}:{}", place.source.name, place.source.place(place.span.start).0)
 }
+
+#[cfg(test)]
+mod tests;

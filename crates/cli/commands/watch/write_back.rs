@@ -60,13 +60,17 @@ pub mod tests {
     const TEXT: &str =
         "\u{feff}Graph(format: 1, inputs: (n: Int(default: 1 /* one */), photo: Image(default: None)), nodes: ())";
 
-    pub fn read(path: &Path) -> Arc<Graph> {
+    /// The built-in kinds, and what a graph in this file finds around it.
+    pub fn site(path: &Path) -> Site {
         let mut registry = Registry::new(HostOptions::default());
         for entry in crate::commands::builtin() {
             registry.add_static(entry).expect("a built-in plugin");
         }
-        let site = Site::new(Arc::new(registry), Vec::new(), path.parent().expect("a folder"));
-        site.open(path, &BTreeMap::new()).graph.expect("a graph without mistakes")
+        Site::new(Arc::new(registry), Vec::new(), path.parent().expect("a folder"))
+    }
+
+    pub fn read(path: &Path) -> Arc<Graph> {
+        site(path).open(path, &BTreeMap::new()).graph.expect("a graph without mistakes")
     }
 
     fn pair(name: &str, value: &str) -> (String, String) {
