@@ -3,6 +3,8 @@
 //! It is of the form that [`json`](crate::json) gives a file, and says what stands where: sections, kinds, ports, ranges and choices. What
 //! a name leads to, and whether types fit along the edges, only checking can tell.
 
+use std::collections::BTreeMap;
+
 use rondel_value::{InputSpec, NodeSpec, Type};
 use serde_json::{Map, Value as Json, json};
 
@@ -13,12 +15,23 @@ pub fn schema<'a>(specs: impl IntoIterator<Item = &'a NodeSpec>) -> Json {
     let mut kinds = Map::new();
     let mut definitions = Map::new();
     definitions.insert("reference".to_owned(), reference());
+    let mut by_end: BTreeMap<&str, Vec<Json>> = BTreeMap::new();
     for spec in specs {
-        let place = format!("#/$defs/kind-{}", spec.kind);
-        definitions.insert(format!("kind-{}", spec.kind), kind(spec));
-        // A kind with a maker is imported, as a rule under the end of its name.
-        let local = spec.kind.rsplit('.').next().unwrap_or(&spec.kind);
-        kinds.entry(local).or_insert_with(|| json!({ "$ref": place }));
+        let definition = format!("kind-{}", spec.kind);
+        let place = json!({ "$ref": format!("#/$defs/{definition}") });
+        definitions.insert(definition, kind(spec));
+        match spec.kind.rsplit_once('.') {
+            None => drop(kinds.insert(spec.kind.clone(), place)),
+            // A kind with a maker is imported, as a rule under the end of its name.
+            Some((_, end)) => by_end.entry(end).or_default().push(place),
+        }
+    }
+    for (end, mut makers) in by_end {
+        // What needs no import has its name for itself, whoever else has one that ends so.
+        kinds.entry(end).or_insert_with(|| match makers.len() {
+            1 => makers.remove(0),
+            _ => json!({ "anyOf": makers }),
+        });
     }
     for word in OWN_KINDS {
         kinds.insert(word.to_owned(), json!({ "type": "object" }));
@@ -142,5 +155,31 @@ fn value(ty: &Type, input: &InputSpec) -> Json {
             json!({ "anyOf": [{ "type": "array", "items": item }, value(of, input)] })
         }
         Type::Optional(of) => value(of, input),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn place_of(name: &str, kinds: &[&str]) -> String {
+        let specs: Vec<NodeSpec> = kinds.iter().map(|kind| NodeSpec::new(kind, 1, "")).collect();
+        schema(&specs)["properties"]["nodes"]["additionalProperties"]["properties"][name].to_string()
+    }
+
+    #[test]
+    fn a_kind_without_a_maker_keeps_its_name() {
+        for kinds in [["acme.resize", "resize"], ["resize", "acme.resize"]] {
+            assert_eq!(place_of("resize", &kinds), r##"{"$ref":"#/$defs/kind-resize"}"##);
+        }
+    }
+
+    #[test]
+    fn a_name_that_several_makers_share_means_any_of_theirs() {
+        assert_eq!(place_of("glow", &["acme.glow"]), r##"{"$ref":"#/$defs/kind-acme.glow"}"##);
+        assert_eq!(
+            place_of("glow", &["acme.glow", "other.glow"]),
+            r##"{"anyOf":[{"$ref":"#/$defs/kind-acme.glow"},{"$ref":"#/$defs/kind-other.glow"}]}"##
+        );
     }
 }
