@@ -67,6 +67,22 @@ fn a_bundle_of_the_host_that_is_never_let_go_is_found() {
 }
 
 #[test]
+fn two_bundles_of_the_host_that_are_kept_until_others_come_are_no_leak() {
+    let cache = "    static rondel_bundle *kept[2];
+    static unsigned n_runs;
+    unsigned at = __atomic_fetch_add(&n_runs, 1, __ATOMIC_RELAXED) % 2;
+    rondel_bundle *before = __atomic_exchange_n(&kept[at], lifted, __ATOMIC_ACQ_REL);
+    if (before) before->release(before);\n";
+    assert_eq!(findings("glow", &[(RELEASED, cache)], 10_000), []);
+}
+
+#[test]
+fn a_bundle_that_is_kept_by_runs_that_are_stopped_is_found() {
+    let said = problem(&[(RELEASED, &format!("    if (status == RONDEL_OK)\n    {RELEASED}"))]);
+    assert!(said.starts_with("`c.glow` never let go of"), "{said}");
+}
+
+#[test]
 fn an_input_that_is_kept_for_ever_is_found() {
     let said = problem(&[(RELEASED, &format!("{RELEASED}    image->retain(image);\n"))]);
     assert_eq!(said, "`c.glow` never lets go of its inputs; release what was retained");
