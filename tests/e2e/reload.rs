@@ -5,7 +5,7 @@ use std::fs;
 use rondel_event::{How, Outcome, What};
 use rondel_value::{Digest, Value};
 
-use crate::fixture::{Project, root};
+use crate::fixture::{Project, root, step};
 use crate::watch::Watch;
 
 const GRAPH: &str = r##"Graph(
@@ -197,22 +197,53 @@ fn resident_bytes(process: u32) -> u64 {
 
 #[test]
 #[cfg(target_os = "linux")]
-fn two_hundred_builds_while_a_graph_runs_cost_the_pages_of_what_was_opened() {
+fn twenty_builds_of_ten_plugins_while_a_graph_runs_cost_the_pages_of_what_was_opened() {
+    const N_BUILDS: usize = 20;
     let choir = Choir::new();
     choir.build(1);
     let mut watch = Watch::start(&choir.project, "graph.ron", &["--trust", "all"]);
     until_all_sing(&mut watch, 1);
-    let early = resident_bytes(watch.id());
-    for n in 2..=20 {
+    let mut resident = vec![resident_bytes(watch.id())];
+    for n in 2..=N_BUILDS {
         // The run before is still at `waits`.
+        choir.build(n as i64);
+        until_all_sing(&mut watch, n as i64);
+        resident.push(resident_bytes(watch.id()));
+    }
+    assert_eq!(n_mapped(watch.id()), N_BUILDS * Choir::N_VOICES, "each build is opened once");
+    // What is there once for all, such as threads and what allocators keep, is there when half of the builds are done.
+    let (middle, late) = (resident[N_BUILDS / 2 - 1], resident[N_BUILDS - 1]);
+    let of_one = choir.voices[0].built.len() as u64 + (32 << 10);
+    let most = middle + (N_BUILDS / 2 * Choir::N_VOICES) as u64 * of_one;
+    assert!(late <= most, "{middle} bytes, then {late}; at most {most}: {resident:?}");
+    assert_eq!(watch.end(), Some(130));
+}
+
+#[test]
+#[cfg(target_os = "linux")]
+fn builds_in_processes_of_their_own_cost_the_program_nothing() {
+    let choir = Choir::new();
+    let mut watch = Watch::start(&choir.project, "graph.ron", &["--isolate", "all"]);
+    for n in 1..=3 {
         choir.build(n);
         until_all_sing(&mut watch, n);
     }
-    let (n_mapped, late) = (n_mapped(watch.id()), resident_bytes(watch.id()));
-    assert_eq!(n_mapped, 20 * Choir::N_VOICES, "each build is opened once");
-    let of_one = choir.voices[0].built.len() as u64 + (64 << 10);
-    let most = early + n_mapped as u64 * of_one + (32 << 20);
-    assert!(late <= most, "{early} bytes, then {late}; at most {most}");
+    assert_eq!(n_mapped(watch.id()), 0);
+    assert_eq!(watch.end(), Some(130));
+}
+
+#[test]
+fn a_run_after_a_watch_says_why_it_knows_nothing_of_plugins() {
+    let lab = Lab::new();
+    let mut watch = Watch::start(&lab.project, "graph.ron", &[]);
+    assert_eq!(run(&mut watch).1, level(1));
+    assert_eq!(watch.end(), Some(130));
+    let report = lab.project.run("graph.ron", &[]);
+    let why = |name: &str| step(&report, name).why_text.clone().unwrap_or_default();
+    let counts = "under `watch` the build of the plugin is part of what a result is known by";
+    assert_eq!(why("first"), format!("{counts}, and this run is not under `watch`"));
+    let mut watch = Watch::start(&lab.project, "graph.ron", &[]);
+    assert_eq!(run(&mut watch), (String::new(), level(1)), "and what was made there is known there still");
     assert_eq!(watch.end(), Some(130));
 }
 

@@ -33,7 +33,7 @@ pub enum Why {
 /// One part of a key that is not what it was.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Change {
-    /// A port, or `kind`, `version`, `device`, `salt`, `out`.
+    /// A port, or `kind`, `version`, `device`, `salt`, `out`, [`BUILD`].
     pub port: String,
     /// As shown to people; none if the part is new.
     #[serde(default, skip_serializing_if = "Option::is_none")]
@@ -43,9 +43,18 @@ pub struct Change {
     pub to: Option<String>,
 }
 
+/// The part of a key that is there while plugins are worked on: what the file of the plugin holds. No port has such a name.
+pub const BUILD: &str = "build of the plugin";
+
 impl fmt::Display for Change {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let port = &self.port;
+        let counts = "under `watch` the build of the plugin is part of what a result is known by";
+        match (&self.from, &self.to) {
+            (Some(_), None) if port == BUILD => return write!(f, "{counts}, and this run is not under `watch`"),
+            (None, Some(_)) if port == BUILD => return write!(f, "{counts}, and the run before was not under `watch`"),
+            _ => {}
+        }
         match (&self.from, &self.to) {
             // Two long values may look alike where they are cut.
             (Some(from), Some(to)) if from == to => write!(f, "`{port}` changed"),

@@ -135,18 +135,26 @@ pub(crate) fn changes(before: &[Part], now: &[Part], is_open: impl Fn(&str) -> b
         let old = find(before, &part.port);
         let differs = old.is_none_or(|old| old.digest != part.digest);
         let change = || Change {
-            port: part.port.trim_start_matches(keys::FIXED).to_owned(),
+            port: name_of(&part.port),
             from: old.map(|old| old.shown.clone()),
             to: Some(part.shown.clone()),
         };
         differs.then(change)
     });
     let gone = before.iter().filter(|old| find(now, &old.port).is_none() && !is_open(&old.port)).map(|old| Change {
-        port: old.port.trim_start_matches(keys::FIXED).to_owned(),
+        port: name_of(&old.port),
         from: Some(old.shown.clone()),
         to: None,
     });
     changed.chain(gone).collect()
+}
+
+/// What people call a part.
+fn name_of(port: &str) -> String {
+    match port {
+        keys::BUILD => rondel_event::why::BUILD.to_owned(),
+        port => port.trim_start_matches(keys::FIXED).to_owned(),
+    }
 }
 
 /// What would happen to a step.

@@ -24,6 +24,9 @@ const DEVICE_CLASS: &str = "cpu";
 /// Stands before the names of parts that are no ports, and in no name of a port.
 pub const FIXED: char = '#';
 
+/// The content of a plugin's file.
+pub const BUILD: &str = "#plugin";
+
 /// Raised when the way of making keys changes; old results are then not found any more.
 const VERSION: u32 = 1;
 
@@ -55,7 +58,7 @@ fn fixed(name: &str, text: String) -> Part {
 /// The parts that are of the machine and the moment: the content of the plugin, where it counts, and what the names of hosted
 /// models stand for, which `meaning` tells where it is not what everybody means.
 pub fn besides(spec: &NodeSpec, slots: &[Slot], code: Option<Digest>, meaning: Option<Meaning<'_>>) -> Vec<Part> {
-    let code = code.map(|code| Part { port: format!("{FIXED}plugin"), digest: code, shown: code.short().to_string() });
+    let code = code.map(|code| Part { port: BUILD.to_owned(), digest: code, shown: code.short().to_string() });
     let names = spec.inputs.iter().zip(slots).filter(|(input, _)| input.hosted);
     let meant = names.filter_map(|(input, slot)| match slot {
         Slot::Value(Value::Text(name)) => Some(fixed(&format!("hosted {}", input.name), meaning?(name)?)),
