@@ -1,5 +1,9 @@
 //! Words for people, on standard error.
+//!
+//! Much of what is printed was written by others: plugins, providers, graphs. Nothing of it may steer the terminal, so control
+//! characters are shown as symbols, here, where text goes out. Data that goes on to a program or a file stays as it is.
 
+use std::borrow::Cow;
 use std::io::{ErrorKind, IsTerminal, Write};
 use std::sync::Mutex;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -16,6 +20,11 @@ static LISTENER: Mutex<Option<Listener>> = Mutex::new(None);
 ///
 /// Standard error may be closed by whoever reads it; that is no reason to stop.
 pub fn say(text: impl std::fmt::Display) {
+    say_drawn(printable(&text.to_string()));
+}
+
+/// As [`say`], for text with colours of the program's own: what others wrote in it has to be printable already.
+pub fn say_drawn(text: impl std::fmt::Display) {
     match &*LISTENER.lock().expect("no panic while it is held") {
         Some(listener) => listener(text.to_string()),
         None => drop(writeln!(std::io::stderr(), "{text}")),
@@ -37,11 +46,33 @@ pub fn error(error: &anyhow::Error) {
 /// A reader that went away (`| head`) has seen enough. Any other failure, a full disk for one, is remembered: see
 /// [`is_data_lost`].
 pub fn data(text: impl std::fmt::Display) {
-    if let Err(error) = writeln!(std::io::stdout(), "{text}")
+    if let Err(error) = writeln!(std::io::stdout(), "{}", for_stdout(&text.to_string()))
         && error.kind() != ErrorKind::BrokenPipe
     {
         DATA_LOST.store(true, Ordering::Relaxed);
     }
+}
+
+/// Text as it may go to standard output.
+pub fn for_stdout(text: &str) -> Cow<'_, str> {
+    match std::io::stdout().is_terminal() {
+        true => printable(text),
+        false => text.into(),
+    }
+}
+
+/// Text with control characters as symbols, `␛` for one, but for line ends and tabs.
+pub fn printable(text: &str) -> Cow<'_, str> {
+    let steers = |c: char| c.is_control() && !matches!(c, '\n' | '\t');
+    if !text.contains(steers) {
+        return text.into();
+    }
+    let symbol = |c: char| match c {
+        _ if !steers(c) => c,
+        '\x7f' => '\u{2421}',
+        c => char::from_u32(0x2400 + c as u32).filter(|_| c < ' ').unwrap_or(char::REPLACEMENT_CHARACTER),
+    };
+    text.replace("\r\n", "\n").chars().map(symbol).collect()
 }
 
 static DATA_LOST: AtomicBool = AtomicBool::new(false);
@@ -168,6 +199,12 @@ pub fn parse_seconds(text: &str) -> Result<f64, String> {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn nothing_that_is_printed_steers_the_terminal() {
+        assert_eq!(printable("glow\x1b[31mRED\x07 \r\x7f\u{9b}31m"), "glow␛[31mRED␇ ␍␡\u{fffd}31m");
+        assert_eq!(printable("two\r\nlines, and a\ttab ✔"), "two\nlines, and a\ttab ✔");
+    }
 
     #[test]
     fn bytes_are_read_as_they_are_written() {

@@ -208,7 +208,7 @@ struct rondel_node_factory {
 /* flags of an entry */
 #define RONDEL_ENTRY_ABORTS_ON_PANIC 1u /* built so that a panic ends the process; the loader warns */
 
-/* The one exported symbol. Reading it must have no side effects. */
+/* The one exported symbol. Reading it must have no side effects. `name` and `version` are there, without control characters. */
 typedef struct rondel_entry {
     uint32_t struct_size;
     uint16_t abi_major, abi_minor;

@@ -38,7 +38,8 @@ pub fn run(args: FromArgs) -> Result<Exit> {
         None => {
             // Exactly the text of the file, without another line end.
             use std::io::Write;
-            std::io::stdout().write_all(made.graph.text.as_bytes()).context("standard output is closed")?;
+            let text = words::for_stdout(&made.graph.text);
+            std::io::stdout().write_all(text.as_bytes()).context("standard output is closed")?;
             format!("{}.ron", made.graph.name)
         }
     };

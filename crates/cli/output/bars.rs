@@ -6,6 +6,7 @@ use indicatif::{MultiProgress, ProgressBar, ProgressDrawTarget, ProgressStyle};
 use rondel_event::{Event, RunView, StepName, What};
 
 use super::lines;
+use crate::words;
 
 /// Draws what runs now below what is over.
 pub struct Bars {
@@ -34,7 +35,7 @@ impl Bars {
                     bar.set_style(style("  {spinner} {prefix}  {bar:24} {pos}/{len}  {eta} left  {msg}", self.width));
                     bar.set_length(*total);
                     bar.set_position(*done);
-                    bar.set_message(note.clone());
+                    bar.set_message(words::printable(note).into_owned());
                 }
             }
             What::StepFinished { step, .. } | What::StepFailed { step, .. } => {
@@ -47,7 +48,7 @@ impl Bars {
         }
         if let Some(line) = lines::line(event, view, self.width) {
             // A terminal that went away is no reason to stop the run.
-            let _ = self.all.println(line);
+            let _ = self.all.println(words::printable(&line));
         }
     }
 }

@@ -12,7 +12,7 @@ use crate::words;
 pub fn print(diagnostics: &[Diagnostic], format: MessageFormat) {
     for diagnostic in diagnostics {
         match format {
-            MessageFormat::Human => words::say(render(diagnostic)),
+            MessageFormat::Human => say(diagnostic),
             MessageFormat::Json => words::data(diagnostic.to_json()),
         }
     }
@@ -23,9 +23,14 @@ pub fn plain(diagnostic: &Diagnostic) -> String {
     draw(diagnostic, GraphicalTheme::unicode_nocolor())
 }
 
-fn render(diagnostic: &Diagnostic) -> String {
+/// With colours, if nothing in it brings its own: what a file or a plugin says may hold such characters.
+fn say(diagnostic: &Diagnostic) {
     let is_plain = !std::io::stderr().is_terminal() || std::env::var_os("NO_COLOR").is_some();
-    draw(diagnostic, if is_plain { GraphicalTheme::unicode_nocolor() } else { GraphicalTheme::unicode() })
+    let text = plain(diagnostic);
+    match is_plain || words::printable(&text) != text {
+        true => words::say(text),
+        false => words::say_drawn(draw(diagnostic, GraphicalTheme::unicode())),
+    }
 }
 
 fn draw(diagnostic: &Diagnostic, theme: GraphicalTheme) -> String {

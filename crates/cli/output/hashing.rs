@@ -53,7 +53,7 @@ impl Display {
     fn advance(&self, hashing: &Hashing<'_>) {
         if let Some(bar) = &self.bar {
             bar.set_position(hashing.done_bytes);
-            bar.set_message(name(hashing.path));
+            bar.set_message(words::printable(&name(hashing.path)).into_owned());
         }
     }
 

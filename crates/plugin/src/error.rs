@@ -57,6 +57,9 @@ pub enum LoadError {
     #[error("the entry has no name and version in UTF-8; set `name` and `version`: {origin}")]
     NoName { origin: Origin },
 
+    #[error("the entry has control characters in `name` or `version`; write both in letters: {origin}")]
+    ControlInName { origin: Origin },
+
     #[error("`init` of plugin `{plugin}` failed with status {status}; ask its maker what it needs: {origin}")]
     Init { plugin: String, origin: Origin, status: Status },
 

@@ -204,6 +204,9 @@ pub(crate) unsafe fn entry(
         (Some(name), Some(version)) if !name.is_empty() => (name.to_owned(), version.to_owned()),
         _ => return Err(LoadError::NoName { origin: origin.clone() }),
     };
+    if [&name, &version].iter().any(|text| text.contains(char::is_control)) {
+        return Err(LoadError::ControlInName { origin: origin.clone() });
+    }
     init(entry, &name, origin, host)?;
     let nodes = nodes(entry, &name, origin)?;
     let mut kinds = Vec::with_capacity(nodes.len());

@@ -111,6 +111,13 @@ fn an_entry_without_a_name_is_refused() {
 }
 
 #[test]
+fn an_entry_with_a_name_that_steers_terminals_is_refused() {
+    let said = "the entry has control characters in `name` or `version`; write both in letters";
+    refused(Entry { name: Str::new("glow\x1b[31m"), ..good() }, said);
+    refused(Entry { version: Str::new("1\r"), ..good() }, said);
+}
+
+#[test]
 fn a_failing_init_is_refused() {
     unsafe extern "C" fn init(_: *const rondel_abi::Host, _: Str) -> Status {
         status::UNSUPPORTED
