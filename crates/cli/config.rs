@@ -4,7 +4,7 @@
 //! Config(
 //!     // Run in processes of their own, whatever a check found; `true` for every plugin.
 //!     isolate: ["acme-glow"],
-//!     // Run in the program, although they were never checked.
+//!     // Run in the program, although they were never checked, unless they came with a graph.
 //!     trust: ["mine"],
 //! )
 //! ```
@@ -24,7 +24,7 @@ use crate::folders;
 pub struct Config {
     /// Kept apart, whatever a check found.
     pub isolate: Plugins,
-    /// Run in the program, although they were never checked.
+    /// Run in the program, although they were never checked, if they lie in a folder of the user's own.
     pub trust: Plugins,
 }
 

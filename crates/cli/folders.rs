@@ -24,15 +24,25 @@ pub fn cache(places: &Places) -> Result<PathBuf> {
 
 /// Folders with plugins, nearest first.
 pub fn plugins(places: &Places, graph: Option<&Path>) -> Vec<PathBuf> {
+    let beside = graph.map(|graph| graph.parent().unwrap_or(Path::new("")).join("plugins"));
+    named(places).into_iter().chain(beside).chain(installed()).collect()
+}
+
+/// Those of them that nobody but the user chose: a graph comes with its folder from wherever it comes.
+pub fn own_plugins(places: &Places) -> Vec<PathBuf> {
+    named(places).into_iter().chain(installed()).collect()
+}
+
+fn named(places: &Places) -> Vec<PathBuf> {
     let mut folders = places.plugin_dir.clone();
     if let Some(path) = env::var_os("RONDEL_PLUGIN_PATH") {
         folders.extend(env::split_paths(&path).filter(|folder| !folder.as_os_str().is_empty()));
     }
-    if let Some(graph) = graph {
-        folders.push(graph.parent().unwrap_or(Path::new("")).join("plugins"));
-    }
-    folders.extend(data().map(|data| data.join("plugins")));
     folders
+}
+
+fn installed() -> Option<PathBuf> {
+    data().map(|data| data.join("plugins"))
 }
 
 /// `models.ron` files to ask after those beside and above the graph: from the program's own folder upwards, which finds

@@ -2,22 +2,22 @@
 //!
 //! By itself, whatever was never checked does. Options and `config.ron` say otherwise by name: `isolate` for those that are
 //! kept apart all the same, `trust` for those that run in the program all the same; where both name one, it is kept apart.
+//! The configuration trusts what lies in folders of the user's own: whoever hands on a graph may put a file of any name beside
+//! it.
 
 use std::collections::BTreeSet;
 use std::ffi::OsString;
-use std::path::Path;
-#[cfg(target_os = "linux")]
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::sync::{Mutex, PoisonError};
 
 use anyhow::{Result, bail};
-use rondel_engine::installed::Installed;
+use rondel_engine::installed::{Installed, InstalledPlugin};
 use rondel_plugin::{Facts, LoadError, Registry};
 use rondel_value::Digest;
 
 use crate::args::Places;
 use crate::config::{self, ALL, Config};
-use crate::words;
+use crate::{folders, words};
 
 /// Which plugins run in processes of their own.
 pub struct Policy {
@@ -25,6 +25,8 @@ pub struct Policy {
     isolate: Vec<String>,
     trust: Vec<String>,
     config: Config,
+    /// Where plugins lie that the configuration may trust.
+    own_folders: Vec<PathBuf>,
 }
 
 impl Policy {
@@ -33,31 +35,41 @@ impl Policy {
         if !cfg!(target_os = "linux") && !isolate.is_empty() {
             bail!("`--isolate`: plugins can be kept in processes of their own on Linux only");
         }
-        Ok(Policy { isolate, trust, config: config::read()? })
+        let own_folders = folders::own_plugins(places).iter().filter_map(|folder| folder.canonicalize().ok()).collect();
+        Ok(Policy { isolate, trust, config: config::read()?, own_folders })
     }
 
     /// Whether the plugin in a file is kept apart; `is_checked` says that a check looked at all of it and found nothing wrong.
     pub fn is_isolated(&self, file: &Path, facts: &Facts, is_checked: bool) -> bool {
-        cfg!(target_os = "linux") && self.is_apart(&name_of(file), &facts.name, is_checked)
+        cfg!(target_os = "linux") && self.is_apart(file, &facts.name, is_checked)
     }
 
     /// What is to be said of a plugin that would be kept apart on a system where that is possible, on one where it is not.
     pub fn warning(&self, file: &Path, facts: &Facts, is_checked: bool) -> Option<String> {
-        let is_unprotected = !cfg!(target_os = "linux") && self.is_apart(&name_of(file), &facts.name, is_checked);
+        let is_unprotected = !cfg!(target_os = "linux") && self.is_apart(file, &facts.name, is_checked);
         is_unprotected.then(|| unprotected(file))
     }
 
     /// Whoever takes rights away may use either name; only the file's gives some, because the other is the plugin's own word.
-    fn is_apart(&self, of_file: &str, own: &str, is_checked: bool) -> bool {
+    fn is_apart(&self, file: &Path, own: &str, is_checked: bool) -> bool {
+        let of_file = &*name_of(file);
         let names = |list: &[String], name: &str| list.iter().any(|named| named == ALL || is_same(named, name));
         let kept_apart = |list: &[String]| names(list, of_file) || names(list, own);
         match (kept_apart(&self.isolate), names(&self.trust, of_file)) {
             (true, _) => true,
             (false, true) => false,
             (false, false) => {
-                kept_apart(&self.config.isolate.0) || !(is_checked || names(&self.config.trust.0, of_file))
+                let is_trusted = || names(&self.config.trust.0, of_file) && self.is_own(file);
+                kept_apart(&self.config.isolate.0) || !(is_checked || is_trusted())
             }
         }
+    }
+
+    /// Whether a file lies in a folder of the user's own, and not only beside a graph. What it is a link to does not matter: the
+    /// user, or whoever installs for them, has set it there.
+    fn is_own(&self, file: &Path) -> bool {
+        let folder = file.parent().and_then(|folder| folder.canonicalize().ok());
+        folder.is_some_and(|folder| self.own_folders.contains(&folder))
     }
 
     /// Fails if an option names a plugin that is not there: it was meant to protect from something.
@@ -79,7 +91,34 @@ impl Policy {
         }
         Ok(())
     }
+
+    /// What the configuration says of plugins that are not there, or not where it may say so: it protects from nothing, and gives
+    /// nothing. No mistake, since it stands for all graphs, and this one may come without that plugin.
+    pub fn said_of_nothing(&self, installed: &Installed) -> Vec<String> {
+        let plugins: Vec<_> = installed.plugins.iter().map(|plugin| (name_of(&plugin.path), plugin)).collect();
+        let is_of = |name: &str, (of_file, plugin): &(String, &InstalledPlugin), own_counts: bool| {
+            let own = plugin.facts.as_ref().map(|facts| &facts.name).filter(|_| own_counts);
+            is_same(of_file, name) || own.is_some_and(|own| is_same(own, name))
+        };
+        let said = |word: &str, name: &str, but: &str| format!("`{word}: [\"{name}\"]` in `config.ron` {but}");
+        let isolate = self.config.isolate.0.iter().filter(|name| *name != ALL);
+        let isolate = isolate.filter(|name| !plugins.iter().any(|plugin| is_of(name, plugin, true)));
+        let isolate = isolate.map(|name| said("isolate", name, NO_PLUGIN));
+        let trust = self.config.trust.0.iter().filter(|name| *name != ALL).filter_map(|name| {
+            let meant: Vec<_> = plugins.iter().filter(|plugin| is_of(name, plugin, false)).collect();
+            match meant.iter().any(|(_, plugin)| self.is_own(&plugin.path)) {
+                true => None,
+                false if meant.is_empty() => Some(said("trust", name, NO_PLUGIN)),
+                false => {
+                    Some(said("trust", name, &format!("is not for a plugin beside a graph; say `--trust {name}`")))
+                }
+            }
+        });
+        isolate.chain(trust).collect()
+    }
 }
+
+const NO_PLUGIN: &str = "names no plugin of those that are here and not built in";
 
 fn unprotected(file: &Path) -> String {
     format!(
@@ -235,9 +274,14 @@ mod tests {
     }
 
     fn is_apart(isolate: &[&str], trust: &[&str], config: (&[&str], &[&str]), is_checked: bool) -> bool {
+        is_apart_in("libacme_glow.so", isolate, trust, config, is_checked)
+    }
+
+    fn is_apart_in(file: &str, isolate: &[&str], trust: &[&str], config: (&[&str], &[&str]), is_checked: bool) -> bool {
         let config = Config { isolate: Plugins(owned(config.0)), trust: Plugins(owned(config.1)) };
-        let policy = Policy { isolate: owned(isolate), trust: owned(trust), config };
-        policy.is_apart("acme_glow", "glow", is_checked)
+        let own_folders = vec![Path::new(env!("CARGO_MANIFEST_DIR")).canonicalize().expect("a folder")];
+        let policy = Policy { isolate: owned(isolate), trust: owned(trust), config, own_folders };
+        policy.is_apart(&Path::new(env!("CARGO_MANIFEST_DIR")).join(file), "glow", is_checked)
     }
 
     #[test]
@@ -261,6 +305,15 @@ mod tests {
     fn no_plugin_is_trusted_by_the_name_that_it_gives_itself() {
         assert!(is_apart(&[], &["glow"], (&[], &[]), false));
         assert!(is_apart(&[], &[], (&[], &["glow"]), false));
+    }
+
+    #[test]
+    fn what_lies_beside_a_graph_is_trusted_by_an_option_alone() {
+        let beside = "graphs/libacme_glow.so";
+        assert!(is_apart_in(beside, &[], &[], (&[], &["acme-glow"]), false));
+        assert!(is_apart_in(beside, &[], &[], (&[], &["all"]), false));
+        assert!(!is_apart_in(beside, &[], &["acme-glow"], (&[], &[]), false));
+        assert!(!is_apart_in("libacme_glow.so", &[], &[], (&[], &["all"]), false));
     }
 
     #[test]

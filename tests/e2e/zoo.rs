@@ -2,6 +2,8 @@
 
 mod unloadable;
 
+use std::fs;
+
 use rondel_event::{How, Report};
 
 use crate::fixture::{Project, Said, how, step};
@@ -140,7 +142,9 @@ fn a_loop_without_end_is_ended_after_its_timeout() {
     let (said, report) = let_loose("zoo.spins", &[]);
     assert_eq!((said.code, how(&report, "wild")), (Some(1), How::Failed), "{}", said.stderr);
     let problem = step(&report, "wild").problem.as_ref().expect("a problem");
-    assert_eq!(problem.kind, "timed_out", "{}", problem.message);
+    let message = "it took longer than 200ms, its `timeout`";
+    assert_eq!((&*problem.kind, &*problem.message), ("timed_out", message));
+    assert!(said.stderr.contains(&format!("FAILED wild   {message}\n")), "{}", said.stderr);
 }
 
 #[test]
@@ -149,7 +153,9 @@ fn memory_without_end_is_told_by_its_size() {
     assert_eq!((said.code, how(&report, "wild")), (Some(1), How::Failed), "{}", said.stderr);
     let problem = step(&report, "wild").problem.as_ref().expect("a problem");
     assert_eq!(problem.kind, "out_of_memory", "{}", problem.message);
-    assert!(problem.message.starts_with("plugin `zoo` was ended, for its process took 1"), "{}", problem.message);
+    let (begins, ends) =
+        ("plugin `zoo` was ended, for its process took ", "more than it may, while it ran `zoo.hoards`");
+    assert!(problem.message.starts_with(begins) && problem.message.contains(ends), "{}", problem.message);
 }
 
 #[test]
@@ -181,6 +187,15 @@ fn who_calls_after_the_end_in_the_program_is_told_once() {
     let expected = "warning: `zoo.calls_late` called the host from a thread that it had not joined when it returned; that may harm \
                     the whole program, and in a process of its own (`--isolate`) it cannot\n";
     assert_eq!(said.stderr.matches(expected).count(), 1, "{}", said.stderr);
+}
+
+#[test]
+fn what_a_plugin_says_steers_no_terminal() {
+    for place in [APART, IN_THE_PROGRAM] {
+        let (said, report) = let_loose("zoo.paints_the_terminal", place);
+        assert_eq!((said.code, how(&report, "wild")), (Some(1), How::Failed), "{}", said.stderr);
+        assert!(said.stderr.contains("no ␛[31mluck␛]0;mine␇") && !said.stderr.contains('\x1b'), "{}", said.stderr);
+    }
 }
 
 #[test]
@@ -237,20 +252,49 @@ fn an_option_that_names_no_plugin_is_a_mistake() {
 }
 
 #[test]
-fn the_configuration_says_which_plugins_are_trusted() {
-    let project = project("");
+fn the_configuration_trusts_plugins_in_folders_of_the_user() {
+    let project = Project::new();
+    project.build_c("mine", "zoo", "#include <zoo/zoo.c>");
     project.write("graph.ron", &graph("zoo.leaves", "wild: wild, "));
+    let run = || project.rondel(&["run", "graph.ron", "--plugin-dir", "mine"]);
     project.write("home/config/rondel/config.ron", "Config(trust: [\"zoo\"])");
     // In the program, the plugin takes everything with it.
-    let said = project.rondel(&["run", "graph.ron"]);
+    let said = run();
     assert_eq!(said.code, Some(0));
     assert!(!said.stderr.contains("steps"), "{}", said.stderr);
     project.write("home/config/rondel/config.ron", "Config(\n    trust: [\"zoo\"],\n    isolate: [\"zoo\"],\n)");
-    assert_eq!(project.rondel(&["run", "graph.ron"]).code, Some(1));
+    assert_eq!(run().code, Some(1));
     project.write("home/config/rondel/config.ron", "Config(\n    trusts: [],\n)");
-    let said = project.rondel(&["run", "graph.ron"]);
+    let said = run();
     assert_eq!(said.code, Some(2));
     assert!(said.stderr.contains("config.ron") && said.stderr.contains("2:"), "{}", said.stderr);
+}
+
+#[test]
+fn what_the_configuration_says_of_no_plugin_is_told() {
+    let project = project("");
+    project.write("home/config/rondel/config.ron", "Config(isolate: [\"zo\", \"zoo\"], trust: [\"zoo\", \"mine\"])");
+    let told = [
+        "`isolate: [\"zo\"]` in `config.ron` names no plugin of those that are here and not built in",
+        "`trust: [\"zoo\"]` in `config.ron` is not for a plugin beside a graph; say `--trust zoo`",
+        "`trust: [\"mine\"]` in `config.ron` names no plugin of those that are here and not built in",
+    ];
+    let list = project.rondel(&["plugins", "list"]);
+    assert_eq!((list.code, list.stderr), (Some(0), told.map(|told| format!("warning: {told}\n")).concat()));
+    let doctor = project.rondel(&["doctor"]).stdout;
+    let lines: Vec<_> = doctor.lines().filter_map(|line| line.strip_prefix("config    ")).collect();
+    assert_eq!(lines, told);
+}
+
+#[test]
+fn the_configuration_trusts_no_plugin_that_came_with_a_graph() {
+    let project = project("");
+    for trust in ["[\"zoo\"]", "true"] {
+        project.write("home/config/rondel/config.ron", &format!("Config(trust: {trust})"));
+        let (said, report) = let_loose_in(&project, "zoo.leaves", &[]);
+        assert_eq!((said.code, how(&report, "wild")), (Some(1), How::Failed), "{}", said.stderr);
+        fs::remove_dir_all(project.path("cache")).expect("it is there");
+    }
 }
 
 #[test]

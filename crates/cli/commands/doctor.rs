@@ -39,6 +39,7 @@ pub fn run(places: &Places, args: DoctorArgs) -> Result<Exit> {
     let remote = remote::open(places, true)?.map(|(tier, address)| (address, tier.probe()));
     let providers = hosted::find(places)?;
     let cores = std::thread::available_parallelism().map_or(1, usize::from);
+    let said_of_nothing = isolation::Policy::new(places)?.said_of_nothing(&installed);
     let problems: Vec<&str> = installed.refusals().collect();
     let is_right = problems.is_empty()
         && mistakes.is_empty()
@@ -71,6 +72,7 @@ pub fn run(places: &Places, args: DoctorArgs) -> Result<Exit> {
             }).collect::<Vec<_>>(),
             "plugins": plugins,
             "plugin_problems": problems,
+            "config_remarks": said_of_nothing,
         }))?);
         return Ok(if is_right { Exit::Done } else { Exit::Failed });
     }
@@ -132,6 +134,9 @@ pub fn run(places: &Places, args: DoctorArgs) -> Result<Exit> {
     for folder in folders::plugins(places, None) {
         let state = if folder.is_dir() { "" } else { " (not there)" };
         words::data(format!("plugins   {}{state}", folder.display()));
+    }
+    for said in &said_of_nothing {
+        words::data(format!("config    {said}"));
     }
     for problem in &problems {
         words::data(format!("problem   {problem}"));

@@ -85,9 +85,22 @@ fn a_struct_that_is_too_small_is_told() {
 
 #[test]
 fn a_struct_that_is_bigger_is_of_a_later_version_and_welcome() {
-    let project = project("#define SIZE 4096");
-    let said = project.rondel(&["nodes", "zoo.waits"]);
-    assert_eq!((said.code, &*said.stderr), (Some(0), ""), "{}", said.stdout);
+    for place in [APART, IN_THE_PROGRAM] {
+        let project = project("#define SIZE 4096");
+        project.write("graph.ron", &graph("zoo.leaves_a_thread", "wild: wild, "));
+        let (said, report) = project.try_run("graph.ron", place);
+        assert_eq!((how(&report, "wild"), how(&report, "saved")), (How::Ran, How::Ran), "{}", said.stderr);
+        assert_eq!((said.code, said.stderr.contains("warning: ")), (Some(0), false), "{}", said.stderr);
+        assert_eq!(project.pictures(), ["grey.png"]);
+    }
+}
+
+#[test]
+fn a_name_that_steers_terminals_is_told() {
+    is_told(
+        &library("#define NAME \"zoo\\033[31m\""),
+        "the entry has control characters in `name` or `version`; write both in letters: ",
+    );
 }
 
 #[test]

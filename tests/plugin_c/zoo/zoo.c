@@ -6,6 +6,7 @@
  * -DMAJOR=2        is built for another version of the boundary
  * -DSIZE=16        says that its entry is smaller, or bigger, than it is
  * -DKIND='"solid"' offers a kind of this name, which may be taken
+ * -DNAME='"a\033b"' calls itself so
  * -DAT_LOAD        crashes while it is opened
  * -DAT_INIT        leaves from `init`
  * -DHANGS          never comes out of `init`
@@ -18,6 +19,7 @@
 
 #include <pthread.h>
 #include <signal.h>
+#include <stdatomic.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -30,6 +32,9 @@
 #endif
 #ifndef SIZE
 #define SIZE sizeof(rondel_entry)
+#endif
+#ifndef NAME
+#define NAME "zoo"
 #endif
 #ifndef KIND
 #define KIND "zoo.echo"
@@ -52,6 +57,13 @@ static rondel_status panics(const rondel_node *node, const rondel_call *call) {
     (void)node;
     call->fail(call, -1, STR("index out of bounds"));
     return RONDEL_PANICKED;
+}
+
+/* Colours what follows, and names the window. */
+static rondel_status paints_the_terminal(const rondel_node *node, const rondel_call *call) {
+    (void)node;
+    call->fail(call, -1, STR("no \x1b[31mluck\x1b]0;mine\a"));
+    return RONDEL_FAILED;
 }
 
 static rondel_status wrong_type(const rondel_node *node, const rondel_call *call) {
@@ -152,26 +164,35 @@ static rondel_status leaves_a_thread(const rondel_node *node, const rondel_call 
     return set(call, 7);
 }
 
+/* Whether a thread is about to call too late, and whether another run has begun, which is what it waits for. */
+static atomic_bool someone_is_late;
+static atomic_bool next_has_begun;
+
 static void *is_late(void *call) {
-    sleep_milliseconds(50);
+    while (!atomic_load(&next_has_begun)) sleep_milliseconds(1);
     const rondel_run *run = ((const rondel_call *)call)->get_extension(call, STR(RONDEL_RUN));
     if (run) run->progress(call, 1, 1, STR("late"));
+    atomic_store(&someone_is_late, false);
     return 0;
 }
 
 static rondel_status calls_late(const rondel_node *node, const rondel_call *call) {
     (void)node;
     pthread_t thread;
+    atomic_store(&next_has_begun, false);
+    atomic_store(&someone_is_late, true);
     if (pthread_create(&thread, 0, is_late, (void *)call) || pthread_detach(thread)) return RONDEL_FAILED;
     return set(call, 7);
 }
 
-/* Long enough for whoever is late. */
+/* For whoever is late, or else for two seconds. */
 static rondel_status waits(const rondel_node *node, const rondel_call *call) {
     (void)node;
     const rondel_run *run = call->get_extension(call, STR(RONDEL_RUN));
     if (run) run->progress(call, 1, 1, STR("waiting"));
-    for (int i = 0; i < 2000; i++) {
+    const bool has_company = atomic_load(&someone_is_late);
+    atomic_store(&next_has_begun, true);
+    for (int i = 0; has_company ? atomic_load(&someone_is_late) : i < 2000; i++) {
         if (run && run->cancelled(call)) return RONDEL_CANCELLED;
         sleep_milliseconds(1);
     }
@@ -255,6 +276,7 @@ static const rondel_node nodes[] = {
      .spec_json = SPEC("zoo.paints_here", "{\"name\": \"image\", \"type\": \"Image\"}", "Image"),
      .run = paints},
     NODE("zoo.panics", panics),
+    NODE("zoo.paints_the_terminal", paints_the_terminal),
     NODE("zoo.wrong_type", wrong_type),
     NODE("zoo.nothing", nothing),
     NODE("zoo.both", both),
@@ -316,7 +338,7 @@ const rondel_entry rondel_entry_zoo = {
     .struct_size = SIZE,
     .abi_major = MAJOR,
     .abi_minor = RONDEL_ABI_MINOR,
-    .name = STR("zoo"),
+    .name = STR(NAME),
     .version = STR("0.1.0"),
     .build = STR("c"),
     .init = init,

@@ -9,6 +9,7 @@ use serde_json::json;
 
 use crate::args::Places;
 use crate::commands::{Exit, registry};
+use crate::isolation::Policy;
 use crate::{folders, words};
 
 pub fn run(places: &Places, as_json: bool) -> Result<Exit> {
@@ -16,6 +17,9 @@ pub fn run(places: &Places, as_json: bool) -> Result<Exit> {
     let (registry, installed) = registry(places, Some(Path::new("graph.ron")), &folders::cache(places)?, None)?;
     let builtin = registry.plugins().iter().filter(|plugin| plugin.origin == Origin::Builtin);
     let is_right = installed.refusals().next().is_none();
+    for said in Policy::new(places)?.said_of_nothing(&installed) {
+        words::say(format!("warning: {said}"));
+    }
     if as_json {
         let builtin = builtin.map(
             |plugin| json!({ "name": plugin.name, "version": plugin.version, "kinds": plugin.kinds, "path": null }),
