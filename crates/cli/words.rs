@@ -174,7 +174,8 @@ pub fn parse_bytes(text: &str) -> Result<u64, String> {
 /// How many times as fast: `4`, `0.5`.
 pub fn parse_factor(text: &str) -> Result<f64, String> {
     match text.trim().parse() {
-        Ok(factor) if factor > 0.0 && f64::is_finite(factor) => Ok(factor),
+        Ok(factor) if (0.001..=1e6).contains(&factor) => Ok(factor),
+        Ok(factor) if factor > 0.0_f64 => Err(format!("`{text}` is not a factor from 0.001 to 1000000")),
         _ => Err(format!("`{text}` is not a factor, such as 4 or 0.5")),
     }
 }

@@ -1,9 +1,9 @@
 //! `rondel watch`: a real process, and files that change under it.
 
-use std::io::{BufRead, BufReader, Lines};
-use std::process::{Child, ChildStdout, Command, Stdio};
+use std::io::{BufRead, BufReader, Read};
+use std::process::{Child, Command, Stdio};
 use std::sync::mpsc::{Receiver, channel};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use rondel_event::{Event, How, Outcome, What};
 
@@ -26,11 +26,14 @@ const SQUARE: &str = r##"Graph(
     outputs: (image: solid),
 )"##;
 
+/// The longest that something may take that happens at all.
+const LIMIT: Duration = Duration::from_secs(60);
+
 /// A watch, the events of its runs, and its words.
 pub struct Watch {
     child: Child,
-    events: Lines<BufReader<ChildStdout>>,
-    /// Read by a thread, so that nobody waits for nobody.
+    /// Both are read by threads, so that nobody waits for nobody.
+    events: Receiver<String>,
     words: Receiver<String>,
 }
 
@@ -39,16 +42,14 @@ impl Watch {
         let mut command = project.command(&[&["watch", graph, "--events", "jsonl"], args].concat());
         let piped = command.stdout(Stdio::piped()).stderr(Stdio::piped());
         let mut child = piped.spawn().expect("the program starts");
-        let events = BufReader::new(child.stdout.take().expect("a pipe")).lines();
-        let lines = BufReader::new(child.stderr.take().expect("a pipe")).lines();
-        let (sender, words) = channel();
-        std::thread::spawn(move || lines.map_while(Result::ok).try_for_each(|line| sender.send(line)));
+        let events = lines_of(child.stdout.take().expect("a pipe"));
+        let words = lines_of(child.stderr.take().expect("a pipe"));
         Watch { child, events, words }
     }
 
     pub fn until(&mut self, mut is_it: impl FnMut(&What) -> bool) {
         loop {
-            let line = self.events.next().expect("the watch goes on").expect("a line");
+            let line = self.events.recv_timeout(LIMIT).expect("the watch goes on, and something happens in a minute");
             if is_it(&serde_json::from_str::<Event>(&line).expect("an event").what) {
                 return;
             }
@@ -73,7 +74,7 @@ impl Watch {
         let mut said = Vec::new();
         loop {
             // Whoever waits for what is never said is told what was.
-            let line = self.words.recv_timeout(Duration::from_secs(60));
+            let line = self.words.recv_timeout(LIMIT);
             let Ok(line) = line else { panic!("it never said `{words}`, but:\n{}", said.join("\n")) };
             if line.contains(words) {
                 return;
@@ -91,8 +92,23 @@ impl Watch {
     pub fn end(&mut self) -> Option<i32> {
         let sent = Command::new("kill").args(["-INT", &self.child.id().to_string()]).status().expect("`kill` is there");
         assert!(sent.success());
-        self.child.wait().expect("it ends").code()
+        let began = Instant::now();
+        loop {
+            if let Some(status) = self.child.try_wait().expect("it is there") {
+                return status.code();
+            }
+            assert!(began.elapsed() < LIMIT, "it does not end");
+            std::thread::sleep(Duration::from_millis(5));
+        }
     }
+}
+
+/// The lines that come, read by a thread.
+fn lines_of(from: impl Read + Send + 'static) -> Receiver<String> {
+    let (sender, lines) = channel();
+    let read = BufReader::new(from).lines();
+    std::thread::spawn(move || read.map_while(Result::ok).try_for_each(|line| sender.send(line)));
+    lines
 }
 
 impl Drop for Watch {

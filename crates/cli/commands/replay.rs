@@ -40,7 +40,8 @@ pub fn run(places: &Places, args: &ReplayArgs) -> Result<Exit> {
 
 /// Waits until an event is due.
 fn wait_for(event: &Event, began: Instant, speed: f64) {
-    let due = Duration::from_secs_f64(event.at_ms.max(0.0) / 1000.0 / speed);
+    // What is due after the end of time is due never.
+    let due = Duration::try_from_secs_f64(event.at_ms.max(0.0) / 1000.0 / speed).unwrap_or(Duration::MAX);
     thread::sleep(due.saturating_sub(began.elapsed()));
 }
 

@@ -11,7 +11,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::path::{Path, PathBuf};
 use std::sync::mpsc::{Receiver, RecvTimeoutError, Sender, channel};
 use std::sync::{Arc, Mutex};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use notify::{RecommendedWatcher, RecursiveMode, Watcher as _};
 
@@ -20,6 +20,9 @@ use crate::stamp::Stamp;
 /// Changes that follow each other faster than this are one. For a shared object it is twice this: linkers write piece by
 /// piece.
 pub const QUIET: Duration = Duration::from_millis(150);
+
+/// So many times that long is waited for quiet at most, two seconds: what is written all the time keeps nobody's save unanswered.
+const MOST_QUIETS: u32 = 13;
 
 /// Why files cannot be watched.
 #[derive(Debug, thiserror::Error)]
@@ -115,14 +118,16 @@ impl Watcher {
 
     /// Watches these files, there or not, in the place of those before. One that is not as it is said here has changed: it
     /// was saved after it was read. A folder among them has changed if something came into it or went.
+    ///
+    /// Says which folder cannot be watched; all the others are, and above that one the nearest that can.
     pub fn follow(&mut self, files: BTreeMap<PathBuf, Option<Stamp>>) -> Result<(), WatchError> {
         self.files = files;
-        self.watch_folders()?;
+        let watched = self.watch_folders();
         if self.files.iter().any(|(file, before)| Stamp::of(file).ok() != *before) {
             // The receiver is this very watcher.
             let _ = self.sender.send(News::Stirred);
         }
-        Ok(())
+        watched
     }
 
     /// Watches these as well; what changed before is not forgotten.
@@ -148,8 +153,9 @@ impl Watcher {
             if self.not_as_before().iter().any(|(file, _)| is_built(file)) && !self.is_quiet() {
                 return Ok(None);
             }
-            // A folder may have come, gone, or been put in the place of another.
-            self.watch_folders()?;
+            // A folder may have come, gone, or been put in the place of another. One that cannot be watched was told of, or will
+            // be when it is followed: it is no reason to watch nothing any more.
+            let _ = self.watch_folders();
             let changed = self.not_as_before();
             // Taken in any case: a wish that is told of now must not be told of again with the next neighbour's save.
             let was_woken = std::mem::take(&mut self.is_woken);
@@ -160,10 +166,12 @@ impl Watcher {
         }
     }
 
-    /// Waits until nothing happened for a while; false if the waiting was ended.
+    /// Waits until nothing happened for a while, but not for ever; false if the waiting was ended.
     fn is_quiet(&mut self) -> bool {
+        let began = Instant::now();
         loop {
             match self.news.recv_timeout(self.quiet) {
+                Ok(News::Stirred) if began.elapsed() >= self.quiet * MOST_QUIETS => return true,
                 Ok(News::Stirred) => {}
                 Ok(News::Woken) => self.is_woken = true,
                 Err(RecvTimeoutError::Timeout) => return true,
@@ -190,13 +198,21 @@ impl Watcher {
             // It may be gone from the system as well.
             let _ = self.inner.unwatch(gone);
         }
-        for folder in &folders {
+        let mut watched = Ok(());
+        let mut watch = |folder: &Path| self.inner.watch(folder, RecursiveMode::NonRecursive);
+        self.folders.clear();
+        for folder in folders {
             // Anew each time: another folder may have its name. Watching one twice is watching it once.
-            let watched = self.inner.watch(folder, RecursiveMode::NonRecursive);
-            watched.map_err(|reason| WatchError::Folder { folder: folder.clone(), reason })?;
+            match watch(&folder) {
+                Ok(()) => drop(self.folders.insert(folder)),
+                Err(reason) => {
+                    let above = folder.ancestors().skip(1).find(|above| watch(above).is_ok());
+                    self.folders.extend(above.map(Path::to_owned));
+                    watched = Err(WatchError::Folder { folder, reason });
+                }
+            }
         }
-        self.folders = folders;
-        Ok(())
+        watched
     }
 }
 
@@ -252,6 +268,39 @@ mod tests {
             fs::write(&other, text).unwrap();
         }
         assert_eq!(files(&mut watcher), [path.clone(), other]);
+        is_over(&mut watcher, &path);
+    }
+
+    #[test]
+    fn what_is_written_all_the_time_keeps_no_save_unanswered() {
+        let (_folder, path, _) = one("graph.ron");
+        let mut watcher = Watcher::with_quiet(Duration::from_millis(50)).unwrap();
+        followed(&mut watcher, std::slice::from_ref(&path));
+        let (sender, is_told) = (watcher.sender.clone(), Arc::new(std::sync::atomic::AtomicBool::new(false)));
+        let told = is_told.clone();
+        let noise = std::thread::spawn(move || {
+            while !told.load(std::sync::atomic::Ordering::Relaxed) && sender.send(News::Stirred).is_ok() {
+                std::thread::yield_now();
+            }
+        });
+        fs::write(&path, "1").unwrap();
+        assert_eq!(files(&mut watcher), [path]);
+        is_told.store(true, std::sync::atomic::Ordering::Relaxed);
+        noise.join().unwrap();
+    }
+
+    #[test]
+    fn a_folder_that_is_gone_ends_nothing() {
+        let (folder, path, mut watcher) = one("graph.ron");
+        let far = folder.path().join("lib/deep/fit.ron");
+        fs::create_dir_all(far.parent().unwrap()).unwrap();
+        fs::write(&far, "0").unwrap();
+        followed(&mut watcher, &[path.clone(), far.clone()]);
+        fs::remove_dir_all(folder.path().join("lib")).unwrap();
+        assert_eq!(files(&mut watcher), std::slice::from_ref(&far));
+        fs::create_dir_all(far.parent().unwrap()).unwrap();
+        fs::write(&far, "1").unwrap();
+        assert_eq!(files(&mut watcher), [far]);
         is_over(&mut watcher, &path);
     }
 

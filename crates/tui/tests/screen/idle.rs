@@ -4,7 +4,7 @@
 
 use std::io::{self, Write};
 use std::sync::mpsc::{Receiver, Sender, channel};
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 use crossterm::event::{Event as Input, KeyCode, KeyEvent, KeyModifiers, MouseEvent, MouseEventKind};
 use ratatui::layout::Rect;
@@ -15,6 +15,9 @@ use rondel_tui::screen::{Keyboard, Served};
 use rondel_tui::{Incoming, News, Pictures, Request, Screen as Terminal};
 
 use crate::recording::Screen;
+
+/// The least time between two frames.
+const FRAME: Duration = Duration::from_millis(34);
 
 /// The cursor is hidden after each frame.
 const HIDE: &[u8] = b"\x1b[?25l";
@@ -94,14 +97,20 @@ fn moved(column: u16) -> Input {
 fn what_changes_nothing_draws_nothing() {
     let shown = show();
     shown.frames.recv().expect("a first frame");
-    for column in 0..80 {
+    // For longer than it takes to draw a frame after the one before.
+    let began = Instant::now();
+    for column in (0..80).cycle() {
         shown.input(moved(column));
+        if began.elapsed() > 4 * FRAME {
+            break;
+        }
     }
     shown.key('§');
     shown.input(Input::FocusLost);
     shown.input(Input::Paste("nobody types".to_owned()));
     let memory = Gauge { used_bytes: 3 << 30, limit_bytes: Some(8 << 30) };
     shown.inbox.send(Incoming::News(News::Resources { memory, cache: Gauge::default() })).expect("a screen");
+    assert!(shown.frames.recv_timeout(4 * FRAME).is_err(), "a frame was drawn for nothing");
     assert_eq!(shown.end().0, 0);
 }
 
