@@ -261,6 +261,7 @@ fn children(copies: &Path) -> rondel_plugin::Isolation {
         temp: copies.join("temp"),
         grace: std::time::Duration::from_secs(2),
         load_limit: std::time::Duration::from_secs(60),
+        estimate_limit: std::time::Duration::from_secs(10),
     }
 }
 

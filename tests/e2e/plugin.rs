@@ -95,6 +95,7 @@ fn apart(other: &Registry, project: &Project) -> Registry {
         temp: project.path("temp"),
         grace: std::time::Duration::from_secs(2),
         load_limit: std::time::Duration::from_secs(60),
+        estimate_limit: std::time::Duration::from_secs(60),
     };
     let (plugin, copies) = (&other.plugins()[0], project.path("copies"));
     let mut apart = registry();

@@ -15,7 +15,7 @@ use super::{Exit, Opened, Purpose, lock};
 use crate::args::{Places, PlanArgs, PlanFormat};
 use crate::memory::Memory;
 use crate::output::hosted;
-use crate::output::needs::{refusals, summary};
+use crate::output::needs::{refusals, summary, unanswered};
 use crate::words;
 
 pub fn run(places: &Places, args: PlanArgs) -> Result<Exit> {
@@ -74,6 +74,7 @@ pub fn run(places: &Places, args: PlanArgs) -> Result<Exit> {
             words::data(Dot::new(&names));
         }
     }
+    unanswered(&needs).iter().for_each(|warning| words::say(format!("warning: {warning}")));
     let mut refusals = refusals(&needs, &weighed, budget_bytes);
     refusals.extend(needs.iter().filter_map(|need| {
         let problem = failure(&plan, need.step, need.refusal()?.clone());
@@ -109,6 +110,7 @@ fn memory(plan: &Plan, needs: &[StepNeed], weighed: &Weighed, budget_bytes: Opti
     for need in needs {
         let text = match &need.cost {
             Ok(cost) => format!("needs {cost}"),
+            Err(_) if need.unanswered().is_some() => "needs what nobody knows".to_owned(),
             Err(failure) => format!("cannot run: {failure}"),
         };
         words::data(format!("  {:width$}  {text}", need.name));

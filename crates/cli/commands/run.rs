@@ -18,7 +18,7 @@ use super::{Exit, Opened, Purpose, lock};
 use crate::alloc::Probe;
 use crate::args::{CommonRunArgs, Places, RunArgs};
 use crate::memory::Memory;
-use crate::output::needs::refusals;
+use crate::output::needs::{refusals, unanswered};
 use crate::output::{Display, Onto, files, hosted as prices};
 use crate::screen::Stage;
 use crate::{signals, size, words};
@@ -121,7 +121,7 @@ pub(super) fn carry_out(
     // Not refused here: a step that runs by its recipe may turn out to be known by content.
     let needs = rondel_engine::needs(plan, cache, &options.rerun);
     let weighed = rondel_engine::weigh(&needs, options.budget_bytes);
-    for refusal in refusals(&needs, &weighed, options.budget_bytes) {
+    for refusal in refusals(&needs, &weighed, options.budget_bytes).into_iter().chain(unanswered(&needs)) {
         words::say(format!("warning: {refusal}"));
     }
     prices::announce(&needs, hosted);

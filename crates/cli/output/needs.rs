@@ -1,5 +1,7 @@
 //! What a run needs in memory, in words.
 
+use std::collections::BTreeSet;
+
 use rondel_engine::{StepNeed, Weighed};
 use rondel_value::cost::{bytes_text, round_bytes_text};
 
@@ -33,8 +35,39 @@ pub fn refusals(needs: &[StepNeed], weighed: &Weighed, budget_bytes: Option<u64>
         )
     };
     // Some can tell that there is too little without being able to say how much would be enough.
-    let without_a_sum = needs.iter().filter(|need| need.refusal().is_none());
+    let without_a_sum = needs.iter().filter(|need| need.refusal().is_none() && need.unanswered().is_none());
     let without_a_sum = without_a_sum.filter_map(|need| Some((&need.name, need.cost.as_ref().err()?)));
     let without_a_sum = without_a_sum.map(|(name, failure)| format!("`{name}` cannot run: {failure}"));
     weighed.too_large.iter().map(refusal).chain(without_a_sum).collect()
+}
+
+/// Steps of which nobody knows what they need: one sentence for all that have the same reason.
+pub fn unanswered(needs: &[StepNeed]) -> Vec<String> {
+    let mut reasons = BTreeSet::new();
+    let unanswered = needs.iter().filter_map(|need| Some((&need.name, need.unanswered()?.to_string())));
+    let first = unanswered.filter(|(_, reason)| reasons.insert(reason.clone()));
+    first.map(|(name, reason)| format!("what `{name}` needs is not known: {reason}")).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use rondel_engine::StepId;
+    use rondel_plugin::{FailureKind, NodeFailure};
+
+    use super::*;
+
+    #[test]
+    fn steps_that_share_a_silence_are_told_once() {
+        let need = |name: &str, kind, message: &str| {
+            let cost = Err(NodeFailure { kind, input: None, message: message.to_owned() });
+            StepNeed { step: StepId::new(0), name: name.into(), cost }
+        };
+        let needs = [
+            need("a", FailureKind::Cancelled, "no answer"),
+            need("b", FailureKind::Cancelled, "no answer"),
+            need("c", FailureKind::Failed, "no luck"),
+        ];
+        assert_eq!(unanswered(&needs), ["what `a` needs is not known: no answer"]);
+        assert!(refusals(&needs[..2], &Weighed::default(), None).is_empty());
+    }
 }

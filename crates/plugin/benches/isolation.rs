@@ -65,6 +65,7 @@ mod on_linux {
             temp: FOLDER.path().join("temp"),
             grace: Duration::from_secs(1),
             load_limit: Duration::from_secs(60),
+            estimate_limit: Duration::from_secs(60),
         };
         let mut registry = Registry::new(HostOptions::default());
         let copies = FOLDER.path().join("copies");

@@ -14,14 +14,16 @@ use rondel_abi::{self as abi, Status, Str, service, status};
 use rondel_value::foreign::import_value;
 use rondel_value::{Bundle, Conditioning, Image, Kind, Latent, Mask, NodeSpec, OutputSpec, Value, ViewError, coerce};
 
-use crate::call::{CallHost, FailureKind, NodeFailure};
+use crate::call::{CallHost, FailureKind, Level, NodeFailure};
 use crate::live;
 use crate::services::{checkpoint::CHECKPOINT, hosted::HOSTED, log::LOG, models::MODELS, output::OUTPUT, run::RUN};
+use crate::talk::Talk;
 
 /// One run of a node.
 pub(crate) struct Execution<'a> {
     spec: &'a NodeSpec,
     pub(crate) host: &'a dyn CallHost,
+    talk: Talk,
     /// Nothing runs: the node is only asked what a run would need.
     is_estimate: bool,
     /// A lock, because a node may answer from several of its threads; it is never held while anyone else's code runs.
@@ -44,12 +46,17 @@ impl<'a> Execution<'a> {
     pub(crate) fn new(spec: &'a NodeSpec, host: &'a dyn CallHost) -> Execution<'a> {
         let outputs = spec.outputs.iter().map(|_| None).collect();
         let answer = Mutex::new(Answer { outputs, broken: None, reason: None, panic: None });
-        Execution { spec, host, is_estimate: false, answer }
+        Execution { spec, host, talk: Talk::default(), is_estimate: false, answer }
     }
 
     /// A question to the node what a run would need; `host` is asked for files of models and nothing else.
     pub(crate) fn estimate(spec: &'a NodeSpec, host: &'a dyn CallHost) -> Execution<'a> {
         Execution { is_estimate: true, ..Execution::new(spec, host) }
+    }
+
+    /// Tells words of the plugin.
+    pub(crate) fn log(&self, level: Level, text: &str) {
+        self.talk.tell(self.host, level, text);
     }
 
     /// The kind that runs.
@@ -61,7 +68,7 @@ impl<'a> Execution<'a> {
     ///
     /// Goes on with the panic of a function of the host, if there was one.
     pub(crate) fn end(self, status: Status) -> Result<Vec<Value>, NodeFailure> {
-        let Execution { spec, host, is_estimate, answer } = self;
+        let Execution { spec, host, is_estimate, answer, .. } = self;
         let answer = answer.into_inner().unwrap_or_else(PoisonError::into_inner);
         if let Some(panic) = answer.panic {
             resume_unwind(panic);

@@ -39,6 +39,7 @@ mod temp;
 mod wire;
 mod words;
 
+use std::collections::BTreeMap;
 use std::ffi::OsString;
 use std::fs;
 use std::io;
@@ -84,6 +85,8 @@ pub struct Isolation {
     pub grace: Duration,
     /// How long loading the plugin may take.
     pub load_limit: Duration,
+    /// How long a kind may think about what a run would need.
+    pub estimate_limit: Duration,
 }
 
 /// A plugin behind processes of its own.
@@ -99,6 +102,9 @@ pub(crate) struct Isolated {
     cleared: Once,
     /// Children that wait, the longest first. A lock of a moment.
     idle: Mutex<Vec<Process>>,
+    /// Kinds that did not say in time what a run would need, with what was said of it. They are not asked again: of a thousand
+    /// steps, each would be waited for. A lock of a moment.
+    unanswered: Mutex<BTreeMap<String, NodeFailure>>,
 }
 
 impl Isolated {
@@ -112,8 +118,9 @@ impl Isolated {
         host: &'static HostSide,
     ) -> Isolated {
         let (path, copies) = (path.to_owned(), copies.to_owned());
-        let (n_started, cleared, idle) = (AtomicU64::new(0), Once::new(), Mutex::default());
-        Isolated { path, digest, facts, copies, isolation, host, n_started, cleared, idle }
+        let (n_started, cleared) = (AtomicU64::new(0), Once::new());
+        let (idle, unanswered) = Default::default();
+        Isolated { path, digest, facts, copies, isolation, host, n_started, cleared, idle, unanswered }
     }
 
     /// Runs a kind in a child.
@@ -159,16 +166,16 @@ impl Isolated {
         let sent = packer.values(inputs).map_err(|error| Ended::Failed(not_handed_over(&error)))?;
         let (kind, preview_wanted) = (spec.kind.clone(), call.preview_wanted());
         process.tell(&ToChild::Run { kind, inputs: sent, preview_wanted }, packer)?;
-        match self.converse(&mut process, call)? {
+        match self.converse(&mut process, call, None)? {
             (FromChild::Ran(Ok(outputs)), parcel) => {
                 let outputs = parcel.values(outputs).map_err(|error| process.end(Cause::of_parcel(&error)))?;
-                self.put_back(process);
+                self.put_back_after_run(process, call);
                 check_outputs(spec, outputs, false).map_err(Ended::Failed)
             }
             (FromChild::Ran(Err(failure)), _) => {
                 // What the plugin keeps after a panic may be damaged.
                 if failure.kind != FailureKind::Panicked {
-                    self.put_back(process);
+                    self.put_back_after_run(process, call);
                 }
                 Err(Ended::Failed(failure))
             }
@@ -177,44 +184,75 @@ impl Isolated {
     }
 
     /// Asks a kind what a run would need, in a child.
+    ///
+    /// One that does not say so in time fails as one that was cancelled.
     pub(crate) fn estimate(
         self: &Arc<Isolated>,
         spec: &NodeSpec,
         inputs: &[Value],
         find_part: FindPart<'_>,
     ) -> Result<Option<Estimate>, NodeFailure> {
+        if let Some(failure) = self.unanswered().get(&spec.kind) {
+            return Err(failure.clone());
+        }
         let call = &OnlyFiles(find_part);
         let mut process = self.take(&Reach::of_estimate(spec, inputs, call), call)?;
         let mut packer = Packer::of_shapes();
         let sent = packer.values(inputs).map_err(|error| not_handed_over(&error))?;
         let ended = process
             .tell(&ToChild::Estimate { kind: spec.kind.clone(), inputs: sent }, packer)
-            .and_then(|()| self.converse(&mut process, call));
+            .and_then(|()| self.converse(&mut process, call, Some(self.isolation.estimate_limit)));
+        let asked = || format!("when it was asked what `{}` needs", spec.kind);
         match ended {
             Ok((FromChild::Estimated(Ok(Some((cost, outputs)))), parcel)) => match parcel.values(outputs) {
                 Ok(outputs) => {
-                    self.put_back(process);
+                    self.put_back(process, call);
                     Ok(Some(Estimate { cost, outputs: check_outputs(spec, outputs, true)? }))
                 }
-                Err(error) => Err(self.failure(&process.end(Cause::of_parcel(&error)), &running(spec))),
+                Err(error) => Err(self.failure(&process.end(Cause::of_parcel(&error)), &asked())),
             },
             Ok((FromChild::Estimated(answer), _)) => {
-                self.put_back(process);
+                self.put_back(process, call);
                 answer.map(|_| None)
             }
-            Ok(_) => Err(self.failure(&process.end(Cause::of_other_answer()), &running(spec))),
-            Err(death) => Err(self.failure(&death, &running(spec))),
+            Ok(_) => Err(self.failure(&process.end(Cause::of_other_answer()), &asked())),
+            Err(death) => {
+                let failure = self.failure(&death, &asked());
+                if let Cause::Unanswered(_) = death.cause {
+                    self.unanswered().insert(spec.kind.clone(), failure.clone());
+                }
+                Err(failure)
+            }
         }
     }
 
-    fn put_back(&self, mut process: Process) {
+    /// Keeps a child that ran something, unless it leaves ever more threads behind.
+    fn put_back_after_run(&self, mut process: Process, call: &dyn CallHost) {
+        if !process.has_more_threads() {
+            return self.put_back(process, call);
+        }
+        process.is_idle = true;
+        let text = format!("plugin `{}` leaves threads behind in each run, so its process ends", self.facts.name);
+        call.log(Level::Info, &text);
+    }
+
+    /// Keeps a child for the next run, unless it took too much. Those that wait already are looked at as well: a thread in them
+    /// may go on.
+    fn put_back(&self, mut process: Process, call: &dyn CallHost) {
         process.is_idle = true;
         let mut idle = self.idle();
         idle.push(process);
-        let too_many = if idle.len() > MOST_IDLE { Some(idle.remove(0)) } else { None };
+        let mut ends: Vec<Process> = idle.extract_if(.., |process| self.has_too_much(process)).collect();
+        let n_too_large = ends.len();
+        if idle.len() > MOST_IDLE {
+            ends.push(idle.remove(0));
+        }
         // Ending one takes a moment, in which others may want the lock.
         drop(idle);
-        drop(too_many);
+        if n_too_large > 0 {
+            let text = format!("plugin `{}` kept more memory than it may, so its process ends", self.facts.name);
+            call.log(Level::Warn, &text);
+        }
     }
 
     /// Ends a child, unless it is at work.
@@ -223,6 +261,10 @@ impl Isolated {
         let found = idle.iter().position(|process| process.number == number).map(|at| idle.remove(at));
         drop(idle);
         found.is_some()
+    }
+
+    fn unanswered(&self) -> MutexGuard<'_, BTreeMap<String, NodeFailure>> {
+        self.unanswered.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     fn idle(&self) -> MutexGuard<'_, Vec<Process>> {

@@ -54,6 +54,7 @@ pub mod load;
 mod on_demand;
 pub mod registry;
 pub mod services;
+mod talk;
 
 pub use call::{CallHost, FailureKind, Level, NodeFailure, PaintOrder, Painted, Painter, Unwatched};
 pub use error::LoadError;

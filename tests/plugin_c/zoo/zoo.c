@@ -247,6 +247,31 @@ static rondel_status paints(const rondel_node *node, const rondel_call *call) {
     return hosted->paint(call, request, call->inputs, 1, hear_picture, hear_text, (void *)call);
 }
 
+/* Thinks for ever about what a run would need. */
+static rondel_status muses(const rondel_node *node, const rondel_call *call, rondel_text_sink sink, void *data) {
+    (void)node, (void)call, (void)sink, (void)data;
+    for (;;) sleep_milliseconds(1000);
+    return RONDEL_OK;
+}
+
+static const rondel_cost musing = {.struct_size = sizeof(rondel_cost), .cost = muses};
+
+static const void *thinks(const rondel_node *node, rondel_str id) {
+    (void)node;
+    const rondel_str known = STR(RONDEL_COST);
+    return id.len == known.len && memcmp(id.ptr, known.ptr, id.len) == 0 ? &musing : 0;
+}
+
+static rondel_status talks(const rondel_node *node, const rondel_call *call) {
+    (void)node;
+    const rondel_log *log = call->get_extension(call, STR(RONDEL_LOG));
+    if (!log) return RONDEL_UNSUPPORTED;
+    static char words[1 << 16];
+    memset(words, 'x', sizeof(words));
+    for (int i = 0; i < 1500; i++) log->log(call, RONDEL_INFO, (rondel_str){words, sizeof(words)});
+    return set(call, 7);
+}
+
 #define LANE(kind, lane, inputs, type)                                                                                  \
     STR("{\"kind\": \"" kind "\", \"version\": 1, \"category\": \"test\", \"doc\": \"Is not to be used.\"," lane   \
         " \"inputs\": [" inputs "], \"outputs\": [{\"name\": \"value\", \"type\": \"" type "\"}]}")
@@ -289,6 +314,11 @@ static const rondel_node nodes[] = {
     NODE("zoo.hoards_unseen", hoards_unseen),
     NODE("zoo.leaves_a_thread", leaves_a_thread),
     NODE("zoo.calls_late", calls_late),
+    NODE("zoo.talks", talks),
+    {.struct_size = sizeof(rondel_node),
+     .spec_json = SPEC("zoo.muses", "", "Int"),
+     .run = leaves_a_thread,
+     .get_extension = thinks},
     {.struct_size = sizeof(rondel_node),
      .spec_json = SPEC("zoo.prints", "{\"name\": \"lines\", \"type\": \"Int\"}", "Int"),
      .run = prints},

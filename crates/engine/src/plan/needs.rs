@@ -26,15 +26,22 @@ use crate::plan::{Plan, Slot, StepId};
 pub struct StepNeed {
     pub step: StepId,
     pub name: StepName,
-    /// What it needs, or why that cannot be said, which is also why it could not run.
+    /// What it needs, or why that cannot be said, which is mostly also why it could not run.
     pub cost: Result<Cost, NodeFailure>,
 }
 
 impl StepNeed {
     /// Why the step cannot run. Lack of memory is no such reason: a step that turns out to be known needs none, so that is
-    /// found out where memory is asked for.
+    /// found out where memory is asked for. Nor is an answer that took too long.
     pub fn refusal(&self) -> Option<&NodeFailure> {
-        self.cost.as_ref().err().filter(|failure| failure.kind != FailureKind::OutOfMemory)
+        let is_one =
+            |failure: &&NodeFailure| !matches!(failure.kind, FailureKind::OutOfMemory | FailureKind::Cancelled);
+        self.cost.as_ref().err().filter(is_one)
+    }
+
+    /// Why nobody knows what it needs, although it may well run.
+    pub fn unanswered(&self) -> Option<&NodeFailure> {
+        self.cost.as_ref().err().filter(|failure| failure.kind == FailureKind::Cancelled)
     }
 }
 
@@ -201,6 +208,18 @@ mod tests {
             CostPart { name: "activations".to_owned(), bytes: scratch, kept: None },
         ];
         StepNeed { step: StepId::new(0), name: name.into(), cost: Ok(Cost { parts, streamed_bytes, hosted: None }) }
+    }
+
+    #[test]
+    fn a_step_without_an_answer_may_run_and_one_without_memory_may_turn_out_to_be_known() {
+        let told = |kind| {
+            let failure = NodeFailure { kind, input: None, message: "no luck".to_owned() };
+            let need = StepNeed { cost: Err(failure), ..need("a", ("a", 1), 0, None) };
+            (need.refusal().is_some(), need.unanswered().is_some())
+        };
+        assert_eq!(told(FailureKind::Cancelled), (false, true));
+        assert_eq!(told(FailureKind::OutOfMemory), (false, false));
+        assert_eq!(told(FailureKind::Failed), (true, false));
     }
 
     fn check(budget: u64, needs: &[StepNeed], expected: &str) {

@@ -1,7 +1,7 @@
 //! What the program does while a child runs something: it answers, looks at the clock, and ends what goes too far.
 
 use std::sync::Arc;
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 use rondel_value::{HostedDetails, HostedRequest, Image, Value};
 
@@ -12,18 +12,21 @@ use super::process::{Heard, Process};
 use super::{Isolated, LOOK_EVERY, limits, not_handed_over};
 use crate::call::{CallHost, FailureKind, Level, NodeFailure};
 use crate::services::memory::Evict;
+use crate::talk::Talk;
 
 /// So many lines that a plugin prints in one run become words of its step.
 const MOST_LINES: u32 = 200;
 
-/// What the plugin prints in one run, on its way to the words of the step.
-struct Printed<'a> {
+/// What the plugin prints and says in one run, on its way to the words of the step.
+struct Told<'a> {
     call: &'a dyn CallHost,
     n_lines: u32,
+    /// Counted here as well as in the child, which may be the plugin's.
+    talk: Talk,
 }
 
-impl Printed<'_> {
-    fn tell(&mut self, line: &str) {
+impl Told<'_> {
+    fn print(&mut self, line: &str) {
         self.n_lines += 1;
         match self.n_lines {
             ..=MOST_LINES => self.call.log(Level::Info, line),
@@ -36,17 +39,19 @@ impl Printed<'_> {
 }
 
 impl Isolated {
-    /// Answers what the child asks until its run has come to an end, and tells what the plugin printed by then.
+    /// Answers what the child asks until its run has come to an end, and tells what the plugin printed by then. With a limit, it
+    /// is ended when that has passed.
     pub(super) fn converse(
         self: &Arc<Isolated>,
         process: &mut Process,
         call: &dyn CallHost,
+        limit: Option<Duration>,
     ) -> Result<(FromChild, Parcel), Death> {
-        let mut printed = Printed { call, n_lines: 0 };
-        let ended = self.listen(process, &mut printed);
+        let mut told = Told { call, n_lines: 0, talk: Talk::default() };
+        let ended = self.listen(process, &mut told, limit);
         process.words.read_to_end();
         while let Some(line) = process.words.next_line() {
-            printed.tell(&line);
+            told.print(&line);
         }
         ended
     }
@@ -54,9 +59,10 @@ impl Isolated {
     fn listen(
         self: &Arc<Isolated>,
         process: &mut Process,
-        printed: &mut Printed<'_>,
+        told: &mut Told<'_>,
+        limit: Option<Duration>,
     ) -> Result<(FromChild, Parcel), Death> {
-        let call = printed.call;
+        let (call, began) = (told.call, Instant::now());
         let mut asked_to_stop: Option<Instant> = None;
         let mut looked = Instant::now();
         loop {
@@ -67,14 +73,17 @@ impl Isolated {
                 Heard::Message(message @ (FromChild::Ran(_) | FromChild::Estimated(_)), parcel) => {
                     return Ok((message, parcel));
                 }
-                Heard::Message(message, parcel) => self.answer(process, call, message, &parcel)?,
-                Heard::Line(line) => printed.tell(&line),
+                Heard::Message(message, parcel) => self.answer(process, told, message, &parcel)?,
+                Heard::Line(line) => told.print(&line),
                 Heard::Nothing => {}
             }
             // By the clock: one that talks all the time is looked at as well.
             if looked.elapsed() >= LOOK_EVERY {
                 looked = Instant::now();
                 self.look_at_memory(process)?;
+            }
+            if let Some(limit) = limit.filter(|limit| began.elapsed() > *limit) {
+                return Err(process.end(Cause::Unanswered(limit)));
             }
             match asked_to_stop {
                 None if call.cancelled() => {
@@ -95,6 +104,11 @@ impl Isolated {
         if self.is_too_much(own_bytes) { Err(process.end(Cause::Memory(own_bytes))) } else { Ok(()) }
     }
 
+    /// Whether a child has more memory than it may.
+    pub(super) fn has_too_much(&self, process: &Process) -> bool {
+        self.is_too_much(process.own_bytes().unwrap_or(0))
+    }
+
     fn is_too_much(&self, n_bytes: u64) -> bool {
         limits::is_too_much(n_bytes, self.host.options().memory_budget_bytes)
     }
@@ -102,13 +116,14 @@ impl Isolated {
     fn answer(
         self: &Arc<Isolated>,
         process: &mut Process,
-        call: &dyn CallHost,
+        told: &Told<'_>,
         message: FromChild,
         parcel: &Parcel,
     ) -> Result<(), Death> {
+        let call = told.call;
         match message {
             FromChild::Progress { done, total, note } => call.progress(done, total, &note),
-            FromChild::Log { level, text } => call.log(level, &text),
+            FromChild::Log { level, text } => told.talk.tell(call, level, &text),
             FromChild::Preview(sent) => {
                 if let Ok(Value::Bundle(image)) = parcel.value(sent) {
                     call.preview(image);

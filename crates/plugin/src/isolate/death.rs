@@ -31,6 +31,8 @@ pub(super) enum Cause {
     Deaf(Duration),
     /// It was not loaded within this time.
     Slow(Duration),
+    /// It did not answer within this time.
+    Unanswered(Duration),
     /// It was told to stop while it was loaded.
     NotWanted,
     /// It called the host after a run of this kind had ended.
@@ -63,7 +65,7 @@ impl Cause {
     pub(super) fn failure_kind(&self) -> FailureKind {
         match self {
             Cause::Memory(_) => FailureKind::OutOfMemory,
-            Cause::Deaf(_) | Cause::NotWanted => FailureKind::Cancelled,
+            Cause::Deaf(_) | Cause::Unanswered(_) | Cause::NotWanted => FailureKind::Cancelled,
             Cause::Strayed(_) | Cause::Nonsense(_) => FailureKind::Misbehaved,
             Cause::Exit(_) | Cause::Signal(_) => FailureKind::Crashed,
             Cause::Slow(_) | Cause::Unserved(_) => FailureKind::Failed,
@@ -96,6 +98,9 @@ impl fmt::Display for Cause {
             }
             Cause::Slow(limit) => {
                 write!(f, "was ended, for it took longer than {} s,", limit.as_secs_f64())
+            }
+            Cause::Unanswered(limit) => {
+                write!(f, "was ended, for it did not answer within {} s,", limit.as_secs_f64())
             }
             Cause::NotWanted => f.write_str("was ended, for its step was to stop,"),
             Cause::Unserved(what) => write!(f, "was ended, for the program could not go on with its process ({what}),"),

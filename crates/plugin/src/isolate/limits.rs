@@ -54,6 +54,11 @@ pub(super) fn own_bytes(pid: u32, lent_bytes: u64) -> Option<u64> {
     Some(field("RssAnon:")? + field("VmSwap:").unwrap_or(0) + mapped.max(open_bytes(pid)))
 }
 
+/// How many threads of a process are alive; none if it is gone.
+pub(super) fn n_threads(pid: u32) -> usize {
+    fs::read_dir(format!("/proc/{pid}/task")).map_or(0, Iterator::count)
+}
+
 /// The memory that a process has open as files without a name: what it is about to hand over, above all.
 fn open_bytes(pid: u32) -> u64 {
     let Ok(files) = fs::read_dir(format!("/proc/{pid}/fd")) else { return 0 };
@@ -75,6 +80,7 @@ mod tests {
         let own = own_bytes(std::process::id(), 0).expect("this process is there");
         assert!((1 << 16..1 << 36).contains(&own), "{own}");
         assert_eq!(own_bytes(u32::MAX, 0), None);
+        assert!(n_threads(std::process::id()) > 1 && n_threads(u32::MAX) == 0);
     }
 
     #[test]

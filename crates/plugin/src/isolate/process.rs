@@ -45,6 +45,8 @@ pub(super) struct Process {
     pub(super) tickets: Vec<u64>,
     /// The memory that was handed to it since it began what it does.
     lent_bytes: u64,
+    /// The threads that were there after its first run, among them those of pools that are made then.
+    n_threads: Option<usize>,
     /// What it may reach.
     pub(super) reach: Reach,
     /// What it did last ended well, and it does nothing now.
@@ -85,8 +87,8 @@ impl Process {
             // Ctrl-C is for the program, which then says what is to stop.
             .process_group(0)
             .spawn()?;
-        let (tickets, lent_bytes, is_idle) = Default::default();
-        Ok(Process { number, child, socket, words, host, tickets, lent_bytes, reach, is_idle, _temp: temp })
+        let (tickets, lent_bytes, n_threads, is_idle) = Default::default();
+        Ok(Process { number, child, socket, words, host, tickets, lent_bytes, n_threads, reach, is_idle, _temp: temp })
     }
 
     /// Whether it is still there, or how it ended while nobody used it.
@@ -108,6 +110,12 @@ impl Process {
     /// The memory that it took, without what it was handed for what it does.
     pub(super) fn own_bytes(&self) -> Option<u64> {
         limits::own_bytes(self.child.id(), self.lent_bytes)
+    }
+
+    /// Whether more threads are alive than after its first run.
+    pub(super) fn has_more_threads(&mut self) -> bool {
+        let n_threads = limits::n_threads(self.child.id());
+        n_threads > *self.n_threads.get_or_insert(n_threads)
     }
 
     pub(super) fn tell(&mut self, message: &impl Serialize, packer: Packer) -> Result<(), Death> {

@@ -48,7 +48,8 @@ impl Isolated {
             let mut process = idle.remove(at);
             drop(idle);
             process.is_idle = false;
-            match process.check() {
+            // A thread that was left in it may have gone on.
+            match process.check().and_then(|()| self.look_at_memory(&mut process)) {
                 Ok(()) => {
                     process.begin_anew();
                     return Ok(process);

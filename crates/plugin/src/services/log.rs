@@ -20,5 +20,5 @@ unsafe extern "C" fn log(call: *const abi::Call, how_much: u32, words: Str) {
         level::ERROR.. => Level::Error,
     };
     // SAFETY: the plugin passes the call it was given, and a text that is valid during this call.
-    unsafe { Execution::answering(call, (), |execution| execution.host.log(how_much, &text(words))) }
+    unsafe { Execution::answering(call, (), |execution| execution.log(how_much, &text(words))) }
 }

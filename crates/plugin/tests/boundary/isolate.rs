@@ -30,6 +30,7 @@ fn isolation(temp: &Path) -> Isolation {
         temp: temp.to_owned(),
         grace: Duration::from_secs(60),
         load_limit: Duration::from_secs(60),
+        estimate_limit: Duration::from_secs(60),
     }
 }
 
@@ -143,6 +144,19 @@ fn what_a_plugin_prints_is_told_as_words_of_its_step() {
 }
 
 #[test]
+fn who_says_too_much_is_heard_for_a_while() {
+    let mut here = registry();
+    here.add_file(&zoo("whole", &[]), &FOLDER.join("copies")).unwrap();
+    for registry in [&here, &ZOO] {
+        let host = Recorder::default();
+        registry.kind("zoo.talks").unwrap().run(&[], &host).unwrap();
+        let said = host.said();
+        let last = "Warn: it says more than 1000 things; the rest is left out";
+        assert_eq!((said.len(), said[0].chars().count(), said[1000].as_str()), (1001, "Info: ".len() + 2000 + 1, last));
+    }
+}
+
+#[test]
 fn what_breaks_the_contract_is_told_as_from_this_process() {
     fails("zoo.panics", FailureKind::Panicked, "index out of bounds");
     fails("zoo.wrong_type", FailureKind::Misbehaved, "its output `value` is wrong: Int wanted, Text given");
@@ -200,9 +214,15 @@ fn who_takes_too_much_memory_is_ended() {
 
 #[test]
 fn a_thread_that_is_left_behind_harms_nobody() {
-    for _ in 0..3 {
-        assert_eq!(run("zoo.leaves_a_thread", &[], &Recorder::default()).unwrap(), [Value::Int(7)]);
-    }
+    // A zoo of its own: other tests come to the children of the common one.
+    let zoo = isolated(zoo("threads", &["-DKIND=\"zoo.leaver\""]));
+    let run = || {
+        let host = Recorder::default();
+        assert_eq!(zoo.kind("zoo.leaves_a_thread").unwrap().run(&[], &host).unwrap(), [Value::Int(7)]);
+        host.said().concat()
+    };
+    let ends = "Info: plugin `zoo` leaves threads behind in each run, so its process ends";
+    assert_eq!([run(), run(), run(), run()], ["", ends, "", ends]);
 }
 
 #[test]
@@ -332,6 +352,21 @@ fn loading_has_its_own_limit_and_can_be_called_off() {
     host.is_cancelled.store(true, Ordering::SeqCst);
     let failure = loading(Duration::from_secs(60)).kind("zoo.nothing").unwrap().run(&[], &host).unwrap_err();
     assert_eq!((failure.kind, &*failure.message), (FailureKind::Cancelled, "cancelled"));
+}
+
+#[test]
+fn who_thinks_for_ever_about_its_needs_is_asked_once_and_can_be_run() {
+    let isolation = Isolation { estimate_limit: Duration::from_millis(100), ..isolation(&FOLDER.join("temp")) };
+    let (library, facts) = (zoo("muses", &[]), ZOO.facts(&ZOO.plugins()[0]));
+    let zoo = started_as(&library, facts, &FOLDER.join("copies"), &isolation);
+    let kind = zoo.kind("zoo.muses").unwrap();
+    let ask = || kind.estimate(&[], &|_, _| Err("no models here".to_owned())).unwrap_err();
+    let failure = ask();
+    assert_eq!((failure.kind, failure.clone()), (FailureKind::Cancelled, ask()));
+    let expected =
+        "plugin `zoo` was ended, for it did not answer within 0.1 s, when it was asked what `zoo.muses` needs";
+    assert_eq!(failure.message, expected);
+    assert_eq!(kind.run(&[], &Recorder::default()).unwrap(), [Value::Int(7)]);
 }
 
 #[test]
