@@ -27,9 +27,12 @@ pub struct Facts {
 impl Facts {
     /// Checks facts that did not come from the loader, which checks the same: whoever wrote them down may have been the plugin.
     ///
-    /// Fails with the first kind that has mistakes, or because there is none.
+    /// Fails because of the name or the version, with the first kind that has mistakes, or because there is none.
     pub fn check(&self, path: &Path) -> Result<(), LoadError> {
         let (plugin, origin) = (self.name.clone(), Origin::File(path.to_owned()));
+        if steers_terminals(&self.name, &self.version) {
+            return Err(LoadError::ControlInName { origin });
+        }
         if self.kinds.is_empty() {
             return Err(LoadError::NoKinds { plugin, origin });
         }
@@ -42,6 +45,11 @@ impl Facts {
             }
         }
     }
+}
+
+/// Whether a name or a version would do more on a terminal than be read.
+pub(crate) fn steers_terminals(name: &str, version: &str) -> bool {
+    [name, version].iter().any(|text| text.contains(char::is_control))
 }
 
 #[cfg(test)]
@@ -58,6 +66,11 @@ mod tests {
         assert_eq!(
             told(&facts),
             "the specification of `fox.run` in plugin `fox` is to be corrected: there is no output: fox.so"
+        );
+        facts.name.push('\x1b');
+        assert_eq!(
+            told(&facts),
+            "the entry has control characters in `name` or `version`; write both in letters: fox.so"
         );
     }
 }

@@ -21,7 +21,7 @@ use rondel_abi::{self as abi, Entry, NODE_FACTORY, Node, NodeFactory, Str, entry
 use rondel_value::{Digest, NodeSpec};
 
 use crate::error::LoadError;
-use crate::facts::Facts;
+use crate::facts::{Facts, steers_terminals};
 use crate::host::HostSide;
 use crate::kind::OpenNode;
 use crate::registry::Origin;
@@ -204,7 +204,7 @@ pub(crate) unsafe fn entry(
         (Some(name), Some(version)) if !name.is_empty() => (name.to_owned(), version.to_owned()),
         _ => return Err(LoadError::NoName { origin: origin.clone() }),
     };
-    if [&name, &version].iter().any(|text| text.contains(char::is_control)) {
+    if steers_terminals(&name, &version) {
         return Err(LoadError::ControlInName { origin: origin.clone() });
     }
     init(entry, &name, origin, host)?;
