@@ -50,7 +50,7 @@ pub fn run(places: &Places, args: &WatchArgs) -> Result<Exit> {
     let cache = opened.cache.clone();
     let display = Display::new(&common.display, false, &cache)?;
     let watcher = Watcher::new()?;
-    let desk = Desk::new(watcher.waker());
+    let desk = Desk::new(watcher.waker(), common.graph.graph.clone());
     let folder = folders::cache(places)?;
     let watched = Watched { places, watcher, opened, plugins, providers, cache: folder, desk: &desk, screen: None };
     let has_screen = !args.headless && words::is_interactive() && common.has_room_for_a_screen();
@@ -276,10 +276,12 @@ impl Watched<'_> {
         let Some(screen) = &self.screen else {
             return diagnostics::print(mistakes, self.opened.args.message_format);
         };
-        match has_plan {
-            true => mistakes.iter().for_each(|it| words::say(format!("warning: {}", it.message))),
-            false => screen.tell(News::Mistakes(mistakes.iter().map(mistake).collect())),
+        if has_plan {
+            mistakes.iter().for_each(|it| words::say(format!("warning: {}", it.message)));
+            // The run of the plan may be long in coming: the one before it is waited for.
+            return screen.tell(News::Mistakes(Vec::new()));
         }
+        screen.tell(News::Mistakes(mistakes.iter().map(mistake).collect()));
     }
 
     /// Waits until there is another plan; none if the watch was ended.

@@ -67,6 +67,8 @@ pub struct UiState {
     pub log_up: usize,
     pub details: Option<(StepName, Vec<Row>)>,
     pub page: Option<(Page, Vec<Row>)>,
+    /// The list that was asked for last.
+    pub awaited: Option<Page>,
     /// The run that was chosen last in the list of runs, by its id.
     pub run: Option<String>,
     /// What is to be done as soon as there is a run.
@@ -130,6 +132,7 @@ impl App {
                 log_up: 0,
                 details: None,
                 page: None,
+                awaited: None,
                 run: None,
                 script: Vec::new(),
                 curves: HashMap::new(),

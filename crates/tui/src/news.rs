@@ -9,7 +9,7 @@ pub enum News {
     Event(Box<Event>),
     /// The files were read and are in order; a run of them follows.
     Planned(Box<Planned>),
-    /// The files were read and are not in order.
+    /// The files were read and are not in order; they are if there is none.
     Mistakes(Vec<Mistake>),
     /// Words that would otherwise stand on standard error.
     Said(String),

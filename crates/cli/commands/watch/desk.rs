@@ -23,6 +23,8 @@ use crate::words;
 /// Between the screen and the watch.
 pub struct Desk {
     waker: Waker,
+    /// The file of the graph.
+    graph: PathBuf,
     /// A lock of a moment: nobody waits, reads or plans while holding it.
     wishes: Mutex<Wishes>,
 }
@@ -49,8 +51,8 @@ struct Wishes {
 }
 
 impl Desk {
-    pub fn new(waker: Waker) -> Desk {
-        Desk { waker, wishes: Mutex::default() }
+    pub fn new(waker: Waker, graph: PathBuf) -> Desk {
+        Desk { waker, graph, wishes: Mutex::default() }
     }
 
     fn wishes(&self) -> MutexGuard<'_, Wishes> {
@@ -157,13 +159,11 @@ impl Desk {
                 self.waker.wake();
             }
             Request::Edit { spot, step } => {
-                let spot =
-                    spot.map(|spot| (PathBuf::from(spot.path), spot.line)).or_else(|| self.place(step.as_deref()));
-                if let Some((path, line)) = spot {
-                    return Served::Outside(Box::new(move || {
-                        editor::edit(&path, line).err().map(|error| format!("{error:#}"))
-                    }));
-                }
+                let spot = spot.map(|spot| (PathBuf::from(spot.path), spot.line));
+                let (path, line) = spot.unwrap_or_else(|| self.place(step.as_deref()));
+                return Served::Outside(Box::new(move || {
+                    editor::edit(&path, line).err().map(|error| format!("{error:#}"))
+                }));
             }
             other => return screen::serve(other, cache, teller).unwrap_or(Served::GoOn),
         }
@@ -231,11 +231,13 @@ impl Desk {
     }
 
     /// Where a step is declared, or where the graph begins.
-    fn place(&self, step: Option<&str>) -> Option<(PathBuf, usize)> {
-        let plan = self.wishes().plan.clone()?;
-        let Some(id) = step.and_then(|step| plan.find(step)) else { return Some((plan.graph.path.clone(), 1)) };
-        let place = &plan.step(id).place;
-        Some((place.source.path.clone(), place.source.place(place.span.start).0))
+    fn place(&self, step: Option<&str>) -> (PathBuf, usize) {
+        // Without a plan, too: that it cannot be made is why somebody edits it.
+        let place = self.wishes().plan.as_ref().zip(step).and_then(|(plan, step)| {
+            let place = &plan.step(plan.find(step)?).place;
+            Some((place.source.path.clone(), place.source.place(place.span.start).0))
+        });
+        place.unwrap_or_else(|| (self.graph.clone(), 1))
     }
 }
 

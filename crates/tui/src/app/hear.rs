@@ -15,12 +15,7 @@ impl App {
         match news {
             News::Event(event) => self.apply(&event),
             News::Planned(planned) => {
-                if !self.ui.mistakes.is_empty() {
-                    self.ui.mistakes.clear();
-                    if matches!(self.ui.popup, Some(Popup::Mistakes { .. })) {
-                        self.ui.popup = None;
-                    }
-                }
+                self.mend();
                 let names =
                     |planned: &Planned| planned.fields.iter().map(|field| field.name.clone()).collect::<Vec<_>>();
                 if let Some(Popup::Inputs(form)) = &mut self.ui.popup
@@ -31,11 +26,12 @@ impl App {
                 }
                 self.ui.planned = *planned;
             }
+            News::Mistakes(mistakes) if mistakes.is_empty() => self.mend(),
             News::Mistakes(mistakes) => {
                 self.log(None, Level::Error, words::count(mistakes.len(), "mistake"));
                 self.ui.mistakes = mistakes;
                 // Whoever types goes on typing; the header says that there are mistakes.
-                if self.ui.popup.is_none() && !self.ui.mistakes.is_empty() {
+                if self.ui.popup.is_none() {
                     self.ui.popup = Some(Popup::Mistakes { up: 0 });
                 }
             }
@@ -46,7 +42,9 @@ impl App {
                 }
             }
             News::Resources { memory, cache } => (self.view.memory, self.view.cache) = (memory, cache),
-            News::Page(page, rows) => self.ui.page = Some((page, rows)),
+            // One that was asked for before another, and comes after it, is not wanted any more.
+            News::Page(page, rows) if self.ui.awaited == Some(page) => self.ui.page = Some((page, rows)),
+            News::Page(..) => {}
             News::Detail(step, rows) => self.ui.details = Some((step, rows)),
             News::Changed(changed) => self.ui.changed = changed.into_iter().collect(),
             News::Refused(why) => self.ui.hint = Some(why),
@@ -117,6 +115,18 @@ impl App {
                 }
             }
             _ => {}
+        }
+    }
+
+    /// There are no mistakes, or no longer.
+    fn mend(&mut self) {
+        if self.ui.mistakes.is_empty() {
+            return;
+        }
+        self.ui.mistakes.clear();
+        self.log(None, Level::Info, words::MENDED.to_owned());
+        if matches!(self.ui.popup, Some(Popup::Mistakes { .. })) {
+            self.ui.popup = None;
         }
     }
 

@@ -146,8 +146,7 @@ impl App {
             Some(Popup::Page { at }) => match &self.ui.page {
                 Some((Page::Runs, rows)) if rows.get(at).is_some_and(|row| !row.id.is_empty()) => {
                     let id = rows[at].id.clone();
-                    self.ui.page = None;
-                    self.ui.popup = Some(Popup::Page { at: 0 });
+                    self.open_page(Page::Difference);
                     vec![Request::Compare(id, Box::new(Report::of(&self.view)))]
                 }
                 _ => Vec::new(),

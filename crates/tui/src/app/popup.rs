@@ -2,6 +2,7 @@
 
 use crate::action::Action;
 use crate::app::App;
+use crate::news::{Mistake, Spot};
 
 /// What lies over the panes.
 #[derive(Clone, Debug, PartialEq)]
@@ -66,11 +67,21 @@ impl App {
             Some(Popup::Inputs(_)) => self.ui.planned.fields.len() + self.ui.planned.presets.len(),
             Some(Popup::Page { .. }) => self.ui.page.as_ref().map_or(0, |(_, rows)| rows.len()),
             Some(Popup::Detail { .. }) => crate::popups::detail::lines(self).len(),
-            Some(Popup::Mistakes { .. }) => {
-                self.ui.mistakes.iter().map(|mistake| mistake.text.lines().count() + 1).sum()
-            }
+            Some(Popup::Mistakes { .. }) => self.ui.mistakes.iter().map(n_rows).sum(),
             Some(Popup::Search { .. }) | None => 0,
         }
+    }
+
+    /// Where the mistake is that was scrolled to, or else the first that is anywhere.
+    pub(super) fn mistaken_spot(&self) -> Option<Spot> {
+        let up = if let Some(Popup::Mistakes { up }) = self.ui.popup { up } else { 0 };
+        let mut end = 0;
+        let at = self.ui.mistakes.iter().find(|mistake| {
+            end += n_rows(mistake);
+            up < end
+        });
+        let anywhere = || self.ui.mistakes.iter().find_map(|mistake| mistake.spot.clone());
+        at.and_then(|mistake| mistake.spot.clone()).or_else(anywhere)
     }
 
     /// Where a popup is, in its rows.
@@ -86,4 +97,9 @@ impl App {
             Popup::Search { .. } => None,
         }
     }
+}
+
+/// The rows of a mistake, and the empty one behind it.
+fn n_rows(mistake: &Mistake) -> usize {
+    mistake.text.lines().count() + 1
 }

@@ -92,8 +92,7 @@ impl App {
         }
         if let Action::Cache | Action::Runs = action {
             let page = if *action == Action::Cache { Page::Cache } else { Page::Runs };
-            self.ui.page = None;
-            self.ui.popup = Some(Popup::Page { at: 0 });
+            self.open_page(page);
             return vec![Request::Look(page)];
         }
         if let Action::Replay = action {
@@ -122,11 +121,7 @@ impl App {
             }
             Action::Preset(name) => vec![Request::Preset(name.clone())],
             Action::Edit => {
-                let spot = match &self.ui.popup {
-                    Some(Popup::Mistakes { .. }) => self.ui.mistakes.iter().find_map(|it| it.spot.clone()),
-                    _ => None,
-                };
-                vec![Request::Edit { spot, step: self.ui.selected.clone() }]
+                vec![Request::Edit { spot: self.mistaken_spot(), step: self.ui.selected.clone() }]
             }
             Action::Write => match self.ui.changed.is_empty() {
                 true => {
@@ -144,6 +139,13 @@ impl App {
             }
             _ => Vec::new(),
         }
+    }
+
+    /// Makes room for a list that is asked for.
+    pub(super) fn open_page(&mut self, page: Page) {
+        self.ui.page = None;
+        self.ui.awaited = Some(page);
+        self.ui.popup = Some(Popup::Page { at: 0 });
     }
 
     /// A request about the run that was chosen.

@@ -145,8 +145,36 @@ fn a_mended_file_takes_the_mistakes_away() {
     let mut screen = Screen::new(80, 24);
     screen.done().mistake();
     assert!(screen.draw().contains("did you mean `sample`?"));
-    screen.begin(crate::recording::steps(), Vec::new());
+    // No run of it has begun, since one that it wants, too, goes on.
+    screen.app.hear(News::Mistakes(Vec::new()));
+    let drawn = screen.draw();
+    assert!(!drawn.contains("mistake (m)") && !drawn.contains("did you mean") && drawn.contains("mended"), "{drawn}");
+    screen.mistake().begin(crate::recording::steps(), Vec::new());
     assert!(!screen.draw().contains("mistake (m)"));
+}
+
+#[test]
+fn the_editor_opens_at_the_mistake_that_was_scrolled_to_and_while_the_list_is_closed_at_the_first() {
+    let mut screen = Screen::new(80, 24);
+    let spot = |line| Some(Spot { path: "text_to_image.ron".to_owned(), line });
+    let mistake = |line| Mistake { text: "one\ntwo".to_owned(), spot: spot(line) };
+    screen.done().app.hear(News::Mistakes(vec![mistake(3), mistake(8)]));
+    let step = screen.app.ui.selected.clone();
+    let at = |line| [Request::Edit { spot: spot(line), step: step.clone() }];
+    assert_eq!(asked(screen.act("down; down"), "edit"), at(3));
+    assert_eq!(asked(screen.act("down"), "edit"), at(8));
+    assert_eq!(asked(screen.act("back"), "edit"), at(3));
+}
+
+#[test]
+fn a_list_that_comes_late_does_not_take_the_place_of_the_one_asked_for_last() {
+    let mut screen = Screen::new(80, 24);
+    screen.done().act("cache; back; runs");
+    let row = |text: &str| vec![Row { id: "one".to_owned(), text: text.to_owned() }];
+    screen.app.hear(News::Page(Page::Runs, row("a run")));
+    screen.app.hear(News::Page(Page::Cache, row("a result")));
+    let drawn = screen.draw();
+    assert!(drawn.contains("a run") && !drawn.contains("a result"), "{drawn}");
 }
 
 #[test]
