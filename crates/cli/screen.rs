@@ -5,6 +5,7 @@
 
 mod asked;
 mod fatal;
+pub mod guest;
 mod look;
 mod pages;
 pub mod planned;
@@ -153,7 +154,7 @@ impl Stage {
         screen.show(&mut self.app, &self.inbox, &keyboard, &pictures, &mut serve)
     }
 
-    /// The first signal closes the screen, the second ends the program at once; so does the first after the screen was closed.
+    /// The first signal closes the screen, and an editor that has the terminal; the second ends the program at once; so does the first after the screen was closed.
     fn listen_to_signals(&self) -> Result<()> {
         let (teller, asked) = (self.teller(), self.asked.clone());
         signals::listen(move |signal| {
@@ -169,6 +170,7 @@ impl Stage {
             // The only one that comes this far.
             let _ = asked.signal.set(signal);
             teller.tell(News::Ended);
+            guest::tell(signal);
         })
     }
 }

@@ -11,7 +11,7 @@ use rondel_tui::screen::Served;
 use rondel_tui::{News, Page, Request};
 use rondel_value::Digest;
 
-use super::{Teller, pages};
+use super::{Teller, guest, pages};
 use crate::words;
 
 /// Does it, beside the screen where it may take a while; what is asked of somebody else is handed back.
@@ -58,7 +58,7 @@ fn replay(cache: &Cache, run: &str) -> Result<()> {
     let program = std::env::current_exe().context("the program is gone")?;
     let mut command = Command::new(program);
     command.args(["replay", run, "--cache-dir"]).arg(pages::folder(cache));
-    command.status().context("the run cannot be shown")?;
+    guest::wait_for(&mut command).context("the run cannot be shown")?;
     Ok(())
 }
 

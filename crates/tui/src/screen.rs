@@ -4,6 +4,7 @@
 //! clock. It draws at most thirty times a second, and nothing at all while nothing changes.
 
 mod buttons;
+mod title;
 
 use std::io::{self, Write};
 use std::mem::ManuallyDrop;
@@ -25,6 +26,7 @@ use ratatui_image::picker::cap_parser::QueryStdioOptions;
 use ratatui_image::picker::{Capability, Picker};
 
 use self::buttons::{TellNothing, TellOfButtons};
+use self::title::{KeepTitle, TitleAsItWas};
 use crate::app::App;
 use crate::draw::draw;
 use crate::inbox::{self, Inbox};
@@ -66,6 +68,8 @@ pub enum End {
 /// What came of a request.
 pub enum Served {
     GoOn,
+    /// Nothing, and why; it is said.
+    Refused(String),
     /// Something that needs the terminal for itself, such as an editor; what it returns is said.
     Outside(Box<dyn FnOnce() -> Option<String> + Send>),
 }
@@ -192,7 +196,12 @@ impl<W: Write> Screen<W> {
                         if app.view.run.is_some() {
                             for action in std::mem::take(&mut app.ui.script) {
                                 let requests = app.update(&action);
-                                if let Some(end) = self.ask(app, requests, End::ByHand, inbox, serve)? {
+                                // The keyboard is read meanwhile: it would take the keys of whoever has the terminal.
+                                let mut serve = |request| match serve(request) {
+                                    Served::Outside(_) => Served::Refused(words::NEEDS_A_KEY.to_owned()),
+                                    served => served,
+                                };
+                                if let Some(end) = self.ask(app, requests, End::ByHand, inbox, keyboard, &mut serve)? {
                                     return Ok(end);
                                 }
                             }
@@ -201,7 +210,7 @@ impl<W: Write> Screen<W> {
                     Incoming::Picture(picture) => app.ui.shown.put(picture),
                     Incoming::Input(input) => {
                         // Before the next key is read, which then is somebody else's.
-                        if let Some(end) = self.input(app, input, inbox, serve)? {
+                        if let Some(end) = self.input(app, input, inbox, keyboard, serve)? {
                             return Ok(end);
                         }
                         keyboard.next();
@@ -244,6 +253,7 @@ impl<W: Write> Screen<W> {
         app: &mut App,
         input: Input,
         inbox: &Inbox,
+        keyboard: &Keyboard,
         serve: &mut dyn FnMut(Request) -> Served,
     ) -> io::Result<Option<End>> {
         let end = if is_interrupt(&input) { End::ByInterrupt } else { End::ByHand };
@@ -256,7 +266,7 @@ impl<W: Write> Screen<W> {
             }
             Input::Resize(..) | Input::FocusGained | Input::FocusLost => Vec::new(),
         };
-        self.ask(app, requests, end, inbox, serve)
+        self.ask(app, requests, end, inbox, keyboard, serve)
     }
 
     /// Hands on what a person asks for; says so if the screen is to end.
@@ -266,6 +276,7 @@ impl<W: Write> Screen<W> {
         requests: Vec<Request>,
         end: End,
         inbox: &Inbox,
+        keyboard: &Keyboard,
         serve: &mut dyn FnMut(Request) -> Served,
     ) -> io::Result<Option<End>> {
         for request in requests {
@@ -274,9 +285,14 @@ impl<W: Write> Screen<W> {
                 Request::Copy(text) => execute!(self.terminal.backend_mut(), CopyToClipboard::to_clipboard_from(text))?,
                 request => match serve(request) {
                     Served::GoOn => {}
+                    Served::Refused(why) => {
+                        // The next of a script takes the hint away.
+                        app.hear(News::Said(why.clone()));
+                        app.ui.hint = Some(why);
+                    }
                     Served::Outside(job) => {
                         leave(self.terminal.backend_mut());
-                        let Some(said) = outside(job, app, inbox) else { return Ok(Some(End::Told)) };
+                        let Some(said) = outside(job, app, inbox, keyboard) else { return Ok(Some(End::Told)) };
                         enter(self.terminal.backend_mut())?;
                         self.terminal.clear()?;
                         // A terminal may have dropped its pictures with the screen.
@@ -297,22 +313,32 @@ fn is_interrupt(input: &Input) -> bool {
 }
 
 /// Lets something else have the terminal, and hears meanwhile what there is to hear; returns what it said, or none if the screen is
-/// to end.
-fn outside(job: Box<dyn FnOnce() -> Option<String> + Send>, app: &mut App, inbox: &Inbox) -> Option<Option<String>> {
+/// to end, which it is not before that is over.
+fn outside(
+    job: Box<dyn FnOnce() -> Option<String> + Send>,
+    app: &mut App,
+    inbox: &Inbox,
+    keyboard: &Keyboard,
+) -> Option<Option<String>> {
     let back = inbox.sender();
     std::thread::spawn(move || {
         let said = job();
         // A screen that is closed does not wait for it.
         let _ = back.send(Incoming::Back(said));
     });
+    let mut is_ended = false;
+    let mut n_dropped = 0;
     loop {
         match inbox.next(None)? {
-            Incoming::Back(said) => return Some(said),
-            Incoming::News(News::Ended) => return None,
+            Incoming::Back(said) => {
+                (0..n_dropped).for_each(|_| keyboard.next());
+                return (!is_ended).then_some(said);
+            }
+            Incoming::News(News::Ended) => is_ended = true,
             Incoming::News(news) => app.hear(news),
             Incoming::Picture(picture) => app.ui.shown.put(picture),
-            // The keyboard waits for the last key to be dealt with.
-            Incoming::Input(_) => {}
+            // The keyboard waits for the last key to be dealt with; one that was there before may be left, and it waits for this.
+            Incoming::Input(_) => n_dropped += 1,
         }
     }
 }
@@ -330,7 +356,8 @@ static IS_ENTERED: Mutex<bool> = Mutex::new(false);
 fn enter(out: &mut impl Write) -> io::Result<()> {
     enable_raw_mode()?;
     *IS_ENTERED.lock().expect("no panic while it is held") = true;
-    let entered = execute!(out, EnterAlternateScreen, TellOfButtons, EnableBracketedPaste, SetTitle(words::TITLE));
+    let entered =
+        execute!(out, EnterAlternateScreen, TellOfButtons, EnableBracketedPaste, KeepTitle, SetTitle(words::TITLE));
     // Some of it may have arrived.
     entered.inspect_err(|_| leave(out))
 }
@@ -346,5 +373,6 @@ pub fn leave(out: &mut impl Write) {
     let _ = execute!(out, DisableBracketedPaste);
     let _ = execute!(out, TellNothing);
     let _ = execute!(out, LeaveAlternateScreen, Show);
+    let _ = execute!(out, TitleAsItWas);
     let _ = disable_raw_mode();
 }

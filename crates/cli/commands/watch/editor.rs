@@ -5,6 +5,8 @@ use std::process::Command;
 
 use anyhow::{Context, Result, bail};
 
+use crate::screen::guest;
+
 /// Opens `VISUAL` or `EDITOR` at a line, and waits for it.
 pub fn edit(path: &Path, line: usize) -> Result<()> {
     let chosen =
@@ -21,7 +23,8 @@ pub fn edit(path: &Path, line: usize) -> Result<()> {
         // vi, vim, nano, emacs, kakoune, micro and most that live in a terminal.
         _ => command.arg(format!("+{line}")).arg(path),
     };
-    let status = command.status().with_context(|| format!("the editor does not start; set EDITOR: {program}"))?;
+    let status =
+        guest::wait_for(&mut command).with_context(|| format!("the editor does not start; set EDITOR: {program}"))?;
     match status.success() {
         true => Ok(()),
         false => bail!("the editor ended with {status}"),
