@@ -6,6 +6,7 @@ mod hear;
 mod input;
 mod popup;
 mod standing;
+mod typed;
 mod update;
 mod wish;
 
@@ -25,6 +26,7 @@ pub use curves::Curves;
 pub use groups::{Group, Picture};
 pub use popup::{Form, Popup};
 pub use standing::{Standing, Tally, point_name};
+pub use typed::Typed;
 pub use wish::N_ON_A_SHEET;
 
 /// The state of the screen.

@@ -1,10 +1,10 @@
 //! From keys and the mouse to actions.
 
-use crossterm::event::{Event, KeyCode, KeyEvent, KeyEventKind, KeyModifiers, MouseButton, MouseEvent, MouseEventKind};
+use crossterm::event::{Event, KeyCode, KeyEvent, KeyEventKind, MouseButton, MouseEvent, MouseEventKind};
 
 use rondel_event::Report;
 
-use super::{App, Popup};
+use super::{App, Popup, Typed};
 use crate::action::{Action, Pane};
 use crate::keys::Key;
 use crate::layout;
@@ -69,12 +69,12 @@ impl App {
     pub fn paste(&mut self, text: &str) {
         if let Some(typed) = self.text() {
             // One line is all that there is.
-            typed.push_str(&text.replace(['\n', '\r'], " "));
+            typed.insert(&text.replace(['\n', '\r'], " "));
         }
     }
 
     /// The text that is being typed.
-    fn text(&mut self) -> Option<&mut String> {
+    fn text(&mut self) -> Option<&mut Typed> {
         match self.ui.popup.as_mut()? {
             Popup::Palette { text, .. } | Popup::Search { text } => Some(text),
             Popup::Inputs(form) => form.text.as_mut(),
@@ -84,27 +84,25 @@ impl App {
 
     /// Keys while a text is typed; none if the key means what it always means.
     fn typed(&mut self, event: KeyEvent) -> Option<Vec<Request>> {
-        self.text()?;
-        let is_command = event.modifiers.intersects(KeyModifiers::CONTROL | KeyModifiers::ALT);
+        let before = self.text()?.text().to_owned();
         match event.code {
             KeyCode::Enter => return Some(self.choose()),
             KeyCode::Esc => match &mut self.ui.popup {
                 Some(Popup::Inputs(form)) => form.text = None,
                 popup => *popup = None,
             },
-            KeyCode::Backspace => {
-                self.text()?.pop();
-            }
-            KeyCode::Char('u') if event.modifiers.contains(KeyModifiers::CONTROL) => self.text()?.clear(),
-            KeyCode::Char(letter) if !is_command => self.text()?.push(letter),
+            _ if self.text()?.key(event) => {}
             _ => return None,
+        }
+        if self.text().is_some_and(|typed| typed.text() == before) {
+            return Some(Vec::new());
         }
         // Another text has other offers.
         if let Some(Popup::Palette { at, .. }) = &mut self.ui.popup {
             *at = 0;
         }
         if let Some(Popup::Search { text }) = &self.ui.popup {
-            self.ui.needle = text.clone();
+            self.ui.needle = text.text().to_owned();
             if !self.ui.needle.is_empty() {
                 self.find_next(0);
             }
@@ -116,10 +114,10 @@ impl App {
     fn choose(&mut self) -> Vec<Request> {
         match self.ui.popup.take() {
             Some(Popup::Help { at }) => self.do_nth(at),
-            Some(Popup::Palette { text, at }) => match self.offers(&text).get(at).cloned() {
+            Some(Popup::Palette { text, at }) => match self.offers(text.text()).get(at).cloned() {
                 Some(action) => self.update(&action),
                 None => {
-                    self.ui.hint = text.parse::<Action>().err().map(|error| error.to_string());
+                    self.ui.hint = text.text().parse::<Action>().err().map(|error| error.to_string());
                     Vec::new()
                 }
             },
@@ -132,11 +130,13 @@ impl App {
                 // What was typed before may not run yet: it counts, and not what the plan says.
                 let newest = |field: &Field| self.ui.changed.get(&field.name).unwrap_or(&field.value).clone();
                 let requests = match (form.text.take(), field) {
-                    (Some(text), Some(field)) if text != newest(&field) => self.update(&Action::Set(field.name, text)),
+                    (Some(typed), Some(field)) if typed.text() != newest(&field) => {
+                        self.update(&Action::Set(field.name, typed.text().to_owned()))
+                    }
                     (_, None) => preset.map(|name| self.update(&Action::Preset(name))).unwrap_or_default(),
                     (Some(_), Some(_)) => Vec::new(),
                     (None, Some(field)) => {
-                        form.text = Some(newest(&field));
+                        form.text = Some(Typed::behind(newest(&field)));
                         Vec::new()
                     }
                 };
@@ -179,6 +179,10 @@ impl App {
                 Some((pane, _)) => self.focus_clicked(pane),
                 None => return Vec::new(),
             }
+        }
+        // What is typed in the form would be left with its row: the wheel turns by accident.
+        if matches!(self.ui.popup, Some(Popup::Inputs(_))) && self.is_typing() {
+            return Vec::new();
         }
         self.update(action)
     }

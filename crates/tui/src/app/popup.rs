@@ -1,7 +1,7 @@
 //! What lies over the panes, one thing at a time.
 
 use crate::action::Action;
-use crate::app::App;
+use crate::app::{App, Typed};
 use crate::news::{Mistake, Spot};
 
 /// What lies over the panes.
@@ -11,11 +11,11 @@ pub enum Popup {
         at: usize,
     },
     Palette {
-        text: String,
+        text: Typed,
         at: usize,
     },
     Search {
-        text: String,
+        text: Typed,
     },
     Inputs(Form),
     Detail {
@@ -35,7 +35,7 @@ pub enum Popup {
 pub struct Form {
     pub row: usize,
     /// The text that is being typed.
-    pub text: Option<String>,
+    pub text: Option<Typed>,
 }
 
 impl App {
@@ -63,7 +63,7 @@ impl App {
     pub(super) fn n_popup_rows(&self) -> usize {
         match &self.ui.popup {
             Some(Popup::Help { .. }) => self.ui.keys.table().len(),
-            Some(Popup::Palette { text, .. }) => self.offers(text).len(),
+            Some(Popup::Palette { text, .. }) => self.offers(text.text()).len(),
             Some(Popup::Inputs(_)) => self.ui.planned.fields.len() + self.ui.planned.presets.len(),
             Some(Popup::Page { .. }) => self.ui.page.as_ref().map_or(0, |(_, rows)| rows.len()),
             Some(Popup::Detail { .. }) => crate::popups::detail::lines(self).len(),

@@ -2,7 +2,7 @@
 
 use super::{App, PictureMode, Popup};
 use crate::action::{Action, Pane};
-use crate::app::Form;
+use crate::app::{Form, Typed};
 use crate::layout;
 use crate::news::{Page, Request};
 use crate::popups;
@@ -42,9 +42,9 @@ impl App {
                 self.ui.folds = Some(!self.ui.graph.is_folded);
                 self.arrange();
             }
-            Action::Search => self.ui.popup = Some(Popup::Search { text: String::new() }),
+            Action::Search => self.ui.popup = Some(Popup::Search { text: Typed::default() }),
             Action::NextMatch => self.find_next(1),
-            Action::Palette => self.ui.popup = Some(Popup::Palette { text: String::new(), at: 0 }),
+            Action::Palette => self.ui.popup = Some(Popup::Palette { text: Typed::default(), at: 0 }),
             Action::Help => self.ui.popup = Some(Popup::Help { at: 0 }),
             Action::Mistakes => self.ui.popup = Some(Popup::Mistakes { up: 0 }),
             Action::Inputs => self.ui.popup = Some(Popup::Inputs(Form::default())),

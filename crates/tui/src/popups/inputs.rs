@@ -30,8 +30,7 @@ pub fn sheet<'a>(app: &'a App, form: &'a Form) -> Sheet<'a> {
     let row = |(at, field): (usize, &'a Field)| {
         let typed = form.text.as_ref().filter(|_| at == form.row);
         let (value, role) = match (typed, app.ui.changed.get(&field.name)) {
-            // Of a long text its end is where typing goes on.
-            (Some(text), _) => (text::end(&format!("{text}_"), value_width), Role::Accent),
+            (Some(typed), _) => (typed.shown(value_width), Role::Accent),
             (None, Some(text)) => (text.clone(), Role::Warn),
             (None, None) => (field.value.clone(), Role::Text),
         };

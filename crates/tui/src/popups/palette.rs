@@ -3,19 +3,19 @@
 use ratatui::text::{Line, Span};
 
 use super::Sheet;
-use crate::app::App;
+use crate::app::{App, Typed};
 use crate::text;
 use crate::theme::Role;
 use crate::words;
 
 const WIDTH: u16 = 76;
 
-pub fn sheet<'a>(app: &'a App, text: &'a str, at: usize) -> Sheet<'a> {
+pub fn sheet<'a>(app: &'a App, typed: &'a Typed, at: usize) -> Sheet<'a> {
     let head = vec![Line::from(vec![
         Span::styled(" : ", app.ui.theme.style(Role::Accent)),
-        Span::raw(text::end(&format!("{text}_"), super::inner_width(app, WIDTH).saturating_sub(4))),
+        Span::raw(typed.shown(super::inner_width(app, WIDTH).saturating_sub(4))),
     ])];
-    let offers = app.offers(text);
+    let offers = app.offers(typed.text());
     let row = |action: &crate::Action| {
         let key = app.ui.keys.first(action).map(|key| key.to_string()).unwrap_or_default();
         Line::from(vec![

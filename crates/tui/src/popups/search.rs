@@ -3,17 +3,16 @@
 use ratatui::text::{Line, Span};
 
 use super::Sheet;
-use crate::app::App;
-use crate::text;
+use crate::app::{App, Typed};
 use crate::theme::Role;
 use crate::words;
 
 const WIDTH: u16 = 44;
 
-pub fn sheet<'a>(app: &'a App, text: &'a str) -> Sheet<'a> {
+pub fn sheet<'a>(app: &'a App, typed: &'a Typed) -> Sheet<'a> {
     let head = vec![Line::from(vec![
         Span::styled(" / ", app.ui.theme.style(Role::Accent)),
-        Span::raw(text::end(&format!("{text}_"), super::inner_width(app, WIDTH).saturating_sub(4))),
+        Span::raw(typed.shown(super::inner_width(app, WIDTH).saturating_sub(4))),
     ])];
     let found = match &app.ui.hint {
         Some(hint) => hint.clone(),

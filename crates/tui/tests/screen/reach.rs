@@ -188,3 +188,20 @@ fn a_mistake_in_the_file_takes_no_keys_from_whoever_types() {
     assert_eq!(press(&mut screen, KeyCode::Char('c')), [], "a letter, and no command");
     assert!(screen.draw().contains("1 mistake (m)"));
 }
+
+#[test]
+fn what_is_typed_is_mended_where_the_cursor_is_and_the_wheel_leaves_it() {
+    let mut screen = Screen::new(80, 24);
+    screen.done().act("inputs");
+    for code in [KeyCode::Enter, KeyCode::Home, KeyCode::Char('x'), KeyCode::Right] {
+        press(&mut screen, code);
+    }
+    for kind in [MouseEventKind::ScrollDown, MouseEventKind::ScrollUp] {
+        screen.app.mouse(MouseEvent { kind, column: 40, row: 12, modifiers: KeyModifiers::NONE });
+    }
+    press(&mut screen, KeyCode::Delete);
+    let field = screen.app.ui.planned.fields[0].clone();
+    let mended: String =
+        std::iter::once('x').chain(field.value.chars().take(1)).chain(field.value.chars().skip(2)).collect();
+    assert_eq!(press(&mut screen, KeyCode::Enter), [Request::Set { input: field.name, value: mended }]);
+}
