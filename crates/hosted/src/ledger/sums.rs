@@ -12,7 +12,8 @@ use crate::money::{Micros, shown};
 pub struct Sum {
     pub calls: u64,
     pub pictures: u64,
-    /// What was reserved, of calls whose price was known.
+    /// What was reserved, to be held against `counted`: of calls whose price was known, but for those that came to nothing and cost
+    /// nothing.
     pub estimated: Micros,
     /// What is counted: the cost where it is known, else what was reserved.
     pub counted: Micros,
@@ -27,7 +28,8 @@ impl Sum {
         self.calls += 1;
         let is_done = entry.settled.as_ref().is_some_and(|settled| settled.outcome == Outcome::Done);
         self.pictures += if is_done { u64::from(entry.reserved.n) } else { 0 };
-        self.estimated = self.estimated + entry.reserved.micros.unwrap_or_default();
+        let came_to_nothing = !is_done && entry.counted() == Some(Micros(0));
+        self.estimated = self.estimated + entry.reserved.micros.filter(|_| !came_to_nothing).unwrap_or_default();
         self.counted = self.counted + entry.counted().unwrap_or_default();
         self.unknown += u64::from(entry.known().is_none());
         self.unclear += u64::from(entry.is_unclear());

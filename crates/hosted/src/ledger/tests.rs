@@ -4,6 +4,7 @@ use std::collections::BTreeMap;
 use std::fs::OpenOptions;
 
 use super::*;
+use crate::fault::Class;
 use crate::providers::{Spend, UnknownPrices};
 
 const NOON: u64 = 1_764_072_000;
@@ -197,4 +198,22 @@ fn one_at_a_time_holds_a_request() {
     assert!(first.is_some() && Ledger::new(ledger.folder().to_owned()).hold(&request).unwrap().is_none());
     drop(first);
     assert!(ledger.hold(&request).unwrap().is_some());
+}
+
+#[test]
+fn an_estimate_is_of_what_came_to_something() {
+    let entry = |settled: Settlement| Entry {
+        call: "1".to_owned(),
+        at: NOON,
+        reserved: reservation("a", "fal", Some(12_000)),
+        is_sent: false,
+        job: None,
+        made: None,
+        settled: Some(settled),
+    };
+    let failed = |micros| Settlement { outcome: Outcome::Failed(Class::Auth), ..done(Some(micros)) };
+    let mut sum = Sum::default();
+    // Done, refused for nothing, and billed although it failed.
+    [done(Some(13_000)), failed(0), failed(12_000)].into_iter().for_each(|settled| sum.add(&entry(settled)));
+    assert_eq!((sum.calls, sum.estimated, sum.counted), (3, Micros(24_000), Micros(25_000)));
 }
