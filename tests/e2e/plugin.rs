@@ -49,25 +49,33 @@ pub fn link(package: &str, folder: &Path) {
     };
     let modified = |path: &PathBuf| fs::metadata(path).and_then(|metadata| metadata.modified()).expect("a file");
     let found = fs::read_dir(&libraries).expect("libraries").map(|entry| entry.expect("an entry").path());
-    // What older builds left behind is there, too.
-    let library_of_crate = found.filter(is_library).max_by_key(modified).expect("the crate was built");
+    // What older builds left behind is there, too, and what was built with other features, which does not go with the rest.
+    let mut found: Vec<PathBuf> = found.filter(is_library).collect();
+    found.sort_by_key(modified);
     let source = folder.join(format!("{name}.rs"));
     fs::write(&source, format!("pub use {name}::ENTRY;")).expect("a source");
-    let mut dependency = OsString::from("dependency=");
-    dependency.push(&libraries);
-    let mut extern_crate = OsString::from(format!("{name}="));
-    extern_crate.push(library_of_crate);
-    let output = Command::new(Path::new(env!("CARGO")).with_file_name("rustc"))
-        .args(["--edition", "2024", "--crate-type", "cdylib", "--crate-name", &format!("shared_{name}"), "-L"])
-        .arg(dependency)
-        .arg("--extern")
-        .arg(extern_crate)
-        .arg(&source)
-        .arg("-o")
-        .arg(folder.join(library(package)))
-        .output()
-        .expect("rustc starts");
-    assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
+    let mut said = String::from("the crate was not built");
+    for library_of_crate in found.into_iter().rev() {
+        let mut dependency = OsString::from("dependency=");
+        dependency.push(&libraries);
+        let mut extern_crate = OsString::from(format!("{name}="));
+        extern_crate.push(library_of_crate);
+        let output = Command::new(Path::new(env!("CARGO")).with_file_name("rustc"))
+            .args(["--edition", "2024", "--crate-type", "cdylib", "--crate-name", &format!("shared_{name}"), "-L"])
+            .arg(dependency)
+            .arg("--extern")
+            .arg(extern_crate)
+            .arg(&source)
+            .arg("-o")
+            .arg(folder.join(library(package)))
+            .output()
+            .expect("rustc starts");
+        if output.status.success() {
+            return;
+        }
+        said = String::from_utf8_lossy(&output.stderr).into_owned();
+    }
+    panic!("{said}");
 }
 
 /// The file that a crate is built as.
