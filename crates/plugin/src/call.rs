@@ -16,17 +16,26 @@ pub trait CallHost: Sync {
     /// How far the node is; as often as the node likes to say so.
     fn progress(&self, done: u64, total: u64, note: &str);
 
-    /// A small picture of what is being made.
-    fn preview(&self, image: Bundle);
+    /// A small picture of what is being made; by itself, nobody looks.
+    fn preview(&self, image: Bundle) {
+        drop(image);
+    }
 
     /// Whether anyone looks at previews.
-    fn preview_wanted(&self) -> bool;
+    fn preview_wanted(&self) -> bool {
+        false
+    }
 
-    /// Keeps how far the node is after `step` of its own steps, for the next attempt if this one does not come to its end.
-    fn put_checkpoint(&self, step: u64, state: Bundle);
+    /// Keeps how far the node is after `step` of its own steps, for the next attempt if this one does not come to its end; by
+    /// itself, nothing is kept.
+    fn put_checkpoint(&self, step: u64, state: Bundle) {
+        let _ = (step, state);
+    }
 
     /// What an earlier attempt kept last; the node goes on from it.
-    fn latest_checkpoint(&self) -> Option<(u64, Bundle)>;
+    fn latest_checkpoint(&self) -> Option<(u64, Bundle)> {
+        None
+    }
 
     fn log(&self, level: Level, text: &str);
 
@@ -66,18 +75,6 @@ impl CallHost for Unwatched {
     }
 
     fn progress(&self, _done: u64, _total: u64, _note: &str) {}
-
-    fn preview(&self, _image: Bundle) {}
-
-    fn preview_wanted(&self) -> bool {
-        false
-    }
-
-    fn put_checkpoint(&self, _step: u64, _state: Bundle) {}
-
-    fn latest_checkpoint(&self) -> Option<(u64, Bundle)> {
-        None
-    }
 
     fn log(&self, _level: Level, _text: &str) {}
 

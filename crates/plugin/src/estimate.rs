@@ -13,7 +13,7 @@ use std::ptr::NonNull;
 use rondel_abi::service::{self, CostDef, TextSink};
 use rondel_abi::{self as abi, Status, Str};
 use rondel_value::foreign::LentValues;
-use rondel_value::{Bundle, Cost, ModelRef, NodeSpec, Value};
+use rondel_value::{Cost, ModelRef, NodeSpec, Value};
 
 use crate::call::{CallHost, FailureKind, Level, NodeFailure};
 use crate::execution::{Execution, never_unwinding, text};
@@ -98,18 +98,6 @@ impl CallHost for OnlyFiles<'_> {
     }
 
     fn progress(&self, _done: u64, _total: u64, _note: &str) {}
-
-    fn preview(&self, _image: Bundle) {}
-
-    fn preview_wanted(&self) -> bool {
-        false
-    }
-
-    fn put_checkpoint(&self, _step: u64, _state: Bundle) {}
-
-    fn latest_checkpoint(&self) -> Option<(u64, Bundle)> {
-        None
-    }
 
     fn log(&self, _level: Level, _text: &str) {}
 

@@ -177,12 +177,16 @@ mod tests {
     use super::*;
     use crate::estimate::OnlyFiles;
 
-    #[test]
-    fn a_call_that_ended_leads_to_nobody() {
-        let spec: NodeSpec = serde_json::from_str(
+    fn spec() -> NodeSpec {
+        serde_json::from_str(
             r#"{"kind": "test", "version": 1, "inputs": [], "outputs": [{"name": "n", "type": "Int"}]}"#,
         )
-        .unwrap();
+        .unwrap()
+    }
+
+    #[test]
+    fn a_call_that_ended_leads_to_nobody() {
+        let spec = spec();
         let host = OnlyFiles(&|_, _| Ok(Vec::new()));
         let (execution, inputs) = (Execution::new(&spec, &host), LentValues::new(&[]));
         let live = LiveCall::new(&execution, &inputs);
@@ -201,10 +205,7 @@ mod tests {
 
     #[test]
     fn a_request_within_another_is_answered_while_the_call_waits_for_its_end() {
-        let spec: NodeSpec = serde_json::from_str(
-            r#"{"kind": "test", "version": 1, "inputs": [], "outputs": [{"name": "n", "type": "Int"}]}"#,
-        )
-        .unwrap();
+        let spec = spec();
         let host = OnlyFiles(&|_, _| Ok(Vec::new()));
         let (execution, inputs) = (Execution::new(&spec, &host), LentValues::new(&[]));
         let live = LiveCall::new(&execution, &inputs);

@@ -10,7 +10,7 @@ use rondel_hosted::recording::Recording;
 use rondel_hosted::{Hosted, Patience, Providers as Known, Settings, providers};
 use rondel_plugin::{CallHost, Level, NodeFailure, PaintOrder, Painted, Painter};
 use rondel_testkit::servers::{Provider, Providers};
-use rondel_value::{Bundle, HostedRequest, Image, ModelRef, Route};
+use rondel_value::{HostedRequest, Image, ModelRef, Route};
 use tempfile::TempDir;
 
 /// A machine that may ask stand-ins.
@@ -227,18 +227,6 @@ impl CallHost for Run {
 
     fn log(&self, level: Level, text: &str) {
         self.say(format!("{level:?}: {text}"));
-    }
-
-    fn preview(&self, _image: Bundle) {}
-
-    fn preview_wanted(&self) -> bool {
-        false
-    }
-
-    fn put_checkpoint(&self, _step: u64, _state: Bundle) {}
-
-    fn latest_checkpoint(&self) -> Option<(u64, Bundle)> {
-        None
     }
 
     fn model_part(&self, _model: &ModelRef, _part: &str) -> Result<Vec<PathBuf>, String> {
